@@ -1,0 +1,64 @@
+# Every target sets up what it needs first; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SAM    := build/sam/bin/sam
+UV     := $(BIN)/uv
+export SAM_CLI_TELEMETRY := 0
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check build lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## the virtual environment, with everything pinned and hashed
+
+# uv comes from PyPI into the environment: nothing has to be installed by hand.
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Usher needs Python 3.11, 3.12 or 3.13 and found {v[0]}.{v[1]}: run make PYTHON=python3.13 (or another of them)")'
+	@test -x $(BIN)/python || { echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "Installing the pinned packages into $(VENV)"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# aws-sam-cli pins its own boto3, so it has an environment of its own.
+$(SAM): requirements/sam.txt $(VENV)/.ready
+	@echo "Installing aws-sam-cli into build/sam"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python build/sam
+	@VIRTUAL_ENV=build/sam $(UV) pip sync --quiet --require-hashes requirements/sam.txt
+	@touch $@
+
+demo: setup ## the main job on the twin, from a file to an answer
+	@$(BIN)/usher demo
+
+test: setup ## the tests, under ten minutes
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: setup $(SAM) build/awscli/bin/aws build ## the slow end-to-end tests that `make test` leaves out
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+build/awscli/bin/aws: requirements/awscli.txt $(VENV)/.ready
+	@echo "Installing awscli into build/awscli"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python build/awscli
+	@VIRTUAL_ENV=build/awscli $(UV) pip sync --quiet --require-hashes requirements/awscli.txt
+	@touch $@
+
+check: setup $(SAM) ## lint, types, template, workflows
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(SAM) validate --lint --region eu-west-1
+
+build: setup $(SAM) ## the application for AWS, without Docker, into .aws-sam/build
+	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
+
+lock: setup ## resolve the requirement lists again, after a change to an *.in file
+	@scripts/lock
+
+clean: ## remove the environments and everything built
+	rm -rf $(VENV) build .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

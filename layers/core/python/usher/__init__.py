@@ -1,0 +1,1 @@
+"""Usher's rules and its access to AWS: what the Lambda functions share (standard library, Powertools, boto3)."""

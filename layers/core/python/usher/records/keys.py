@@ -1,0 +1,69 @@
+"""The state table's keys: every item that Usher writes to DynamoDB has its pk and sk made here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: How many partitions an experiment's exposures are spread over, so that counting them does not heat one key.
+EXPOSURE_SHARDS = 8
+
+
+class Key(NamedTuple):
+    """Partition and sort key of one item of the state table."""
+
+    pk: str
+    sk: str
+
+    def item(self) -> dict[str, str]:
+        """The key as the resource API of DynamoDB takes it."""
+        return {"pk": self.pk, "sk": self.sk}
+
+
+RUN_LOCK = Key("RUN", "LOCK")
+RUN_HEAD = Key("RUN", "HEAD")
+ROUTER = Key("ROUTER", "ROUTER")
+POPULAR = Key("ROUTER", "POPULAR")
+
+
+def landing_object(digest: str) -> Key:
+    """The ledger of one landing object."""
+    return Key(f"OBJECT#{digest}", "OBJECT")
+
+
+def run(run_id: str) -> Key:
+    return Key(f"RUN#{run_id}", "META")
+
+
+def experiment(experiment_id: str) -> Key:
+    return Key(f"EXPERIMENT#{experiment_id}", "META")
+
+
+def experiment_state(experiment_id: str) -> Key:
+    return Key(f"EXPERIMENT#{experiment_id}", "STATE")
+
+
+def stratum(experiment_id: str, version: int) -> Key:
+    """Versions are padded, so that a Query returns strata in their order."""
+    return Key(f"EXPERIMENT#{experiment_id}", f"STRATUM#{version:010d}")
+
+
+def decision(experiment_id: str, time: str) -> Key:
+    """time: ISO 8601, UTC, so that a Query returns decisions in their order."""
+    return Key(f"EXPERIMENT#{experiment_id}", f"DECISION#{time}")
+
+
+def profile(user_hash: str) -> Key:
+    return Key(f"USER#{user_hash}", "PROFILE")
+
+
+def exposure(user_hash: str, experiment_id: str) -> Key:
+    return Key(f"USER#{user_hash}", f"EXPOSURE#{experiment_id}")
+
+
+def exposure_shard(experiment_id: str, version: int, user_hash: str) -> str:
+    """GSI1pk of an exposure: the experiment, the router version, and a shard of the user's hash."""
+    return f"EXPERIMENT#{experiment_id}#{version}#{int(user_hash[:8], 16) % EXPOSURE_SHARDS}"
+
+
+def event(event_id: str) -> Key:
+    return Key(f"EVENT#{event_id}", "EVENT")

@@ -1,0 +1,73 @@
+"""What the parts of a running twin share: where it listens, its scale of time, its temporary folder, its clients."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ACCOUNT = "123456789012"
+ACCESS_KEY = "usher-twin"
+SECRET_KEY = "usher-twin"  # noqa: S105 - moto checks no credentials; these only have to be there
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One running twin.
+
+    endpoint: `http://127.0.0.1:<port>`, where moto's server answers every AWS API.
+    folder:   the twin's own temporary folder; it goes when the twin ends, however it ends.
+    speed:    how many seconds of AWS's time pass in one real second (schedules, batch windows, buffers, alarm periods).
+    """
+
+    endpoint: str
+    region: str
+    folder: Path
+    speed: float = 1.0
+
+    def environment(self) -> dict[str, str]:
+        """What points plain boto3, the AWS CLI and SAM at this twin."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+        }
+
+    def real_seconds(self, seconds: float) -> float:
+        """How long `seconds` of AWS's time take here."""
+        return seconds / self.speed
+
+
+_current: Context | None = None
+
+
+def enter(context: Context) -> None:
+    """Make `context` the one that patched parts of moto find: one twin a process."""
+    global _current  # noqa: PLW0603 - moto's state is global to the process, so the twin's is too
+    _current = context
+    client.cache_clear()
+
+
+def current() -> Context:
+    """The running twin of this process; RuntimeError outside of one."""
+    if _current is None:
+        raise RuntimeError("no twin runs in this process")
+    return _current
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """A boto3 client on the running twin; building one costs 0.1 to 0.5 s, so they are kept."""
+    context = current()
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # any service by name
+        region_name=context.region,
+        endpoint_url=context.endpoint,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
