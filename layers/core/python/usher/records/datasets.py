@@ -1,10 +1,11 @@
-"""The data sets: one definition that makes the Iceberg tables, the checks of ingest and of the API, and the documentation.
+"""The data sets: one definition that makes the Iceberg tables, the checks of ingest and the API, and the documents.
 
 A field's position is its identity in the Iceberg table: append new fields, never reorder them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -179,3 +180,8 @@ def markdown() -> str:
             parts.append(f"| `{field.name}` | {field.kind} | {required} | {names} | {field.doc} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def schema_digest() -> str:
+    """Changes when the schema does: the template carries it, so that a changed schema updates the tables."""
+    return hashlib.sha256(repr(_ALL).encode()).hexdigest()[:16]
