@@ -1,0 +1,68 @@
+"""A patched moto server on a free port, and clients for it: what the contract tests talk to.
+
+moto's state belongs to the process, so one server serves the session, and each test starts with an empty account.
+USHER_WITHOUT_PATCH=<symbol> leaves one patch out: its contract test has to turn red then (see test_patches.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin import children, context, moto_patches
+from twin.context import Context
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second of imports, only where a server is used
+
+    left_out = os.environ.get("USHER_WITHOUT_PATCH")
+    moto_patches.PATCHES = tuple(patch for patch in moto_patches.PATCHES if patch.symbol != left_out)
+    moto_patches.apply()
+    threaded = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    threaded.start()
+    port = threaded.get_host_and_port()[1]
+    entered = Context(f"http://127.0.0.1:{port}", REGION, tmp_path_factory.mktemp("twin"), speed=60.0)
+    saved = dict(os.environ)
+    os.environ.update(entered.environment(), MOTO_PORT=str(port))  # moto's own parts call back by MOTO_PORT
+    context.enter(entered)
+    try:
+        yield entered
+    finally:
+        children.close()
+        threaded.stop()
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+@pytest.fixture
+def server(_server: Context) -> Iterator[Context]:
+    """The running server with an empty account; its speed is 60 (a minute of AWS's takes a second)."""
+    _reset()
+    yield _server
+    _reset()
+
+
+@pytest.fixture
+def client(server: Context) -> Callable[[str], Any]:
+    """`client("s3")`: boto3 clients for the server, kept for the session."""
+    return context.client
+
+
+@pytest.fixture
+def project() -> Path:
+    """The repository's root."""
+    return Path(__file__).parents[2]
+
+
+def _reset() -> None:
+    from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - see above
+
+    moto_api_backend.reset()
