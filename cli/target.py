@@ -1,0 +1,226 @@
+"""Which Usher a command talks to: the twin of this folder or an AWS account, told apart here and nowhere else.
+
+Once the session is built, every command is plain boto3 against the names in the stack's outputs.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from cli.console import remark
+from cli.failures import CommandError, one_line
+
+if TYPE_CHECKING:
+    import boto3
+
+DEFAULT_STACK = "usher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the command line says about the target. An empty string: it says nothing."""
+
+    account: bool = False
+    profile: str = ""
+    region: str = ""
+    stack_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """The stack's outputs that commands use. Each is an output of template.yaml in snake case."""
+
+    landing_bucket: str
+    lake_bucket: str
+    database: str
+    state_table: str
+    workgroup: str
+    ingest_queue_url: str = ""
+    ingest_dead_letter_queue_url: str = ""
+    catalog_queue_url: str = ""
+    catalog_dead_letter_queue_url: str = ""
+
+    @classmethod
+    def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:
+        """Make it from a stack's outputs; CommandError naming every one that is missing."""
+        known = {_snake(name): value for name, value in outputs.items()}
+        names = {item.name for item in fields(cls)}
+        needed = {item.name for item in fields(cls) if item.default != ""}
+        missing = sorted(needed - known.keys())
+        if missing:
+            absent = ", ".join(_pascal(name) for name in missing)
+            raise CommandError(f"stack {stack_name} has no output {absent}: is it a stack of Usher's template.yaml?")
+        return cls(**{name: value for name, value in known.items() if name in names})
+
+
+@dataclass(slots=True)
+class Target:
+    """One Usher: where it is, and how to reach its parts."""
+
+    session: boto3.Session
+    stack_name: str
+    description: str
+    endpoint: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _resources: Resources | None = None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, built once."""
+        if service not in self._clients:
+            self._clients[service] = self.session.client(
+                service,  # type: ignore[call-overload]  # any service by name
+                endpoint_url=self.endpoint,
+            )
+        return self._clients[service]
+
+    @property
+    def resources(self) -> Resources:
+        """The stack's outputs, read once; CommandError when there is no such stack, or it is not there yet."""
+        if self._resources is None:
+            self._resources = Resources.read(self._outputs(), self.stack_name)
+        return self._resources
+
+    def _outputs(self) -> dict[str, str]:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
+
+        try:
+            stack = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"][0]
+        except ClientError as error:
+            message = error.response["Error"]["Message"]
+            if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message:
+                raise CommandError(
+                    f"there is no stack {self.stack_name} on {self.description}: deploy it, or name another one"
+                ) from error
+            raise
+        if not stack.get("Outputs"):
+            status = one_line(f"{stack['StackStatus']} {stack.get('StackStatusReason', '')}")
+            raise CommandError(f"stack {self.stack_name} has no outputs yet ({status})")
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str] = os.environ) -> Target:
+    """The target that a command means.
+
+    An account when `choice` names one; else the endpoint of AWS_ENDPOINT_URL; else the twin that runs for `project` (by
+    default the working folder); else the account of the environment's credentials.
+
+    Raises CommandError when there is neither a twin nor anything that looks like an account.
+    """
+    if choice.account or choice.profile:
+        return _account(choice)
+    if environ.get("AWS_ENDPOINT_URL"):
+        return _session_target(choice, environ["AWS_ENDPOINT_URL"], None)
+    twin = _running_twin(project or Path.cwd())
+    if twin is not None:
+        return _twin_target(choice, twin)
+    return _account(choice)
+
+
+def _running_twin(project: Path) -> Any:
+    """The running twin of the folder or of one above it, as `git` finds its repository; None when there is none."""
+    from twin import lifecycle  # noqa: PLC0415 - only when a command runs
+
+    for folder in (project, *project.parents):
+        running = lifecycle.running(folder)
+        if running is not None:
+            return running
+    return None
+
+
+def _twin_target(choice: Choice, twin: Any) -> Target:
+    import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
+
+    session = boto3.Session(
+        aws_access_key_id=twin.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=twin.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=twin.region,
+    )
+    stack_name = choice.stack_name or twin.stack_name
+    return Target(session, stack_name, f"the twin at {twin.endpoint}", endpoint=twin.endpoint)
+
+
+def _account(choice: Choice) -> Target:
+    return _session_target(choice, None, choice.profile or None)
+
+
+def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -> Target:
+    import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
+    from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415
+
+    session = boto3.Session(profile_name=profile, region_name=choice.region or None)
+    if session.region_name is None:
+        raise NoRegionError
+    if session.get_credentials() is None:
+        raise NoCredentialsError
+    where = f"{endpoint} (AWS_ENDPOINT_URL)" if endpoint else _account_name(session, profile)
+    return Target(session, choice.stack_name or DEFAULT_STACK, where, endpoint=endpoint)
+
+
+def _account_name(session: boto3.Session, profile: str | None) -> str:
+    """`AWS account 123456789012, eu-west-1`: asks STS, which also shows expired credentials before any work."""
+    account = session.client("sts").get_caller_identity()["Account"]
+    return f"AWS account {account}, {session.region_name}{f', profile {profile}' if profile else ''}"
+
+
+_PANEL = "Target (default: the twin of this folder)"
+
+
+def _choose(
+    account: Annotated[
+        bool, typer.Option("--account", help="The account of the environment's credentials.", rich_help_panel=_PANEL)
+    ] = False,
+    profile: Annotated[str, typer.Option(help="An AWS account, by its profile.", rich_help_panel=_PANEL)] = "",
+    region: Annotated[str, typer.Option(help="The account's region.", rich_help_panel=_PANEL)] = "",
+    stack_name: Annotated[
+        str, typer.Option(help=f"The stack, else {DEFAULT_STACK}.", envvar="USHER_STACK_NAME", rich_help_panel=_PANEL)
+    ] = "",
+) -> Choice:
+    return Choice(account=account, profile=profile, region=region, stack_name=stack_name)
+
+
+class TargetCommand(TyperCommand):
+    """A command that talks to an Usher: it also takes the options of `_choose`; its function calls `chosen(ctx)`."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.extend(_target_options())
+
+    def invoke(self, ctx: Any) -> Any:
+        given = {option.name: ctx.params.pop(option.name) for option in _target_options()}
+        if ctx.obj is None:  # a caller in the same process may hand over a target of its own
+            ctx.obj = _choose(**given)
+        return super().invoke(ctx)
+
+
+@functools.cache
+def _target_options() -> list[Any]:
+    """The options of `_choose`, made by Typer itself."""
+    single = typer.Typer(add_completion=False)
+    single.command()(_choose)
+    return [parameter for parameter in typer.main.get_command(single).params if parameter.name != "help"]
+
+
+def chosen(ctx: typer.Context) -> Target:
+    """The target of the running command, said on stderr: nobody should write to an account by mistake."""
+    if isinstance(ctx.obj, Target):
+        return ctx.obj
+    target = find(ctx.obj if isinstance(ctx.obj, Choice) else Choice())
+    remark(f"Using {target.description}, stack {target.stack_name}")
+    return target
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
