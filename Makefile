@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check build lock clean
+.PHONY: help setup pins docs demo test test-all check build lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,13 +32,16 @@ $(SAM): requirements/sam.txt $(VENV)/.ready
 	@VIRTUAL_ENV=build/sam $(UV) pip sync --quiet --require-hashes requirements/sam.txt
 	@touch $@
 
-demo: setup ## the main job on the twin, from a file to an answer
+pins: setup # the layers' packages for this interpreter: the twin's functions see these and nothing else
+	@$(BIN)/python -m twin.awslambda.pins
+
+demo: setup pins ## the main job on the twin, from a file to an answer
 	@$(BIN)/usher demo
 
-test: setup ## the tests, under ten minutes
+test: setup build pins ## the tests, under ten minutes
 	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-all: setup $(SAM) build/awscli/bin/aws build ## the slow end-to-end tests that `make test` leaves out
+test-all: setup build pins build/awscli/bin/aws ## the slow end-to-end tests that `make test` leaves out
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 build/awscli/bin/aws: requirements/awscli.txt $(VENV)/.ready
@@ -55,6 +58,9 @@ check: setup $(SAM) ## lint, types, template, workflows
 
 build: setup $(SAM) ## the application for AWS, without Docker, into .aws-sam/build
 	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
+
+docs: setup ## write the documents that are made from the code
+	@$(BIN)/python -c 'from pathlib import Path; from usher.records.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
 
 lock: setup ## resolve the requirement lists again, after a change to an *.in file
 	@scripts/lock

@@ -1,0 +1,160 @@
+"""What the template promises: least privilege, encryption, dead letters, retention; checked on the built template."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from usher.records import datasets, settings
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Built
+
+PROJECT = Path(__file__).parents[2]
+
+#: Every wildcard in a policy, by role and statement, with the reason why nothing narrower works.
+ALLOWED_WILDCARDS = {
+    ("IngestObjectsRole", "ReadLanding"): "objects of the landing bucket have names that producers choose",
+    ("IngestObjectsRole", "WriteRowsAndQuarantine"): "files are named after objects; only lake/ and quarantine/",
+    ("CatalogTablesRole", "MakeTables"): "the tables of Usher's own database, which it makes itself",
+    ("CatalogTablesRole", "WriteTableMetadata"): "Iceberg names its metadata files; only lake/*/metadata/",
+    ("CatalogObjectsRole", "CommitToTables"): "the tables of Usher's own database",
+    ("CatalogObjectsRole", "ReadDataWriteMetadata"): "data files are named after objects; only lake/",
+    ("CatalogObjectsRole", "WriteTableMetadata"): "Iceberg names its metadata files; only lake/*/metadata/",
+}
+
+
+def text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def role_statements(built: Built) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for role, properties in built.of_type("AWS::IAM::Role").items():
+        for policy in properties["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield role, statement
+
+
+def test_every_wildcard_of_a_role_is_allowed_for_a_reason_and_none_is_left_over(built: Built) -> None:
+    found = {
+        (role, statement["Sid"])
+        for role, statement in role_statements(built)
+        if "*" in text(statement["Resource"]) or "*" in text(statement["Action"])
+    }
+    assert found == set(ALLOWED_WILDCARDS)
+
+
+def test_no_role_may_do_everything_or_touch_everything(built: Built) -> None:
+    for role, statement in role_statements(built):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action], role
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert "*" not in resources, role
+
+
+def test_every_function_has_a_role_of_its_own_without_managed_policies(built: Built) -> None:
+    roles = [text(function["Role"]) for function in built.functions.values()]
+    assert len(set(roles)) == len(roles) == len(built.functions)
+    assert not [role for role, body in built.of_type("AWS::IAM::Role").items() if "ManagedPolicyArns" in body]
+
+
+def test_every_bucket_is_private_and_encrypted_and_refuses_plain_http(built: Built) -> None:
+    buckets = built.of_type("AWS::S3::Bucket")
+    assert buckets
+    policies = {
+        text(body["Bucket"]): body["PolicyDocument"] for body in built.of_type("AWS::S3::BucketPolicy").values()
+    }
+    for name, bucket in buckets.items():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        assert "SSEAlgorithm" in text(bucket["BucketEncryption"])
+        (statement,) = policies[text({"Ref": name})]["Statement"]
+        assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_only_the_landing_bucket_tells_eventbridge(built: Built) -> None:
+    telling = [name for name, body in built.of_type("AWS::S3::Bucket").items() if "NotificationConfiguration" in body]
+    assert telling == ["LandingBucket"]
+
+
+def test_every_queue_is_encrypted_and_dead_letters_raise_an_alarm(built: Built) -> None:
+    queues = built.of_type("AWS::SQS::Queue")
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in built.of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    dead = {
+        text(q["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]).strip('"')
+        for q in queues.values()
+        if "RedrivePolicy" in q
+    }
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    assert dead == {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == watched
+
+
+def test_every_rule_keeps_what_it_cannot_deliver(built: Built) -> None:
+    targets = [target for rule in built.of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
+    assert targets
+    assert all("DeadLetterConfig" in target for target in targets)
+
+
+def test_every_function_logs_to_a_group_of_its_own_that_ends(built: Built) -> None:
+    groups = built.of_type("AWS::Logs::LogGroup")
+    used = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in built.functions.values()]
+    assert sorted(used) == sorted(groups)
+    assert all(group["RetentionInDays"] for group in groups.values())
+
+
+def test_a_queue_hides_a_message_six_times_as_long_as_its_function_may_run(built: Built) -> None:
+    for function in built.functions.values():
+        for event in function.get("Events", {}).values():
+            queue = built.resources[event["Properties"]["Queue"]["Fn::GetAtt"][0]]["Properties"]
+            assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+            assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_folder_resource_service_and_sample_event_carry_one_name(built: Built) -> None:
+    for name, function in built.functions.items():
+        folder = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        assert built.code(name) == PROJECT / "functions" / folder
+        assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == folder
+        json.loads((PROJECT / "events" / f"{folder}.json").read_text())
+    folders = {path.parent.name for path in (PROJECT / "functions").glob("*/app.py")}
+    assert folders == {built.code(name).name for name in built.functions}
+
+
+def test_functions_are_told_known_settings_only(built: Built) -> None:
+    known = {settings.environment_name(name) for name in settings.Settings.__dataclass_fields__}
+    for name, function in built.functions.items():
+        told = {key for key in function["Environment"]["Variables"] if key.startswith(settings.PREFIX)}
+        assert told <= known, name
+
+
+def test_the_tables_follow_the_schema_definition(built: Built) -> None:
+    assert built.resources["Tables"]["Properties"]["SchemaDigest"] == datasets.schema_digest(), (
+        "the schema has changed: put this digest into template.yaml, so that the next deployment updates the tables"
+    )
+
+
+def test_the_data_sets_documentation_says_what_the_code_says() -> None:
+    assert (PROJECT / "docs" / "datasets.md").read_text() == datasets.markdown(), "run make docs"
+
+
+def test_the_built_template_has_no_yaml_aliases_which_cloudformation_refuses() -> None:
+    built = (PROJECT / ".aws-sam" / "build" / "template.yaml").read_text()
+    assert not re.search(r"(: |- )[&*]\w+", built)
+
+
+def test_a_handler_has_at_most_sixty_lines() -> None:
+    long = {path.parent.name: n for path in (PROJECT / "functions").glob("*/app.py") if (n := lines(path)) > 60}
+    assert not long
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
