@@ -1,0 +1,201 @@
+"""The execution environments of all functions: warm ones serve again, their number is bounded, none outlives the twin.
+
+Start with `Pool(context).start()`, end with `stop()`. Where nobody has started one, the first invocation does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from typing import Any, Self
+
+from twin import context as twins
+from twin.awslambda import journal
+from twin.awslambda.environment import ExecutionEnvironment
+from twin.awslambda.installation import LayerError, install
+from twin.awslambda.invocation import Invocation, LogLine, Outcome, Throttled, error_payload
+from twin.awslambda.pins import PinsError
+from twin.awslambda.revision import Revision
+from twin.awslambda.unpack import ArchiveError
+from twin.context import Context
+
+CONCURRENCY = 32
+"""Calls that run at the same time, all functions together: AWS's limit is the account's, this one is the laptop's."""
+
+_log = logging.getLogger("usher.twin.lambda")
+
+
+class Pool:
+    """Thread-safe. `invoke` runs a function, `retire` ends the environments of one that has changed or gone."""
+
+    def __init__(self, context: Context, concurrency: int = CONCURRENCY) -> None:
+        self.context = context
+        self.concurrency = concurrency
+        self._lock = threading.Lock()
+        self._installing = threading.Lock()
+        self._idle: list[ExecutionEnvironment] = []  # the longest unused first
+        self._busy: Counter[str] = Counter()
+        self._retired: Counter[str] = Counter()
+        self._running: set[ExecutionEnvironment] = set()
+        self._stopped = False
+
+    def start(self) -> Self:
+        """Become the pool of this process."""
+        global _current  # noqa: PLW0603 - moto's state is global to the process, so the functions' is too
+        _current = self
+        return self
+
+    def stop(self) -> None:
+        """End every environment, also those that are at work."""
+        global _current  # noqa: PLW0603 - see above
+        if _current is self:
+            _current = None
+        with self._lock:
+            self._stopped = True
+            ending = [*self._idle, *self._running]
+            self._idle.clear()
+        for environment in ending:
+            environment.close()
+
+    def invoke(self, function: Any, invocation: Invocation) -> Outcome:
+        """Run `function` (moto's) once and write its log and metrics. Raises Throttled."""
+        revision = Revision.of(function, layer_versions(function))
+        self._enter(revision, function)
+        try:
+            outcome, stream = self._run(function, revision, invocation)
+        finally:
+            with self._lock:
+                self._busy[revision.function_arn] -= 1
+        journal.record(function, revision, outcome, stream)
+        return outcome
+
+    def retire(self, function_arn: str) -> None:
+        """End the idle environments of a function; those at work end when they are done."""
+        with self._lock:
+            self._retired[function_arn] += 1
+            ending = [idle for idle in self._idle if idle.revision.function_arn == function_arn]
+            self._idle = [idle for idle in self._idle if idle not in ending]
+        for environment in ending:
+            environment.close()
+
+    def processes(self) -> dict[int, str]:
+        """The process ids of all environments, with the functions' names."""
+        with self._lock:
+            return {each.pid: each.revision.name for each in [*self._idle, *self._running]}
+
+    def _enter(self, revision: Revision, function: Any) -> None:
+        """Count a call in, or refuse it."""
+        reserved = function.reserved_concurrency
+        with self._lock:
+            if reserved is not None and self._busy[revision.function_arn] >= int(reserved):
+                reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+            elif self._busy.total() >= self.concurrency:
+                reason = "ConcurrentInvocationLimitExceeded"
+            else:
+                self._busy[revision.function_arn] += 1
+                return
+        journal.throttled(function)
+        raise Throttled(reason)
+
+    def _run(self, function: Any, revision: Revision, invocation: Invocation) -> tuple[Outcome, str]:
+        with self._lock:
+            retired = self._retired[revision.function_arn]
+        try:
+            environment = self._take(revision) or self._create(function, revision)
+        except (ArchiveError, LayerError, PinsError, OSError) as error:
+            _log.error("%s cannot start: %s", revision.name, error)
+            return _not_started(invocation, str(error)), "twin"
+        try:
+            return environment.invoke(invocation), environment.log_stream
+        finally:
+            self._give_back(environment, retired)
+
+    def _take(self, revision: Revision) -> ExecutionEnvironment | None:
+        """The warm environment that was used last; dead ones are dropped."""
+        with self._lock:
+            found = None
+            dead = [idle for idle in self._idle if not idle.alive]
+            self._idle = [idle for idle in self._idle if idle not in dead]
+            for environment in reversed(self._idle):
+                if environment.revision == revision:
+                    found = environment
+                    self._idle.remove(environment)
+                    self._running.add(environment)
+                    break
+        for environment in dead:
+            environment.close()
+        return found
+
+    def _create(self, function: Any, revision: Revision) -> ExecutionEnvironment:
+        self._make_room()
+        layers = [(layer.arn, layer.code_bytes) for layer in layer_versions(function)]
+        with self._installing:
+            installation = install(function.code_bytes, layers, self.context.folder / "lambda")
+        environment = ExecutionEnvironment(revision, installation, self.context)
+        with self._lock:
+            self._running.add(environment)
+            stopped = self._stopped
+        if stopped:
+            environment.close()
+        return environment
+
+    def _make_room(self) -> None:
+        """There are never more processes than calls may run at once."""
+        with self._lock:
+            surplus = len(self._idle) + len(self._running) + 1 - self.concurrency
+            ending, self._idle = self._idle[: max(0, surplus)], self._idle[max(0, surplus) :]
+        for environment in ending:
+            environment.close()
+
+    def _give_back(self, environment: ExecutionEnvironment, retired: int) -> None:
+        with self._lock:
+            self._running.discard(environment)
+            current = self._retired[environment.revision.function_arn] == retired and not self._stopped
+            if current and environment.alive:
+                self._idle.append(environment)
+                return
+        environment.close()
+
+
+def layer_versions(function: Any) -> list[Any]:
+    """moto's layer versions of a function, in order."""
+    from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - the twin may be imported without moto's weight
+
+    backend = lambda_backends[function.account_id][function.region]
+    found = [(layer["Arn"], backend.layers_versions_by_arn(layer["Arn"])) for layer in function.layers]
+    # AWS keeps a deleted layer version for the functions that use it; moto does not, so say so.
+    if missing := [arn for arn, layer in found if layer is None]:
+        raise LookupError(f"{function.function_name} uses layers that were deleted: {', '.join(missing)}")
+    return [layer for _, layer in found]
+
+
+def current() -> Pool:
+    """The pool of the running twin."""
+    global _current  # noqa: PLW0603 - see Pool.start
+    running = twins.current()
+    with _starting:
+        if _current is None or _current.context is not running:
+            _current = Pool(running)
+        return _current
+
+
+def retire(function_arn: str) -> None:
+    """Tell the running pool, if there is one, that a function has changed or gone."""
+    if _current is not None:
+        _current.retire(function_arn)
+
+
+def _not_started(invocation: Invocation, reason: str) -> Outcome:
+    return Outcome(
+        request_id=invocation.request_id,
+        payload=error_payload("Twin.CannotStart", reason),
+        failed=True,
+        log=(LogLine(f"[twin] {reason}"),),
+        status="error",
+        error_type="Twin.CannotStart",
+    )
+
+
+_current: Pool | None = None
+_starting = threading.Lock()
