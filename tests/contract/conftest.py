@@ -6,8 +6,12 @@ USHER_WITHOUT_PATCH=<symbol> leaves one patch out: its contract test has to turn
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator
+import textwrap
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +58,58 @@ def server(_server: Context) -> Iterator[Context]:
 def client(server: Context) -> Callable[[str], Any]:
     """`client("s3")`: boto3 clients for the server, kept for the session."""
     return context.client
+
+
+@pytest.fixture
+def archive() -> Callable[[Mapping[str, str]], bytes]:
+    """`archive({"app.py": "..."})`: a zip archive, as a function's code or a layer's content."""
+
+    def build(files: Mapping[str, str]) -> bytes:
+        written = io.BytesIO()
+        with zipfile.ZipFile(written, "w") as zipped:
+            for name, text in files.items():
+                zipped.writestr(name, textwrap.dedent(text))
+        return written.getvalue()
+
+    return build
+
+
+@pytest.fixture
+def function(
+    server: Context, client: Callable[[str], Any], archive: Callable[[Mapping[str, str]], bytes]
+) -> Iterator[Callable[..., str]]:
+    """`function("def handler(event, context): ...")`: creates a Lambda function that really runs, returns its ARN."""
+    from twin.awslambda.pool import Pool  # noqa: PLC0415 - see above
+
+    trust = '{"Version": "2012-10-17", "Statement": []}'
+    role = client("iam").create_role(RoleName="function", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    pool = Pool(server).start()
+    made = 0
+
+    def create(source: str, **settings: Any) -> str:
+        nonlocal made
+        made += 1
+        defaults = {"FunctionName": f"function-{made}", "Runtime": "python3.13", "Handler": "app.handler", "Role": role}
+        code = {"ZipFile": archive({"app.py": source})}
+        answer = client("lambda").create_function(**{**defaults, "Code": code, "MemorySize": 256, **settings})
+        return str(answer["FunctionArn"])
+
+    yield create
+    pool.stop()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """`eventually(probe, seconds=10)`: what `probe()` returns as soon as that is truthy; fails after `seconds`."""
+
+    def wait(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
+        until = time.monotonic() + seconds
+        while not (found := probe()):
+            assert time.monotonic() < until, f"nothing within {seconds} s from {probe!r}"
+            time.sleep(0.02)
+        return found
+
+    return wait
 
 
 @pytest.fixture
