@@ -52,7 +52,7 @@ def read(sql: str, database: str, parameters: Sequence[str] = ()) -> Statement:
     if not isinstance(tree, exp.Query | exp.Values):
         raise Unsupported(f"{_kind(tree, sql)} (only queries: SELECT, WITH, VALUES)")
     columns = _columns(tree)
-    _label(tree)
+    tree = _label(tree)
     tables: dict[str, Reference] = {}
     for node in _real_tables(tree):
         reference = _reference(node, database)
@@ -124,13 +124,18 @@ def _columns(tree: exp.Expression) -> frozenset[str] | None:
     return frozenset(identifier.name.lower() for identifier in tree.find_all(exp.Identifier))
 
 
-def _label(tree: exp.Expression) -> None:
+def _label(tree: exp.Expression) -> exp.Expression:
     """Give unnamed output columns a label by which `results` knows them."""
-    selects = tree.selects if isinstance(tree, exp.Query) else []
-    for number, column in enumerate(selects):
-        if isinstance(column, exp.Alias | exp.Column | exp.Star | exp.Dot):
-            continue
-        column.replace(exp.alias_(column.copy(), f"{UNNAMED}{number}", quoted=True))
+    if isinstance(tree, exp.Values):
+        first = tree.expressions[0]
+        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+        names = [exp.to_identifier(f"{UNNAMED}{number}", quoted=True) for number in range(width)]
+        tree.set("alias", exp.TableAlias(this=exp.to_identifier("usher_values"), columns=names))
+        return exp.select("*").from_(tree)
+    for number, column in enumerate(tree.selects if isinstance(tree, exp.Query) else []):
+        if not isinstance(column, exp.Alias | exp.Column | exp.Star | exp.Dot):
+            column.replace(exp.alias_(column.copy(), f"{UNNAMED}{number}", quoted=True))
+    return tree
 
 
 def _real_tables(tree: exp.Expression) -> list[exp.Table]:

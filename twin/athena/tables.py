@@ -69,7 +69,7 @@ def _iceberg_source(
         return iceberg.inspect(opened, reference.metadata)
     snapshot_id = reference.snapshot_id
     if reference.as_of is not None:
-        moment = session.execute(f"SELECT epoch_us(CAST({reference.as_of} AS TIMESTAMPTZ))").fetchone()[0]
+        moment = session.execute(f"SELECT epoch_us(CAST({reference.as_of} AS TIMESTAMPTZ))").fetchall()[0][0]
         snapshot_id = iceberg.snapshot_at(opened, moment)
     return iceberg.stream(opened, columns, snapshot_id, scanned)
 
