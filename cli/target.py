@@ -22,6 +22,8 @@ from cli.failures import CommandError, one_line
 if TYPE_CHECKING:
     import boto3
 
+    from usher.ledger import Ledger
+
 DEFAULT_STACK = "usher"
 
 
@@ -81,6 +83,13 @@ class Target:
                 endpoint_url=self.endpoint,
             )
         return self._clients[service]
+
+    def ledger(self) -> Ledger:
+        """The ledger of landing objects, to look at."""
+        from usher.ledger import Ledger  # noqa: PLC0415 - imports botocore
+
+        dynamodb: Any = self.session.resource("dynamodb", endpoint_url=self.endpoint)
+        return Ledger(dynamodb, self.resources.state_table)
 
     @property
     def resources(self) -> Resources:
@@ -156,7 +165,9 @@ def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
     from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415
 
-    session = boto3.Session(profile_name=profile, region_name=choice.region or None)
+    # AWS_REGION is what functions and the twin set; boto3 itself only reads AWS_DEFAULT_REGION.
+    region = choice.region or os.environ.get("AWS_REGION") or None
+    session = boto3.Session(profile_name=profile, region_name=None if profile and not choice.region else region)
     if session.region_name is None:
         raise NoRegionError
     if session.get_credentials() is None:

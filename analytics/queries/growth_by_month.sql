@@ -1,0 +1,10 @@
+-- Ratings in each month and up to it, the last 24 months there are
+SELECT month, ratings, users, total_ratings
+FROM (
+    SELECT date_format(rated_at, '%Y-%m') AS month, count(*) AS ratings, count(DISTINCT user_id) AS users,
+           sum(count(*)) OVER (ORDER BY date_format(rated_at, '%Y-%m')) AS total_ratings
+    FROM ratings
+    GROUP BY date_format(rated_at, '%Y-%m')
+)
+ORDER BY month DESC
+LIMIT 24

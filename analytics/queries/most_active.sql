@@ -1,0 +1,7 @@
+-- The ten people who rated most, and over how many days
+SELECT user_id, count(*) AS ratings, round(avg(rating), 2) AS mean_rating,
+       count(DISTINCT CAST(rated_at AS date)) AS days
+FROM ratings
+GROUP BY user_id
+ORDER BY ratings DESC, user_id
+LIMIT 10

@@ -1,0 +1,8 @@
+-- What one person rated, the newest first
+-- parameters: user_id text
+SELECT r.rated_at, r.item_id, i.title, r.rating
+FROM ratings r
+LEFT JOIN (SELECT item_id, max(title) AS title FROM items GROUP BY item_id) i ON i.item_id = r.item_id
+WHERE r.user_id = ?
+ORDER BY r.rated_at DESC, r.item_id
+LIMIT 50
