@@ -17,6 +17,8 @@ ID_MAX_BYTES = 128
 #: Times are UTC microseconds since 1970; anything outside [1970, 2100) is refused.
 TIME_MIN_US = 0
 TIME_MAX_US = 4_102_444_800_000_000
+#: 1800: films and books are older than 1970.
+RELEASE_MIN_US = -5_364_662_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Field:
     max_bytes: the longest value in UTF-8 bytes, for ids and text.
     choices:   the only values accepted, in lower case.
     aliases:   other header spellings accepted (MovieLens, Amazon Personalize).
+    earliest_us: the first instant accepted; where that is before 1970, four digits alone are a year.
+    nothing:   spellings that stand for no value.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Field:
     max_bytes: int = 1024
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    earliest_us: int = TIME_MIN_US
+    nothing: tuple[str, ...] = ()
 
 
 def _id(name: str, doc: str, *aliases: str) -> Field:
@@ -104,9 +110,22 @@ _ALL = (
         (
             _ITEM,
             Field("title", "text", "as shown to people", aliases=("TITLE",)),
-            Field("genres", "text_list", "in CSV separated by `|`", required=False, aliases=("GENRES", "genre")),
-            Field("released_at", "timestamp", "else the year in the title, `Heat (1995)`", required=False),
-            Field("attributes", "attributes", "every further column", required=False),
+            Field(
+                "genres",
+                "text_list",
+                "in CSV separated by `|`",
+                required=False,
+                aliases=("GENRES", "genre"),
+                nothing=("(no genres listed)",),
+            ),
+            Field(
+                "released_at",
+                "timestamp",
+                "from 1800 on; else the year in the title, `Heat (1995)`",
+                required=False,
+                earliest_us=RELEASE_MIN_US,
+            ),
+            Field("attributes", "attributes", "every further column", required=False, max_bytes=65_536),
         ),
     ),
     Dataset(

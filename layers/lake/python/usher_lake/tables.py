@@ -1,0 +1,232 @@
+"""The Iceberg tables, made from the data sets' definition, and the table over the quarantine files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import (
+    DateType,
+    DoubleType,
+    IcebergType,
+    ListType,
+    MapType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+
+from usher.errors import IncompatibleSchema, TableMissing
+from usher.records.datasets import DATASETS, Dataset, Kind
+from usher.records.places import table_prefix
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+PARTITION = "ingested_date"
+
+#: What every table of Usher's has. Name mapping is added with the first commit: the data files carry no field ids,
+#: so that they fit a table whatever its history of added columns is.
+PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "commit.manifest-merge.enabled": "true",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+}
+
+
+def open_catalog() -> GlueCatalog:
+    """Glue's catalog with the function's own credentials; AWS_ENDPOINT_URL, where it is set, counts for S3 too."""
+    properties = {"s3.region": boto3.Session().region_name or ""}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        properties["s3.endpoint"] = endpoint
+    return GlueCatalog("usher", client=boto3.client("glue"), **properties)
+
+
+def load_table(catalog: GlueCatalog, database: str, dataset: str) -> Table:
+    """The table of a data set; TableMissing when there is none."""
+    try:
+        return catalog.load_table((database, dataset))
+    except NoSuchTableError as error:
+        raise TableMissing(
+            f"{database}.{dataset} is not there: deploy the stack again, catalog_tables makes it"
+        ) from error
+
+
+def ensure_tables(catalog: GlueCatalog, database: str, lake_bucket: str) -> dict[str, str]:
+    """Make the tables that are missing and bring the others up to date; what was done, by data set.
+
+    IncompatibleSchema, before anything is changed, when a table has what the definition cannot become.
+    """
+    existing = {name: _existing(catalog, database, name) for name in DATASETS}
+    for name, table in existing.items():
+        if table is not None:
+            _refuse_incompatible(table, DATASETS[name])
+    return {name: _ensure(catalog, database, lake_bucket, name, table) for name, table in existing.items()}
+
+
+def _existing(catalog: GlueCatalog, database: str, name: str) -> Table | None:
+    try:
+        return catalog.load_table((database, name))
+    except NoSuchTableError:
+        return None
+
+
+def _ensure(catalog: GlueCatalog, database: str, lake_bucket: str, name: str, table: Table | None) -> str:
+    if table is None:
+        schema = iceberg_schema(DATASETS[name])
+        location = f"s3://{lake_bucket}/{table_prefix(name)}"
+        catalog.create_table((database, name), schema, location, partition_spec(schema), properties=PROPERTIES)
+        return "created"
+    return _evolve(table, DATASETS[name])
+
+
+def iceberg_schema(data: Dataset) -> Schema:
+    """The table's schema. Ids count up; Iceberg gives its own when the table is made and never changes them."""
+    ids = _Ids(len(data.columns))
+    return Schema(
+        *(
+            NestedField(place, field.name, iceberg_type(field.kind, ids), required=field.required, doc=field.doc)
+            for place, field in enumerate(data.columns, start=1)
+        )
+    )
+
+
+class _Ids:
+    def __init__(self, used: int) -> None:
+        self._last = used
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+
+def iceberg_type(kind: Kind, ids: _Ids) -> IcebergType:
+    """The Iceberg type of a kind."""
+    if kind == "text_list":
+        return ListType(ids.next(), StringType(), element_required=True)
+    if kind == "attributes":
+        return MapType(ids.next(), StringType(), ids.next(), StringType(), value_required=True)
+    return {
+        "id": StringType(),
+        "text": StringType(),
+        "number": DoubleType(),
+        "timestamp": TimestamptzType(),
+        "date": DateType(),
+    }[kind]
+
+
+def partition_spec(schema: Schema) -> PartitionSpec:
+    """By the day on which the object landed: all rows of an object lie in one partition."""
+    source = schema.find_field(PARTITION).field_id
+    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), PARTITION))
+
+
+def _refuse_incompatible(table: Table, data: Dataset) -> None:
+    schema = table.schema()
+    wanted = iceberg_schema(data)
+    for field in data.columns:
+        found = schema.find_field(field.name) if field.name in schema.column_names else None
+        if found is None and field.required:
+            raise IncompatibleSchema(f"{data.name}.{field.name} is new and required: rows before it have none")
+        if found is None:
+            continue
+        kind = wanted.find_field(field.name).field_type
+        if _shape(found.field_type) != _shape(kind):
+            raise IncompatibleSchema(f"{data.name}.{field.name} is {found.field_type} in the table, not {kind}")
+        if found.required and not field.required:
+            continue  # made optional below
+        if field.required and not found.required:
+            raise IncompatibleSchema(f"{data.name}.{field.name} is optional in the table: rows may have none")
+    names = [partition.name for partition in table.spec().fields]
+    if names != [PARTITION]:
+        raise IncompatibleSchema(f"{data.name} is partitioned by {names}, not by {PARTITION}")
+
+
+def _shape(kind: IcebergType) -> str:
+    """A type without its ids."""
+    if isinstance(kind, ListType):
+        return f"list<{kind.element_type}>"
+    if isinstance(kind, MapType):
+        return f"map<{kind.key_type},{kind.value_type}>"
+    return str(kind)
+
+
+def _evolve(table: Table, data: Dataset) -> str:
+    """Add what is new. A column that the definition no longer has stays: rows before have it."""
+    schema, wanted = table.schema(), iceberg_schema(data)
+    done = []
+    with table.update_schema() as update:
+        for field in data.columns:
+            if field.name not in schema.column_names:
+                update.add_column(field.name, wanted.find_field(field.name).field_type, doc=field.doc)
+                done.append(f"added {field.name}")
+            elif schema.find_field(field.name).required and not field.required:
+                update.make_column_optional(field.name)
+                done.append(f"{field.name} is optional now")
+    stale = {name: value for name, value in PROPERTIES.items() if name != "format-version"}
+    if any(table.properties.get(name) != value for name, value in stale.items()):
+        with table.transaction() as transaction:
+            transaction.set_properties(stale)
+        done.append("set properties")
+    return ", ".join(done) or "unchanged"
+
+
+def ensure_quarantine_table(glue: Any, database: str, lake_bucket: str) -> str:
+    """The external table over the quarantine files, its partitions found by projection: nothing has to be added."""
+    table = quarantine_table(lake_bucket)
+    try:
+        glue.get_table(DatabaseName=database, Name=table["Name"])
+    except glue.exceptions.EntityNotFoundException:
+        glue.create_table(DatabaseName=database, TableInput=table)
+        return "created"
+    glue.update_table(DatabaseName=database, TableInput=table)
+    return "updated"
+
+
+def quarantine_table(lake_bucket: str) -> dict[str, Any]:
+    """Glue's TableInput of `quarantine`."""
+    location = f"s3://{lake_bucket}/quarantine/"
+    columns = [
+        ("reason", "string", "why, in words, without the value"),
+        ("field", "string", "the field at fault; null when the whole line is"),
+        ("line", "bigint", "the line (of Parquet: the row) in the landing object, from 1"),
+        ("source", "string", "<object digest>:<line>"),
+        ("offset", "bigint", "the byte at which the line starts, after decompression"),
+        ("bytes", "bigint", "the line's length; raw_base64 may be only its head"),
+        ("raw_base64", "string", "exactly the line's bytes"),
+    ]
+    return {
+        "Name": "quarantine",
+        "Description": "What ingest refused, with the reason. Made by catalog_tables.",
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": {
+            "EXTERNAL": "TRUE",
+            "classification": "json",
+            "projection.enabled": "true",
+            "projection.dataset.type": "enum",
+            "projection.dataset.values": ",".join(DATASETS),
+            "projection.dt.type": "date",
+            "projection.dt.format": "yyyy-MM-dd",
+            "projection.dt.range": "2020-01-01,NOW+1DAY",
+            "projection.dt.interval": "1",
+            "projection.dt.interval.unit": "DAYS",
+            "storage.location.template": f"{location}${{dataset}}/dt=${{dt}}/",
+        },
+        "PartitionKeys": [{"Name": "dataset", "Type": "string"}, {"Name": "dt", "Type": "string"}],
+        "StorageDescriptor": {
+            "Columns": [{"Name": name, "Type": kind, "Comment": comment} for name, kind, comment in columns],
+            "Location": location,
+            "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {}},
+        },
+    }
