@@ -133,6 +133,96 @@ PATCHES: tuple[Patch, ...] = (
         "test_athena.py::test_many_executions_are_described_at_once",
         adds=True,
     ),
+    Patch(
+        "moto.cloudformation.models:cloudformation_backends.backend",
+        "twin.cloudformation.backend:CloudFormationBackend",
+        "skips types and properties it does not know; no roll-back, no SAM transform, updates that miss changes",
+        "test_cloudformation.py::test_an_unknown_property_fails_the_stack_and_rolls_it_back",
+    ),
+    Patch(
+        "moto.cloudformation.responses:CloudFormationResponse._get_stack_from_s3_url",
+        "twin.cloudformation.backend:template_at",
+        "wants the bucket in the host name",
+        "test_cloudformation.py::test_a_template_may_lie_in_a_bucket",
+    ),
+    Patch(
+        "moto.cloudformation.responses:get_template_summary_response_from_template",
+        "twin.cloudformation.backend:summary",
+        "reads YAML with a loader that can run code",
+        "test_cloudformation.py::test_a_template_cannot_run_code_when_it_is_summarised",
+    ),
+    Patch(
+        "moto.cloudformation.responses:CloudFormationResponse.validate_template",
+        "twin.cloudformation.backend:validate_template",
+        "writes a file into the working folder, reads YAML with a loader that can run code",
+        "test_cloudformation.py::test_a_template_cannot_run_code_when_it_is_validated",
+    ),
+    Patch(
+        "moto.cloudformation.responses:CloudFormationResponse.list_stack_resources",
+        "twin.cloudformation.backend:list_stack_resources",
+        "says CREATE_COMPLETE of every resource",
+        "test_cloudformation.py::test_resources_are_listed_with_their_own_status",
+    ),
+    Patch(
+        "moto.cloudformation.responses:StackResourceDTO",
+        "twin.cloudformation.backend:StackResource",
+        "gives every resource the status of its stack",
+        "test_cloudformation.py::test_resources_are_described_with_their_own_status",
+    ),
+    Patch(
+        "moto.sqs.models:Queue.add_message",
+        "twin.sqs.queues:add_message",
+        "runs functions inside SendMessage, one message at a time",
+        "test_sqs_sources.py::test_sending_does_not_wait_for_the_function",
+    ),
+    Patch(
+        "moto.sqs.models:Queue.delete_message",
+        "twin.sqs.queues:delete_message",
+        "loses a message that arrives meanwhile",
+        "test_sqs_sources.py::test_a_message_that_arrives_during_a_delete_is_kept",
+    ),
+    Patch(
+        "moto.sqs.models:SQSBackend.receive_message",
+        "twin.sqs.queues:receive_message",
+        "gives one message to two consumers, looks once a second",
+        "test_sqs_sources.py::test_a_long_poll_returns_as_soon_as_a_message_is_visible_again",
+    ),
+    Patch(
+        "moto.sqs.models:SQSBackend.change_message_visibility",
+        "twin.sqs.queues:change_message_visibility",
+        "does not wake who waits",
+        "test_sqs_sources.py::test_a_message_that_is_given_back_wakes_who_waits",
+    ),
+    Patch(
+        "moto.sqs.models:Message.change_visibility",
+        "twin.sqs.queues:change_visibility",
+        "real seconds",
+        "test_sqs_sources.py::test_a_visibility_timeout_runs_on_the_scaled_clock",
+    ),
+    Patch(
+        "moto.sqs.models:Message.delay",
+        "twin.sqs.queues:delay",
+        "real seconds",
+        "test_sqs_sources.py::test_a_delay_runs_on_the_scaled_clock",
+    ),
+    Patch(
+        "moto.awslambda.models:LambdaBackend.create_event_source_mapping",
+        "twin.sqs.mappings:create_event_source_mapping",
+        "takes what cannot work, polls no stream",
+        "test_sqs_sources.py::test_a_mapping_that_cannot_work_is_refused",
+    ),
+    Patch(
+        "moto.awslambda.models:LambdaBackend.update_event_source_mapping",
+        "twin.sqs.mappings:update_event_source_mapping",
+        "takes what cannot work",
+        "test_sqs_sources.py::test_an_update_that_cannot_work_is_refused",
+    ),
+    Patch(
+        "moto.awslambda.models:LambdaBackend.delete_event_source_mapping",
+        "twin.sqs.mappings:delete_event_source_mapping",
+        "tells nobody",
+        "test_sqs_sources.py::test_a_deleted_mapping_polls_no_more",
+    ),
 )
 
 _originals: dict[str, Any] = {}

@@ -41,7 +41,7 @@ def _sum(client: Client, namespace: str, metric: str, **dimensions: str) -> floa
         Period=7200,
         Statistics=["Sum"],
     )
-    return sum(point["Sum"] for point in found["Datapoints"])
+    return float(sum(point["Sum"] for point in found["Datapoints"]))
 
 
 def _gone(pid: int) -> bool:

@@ -1,0 +1,91 @@
+"""moto's queues, safe for several consumers at once, and on the twin's scale of time.
+
+moto loses a message that arrives while another is deleted, gives one message to two consumers, looks for new ones only
+once a second, and runs Lambda functions inside SendMessage. Time-outs and delays are AWS's seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from moto.core.utils import unix_time_millis
+
+from twin import context, moto_patches
+
+_MODELS = "moto.sqs.models"
+_DEDUPLICATION_SECONDS = 300
+_LONGEST_WAIT_SECONDS = 0.25
+
+
+def add_message(self: Any, message: Any) -> None:
+    """Queue.add_message: stores it and wakes who waits. Event sources fetch it, nothing runs in here."""
+    with self._messages_lock:
+        if not (self.fifo_queue and _is_duplicate(self, message)):
+            self._messages.append(message)
+            self._messages_lock.notify_all()
+
+
+def delete_message(self: Any, receipt_handle: str) -> None:
+    """Queue.delete_message, without losing what arrives meanwhile."""
+    with self._messages_lock:
+        moto_patches.original(f"{_MODELS}:Queue.delete_message")(self, receipt_handle)
+        self._messages_lock.notify_all()  # the next of a FIFO group may come
+
+
+def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
+    self: Any,
+    queue_name: str,
+    count: int,
+    wait_seconds_timeout: float,
+    visibility_timeout: int,
+    message_attribute_names: list[str] | None = None,
+) -> list[Any]:
+    """SQSBackend.receive_message: one consumer at a time, and no longer wait than there is nothing to get."""
+    queue = self.get_queue(queue_name)
+    until = time.monotonic() + wait_seconds_timeout
+    take = moto_patches.original(f"{_MODELS}:SQSBackend.receive_message")
+    with queue._messages_lock:
+        while True:
+            found: list[Any] = take(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
+            left = until - time.monotonic()
+            if found or left <= 0:
+                return found
+            queue._messages_lock.wait(min(left, seconds_to_next(queue)))
+
+
+def change_message_visibility(self: Any, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
+    """SQSBackend.change_message_visibility, and whoever waits looks again."""
+    queue = self.get_queue(queue_name)
+    change = moto_patches.original(f"{_MODELS}:SQSBackend.change_message_visibility")
+    with queue._messages_lock:
+        change(self, queue_name, receipt_handle, visibility_timeout)
+        queue._messages_lock.notify_all()
+
+
+def change_visibility(self: Any, visibility_timeout: float) -> None:
+    """Message.change_visibility: AWS's seconds."""
+    self.visible_at = unix_time_millis() + context.current().real_seconds(float(visibility_timeout)) * 1000
+
+
+def delay(self: Any, delay_seconds: float) -> None:
+    """Message.delay: AWS's seconds."""
+    self.delayed_until = unix_time_millis() + context.current().real_seconds(float(delay_seconds)) * 1000
+
+
+def seconds_to_next(queue: Any) -> float:
+    """Real seconds until a message of the queue can become visible by itself; bounded. The caller holds the lock."""
+    now = unix_time_millis()
+    times = [max(message.visible_at, message.delayed_until) for message in queue._messages]
+    ahead = [moment - now for moment in times if moment >= now]
+    return float(min([_LONGEST_WAIT_SECONDS, *((milliseconds + 1) / 1000 for milliseconds in ahead)]))
+
+
+def _is_duplicate(queue: Any, message: Any) -> bool:
+    if not message.deduplication_id:
+        return False
+    oldest = message.sent_timestamp - context.current().real_seconds(_DEDUPLICATION_SECONDS) * 1000
+    return any(
+        known.deduplication_id == message.deduplication_id and known.sent_timestamp > oldest
+        for known in queue._messages
+    )
