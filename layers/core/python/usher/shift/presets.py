@@ -38,7 +38,7 @@ class Preset:
     # promotion
     outcome: str = "conversion"  # or "reward": bounded, decided by the e-process of labels alone
     margin_theta: float = 0.0  # below zero: non-inferiority by that log odds ratio
-    alpha_looks: float = 0.031
+    alpha_looks: float = 0.032
     alpha_anytime: float = 0.002
     early_hours: float = 60.0
     early_share: float = 0.15
@@ -53,7 +53,7 @@ class Preset:
     futile_from_hours: float = 96.0
     smallest_theta: float = 0.022
     smallest_deviations: float = 2.8
-    excluded_theta: float = 0.02
+    excluded_theta: float = 0.02  # past the margin
     alpha_excluded: float = 0.02
     # the challenger's share
     stages: tuple[Stage, ...] = (Stage(0.05, 100), Stage(0.10, 150), Stage(0.25, 300))
@@ -111,7 +111,7 @@ def _faults(preset: Preset) -> list[str]:
             set(preset.guardrail_limits) == set(GUARDRAIL_KINDS)
             and all(0 < limit < 0.5 for limit in preset.guardrail_limits.values())
         ),
-        "margin_theta and excluded_theta must be points of the grid": _on_grid(preset),
+        "margin_theta (0 or below) and margin_theta + excluded_theta must be points of the grid": _on_grid(preset),
     }
     return [text for text, holds in rules.items() if not holds]
 
@@ -126,7 +126,7 @@ def _shares_agree(preset: Preset) -> bool:
 def _on_grid(preset: Preset) -> bool:
     try:
         index_of(preset.margin_theta)
-        index_of(preset.excluded_theta)
+        index_of(preset.margin_theta + preset.excluded_theta)
     except ValueError:
         return False
     return math.isfinite(preset.margin_theta) and preset.margin_theta <= 0 < preset.excluded_theta

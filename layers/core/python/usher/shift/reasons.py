@@ -75,7 +75,7 @@ def _hopeless(fact: Fact) -> str:
 
 
 def _excluded(fact: Fact) -> str:
-    theta = fact.preset.excluded_theta
+    theta = fact.preset.margin_theta + fact.preset.excluded_theta
     return f"a log odds ratio of {theta:g} or more is excluded: e-value {fact.e_value('log_e_excluded')}; {fact.lift}"
 
 

@@ -119,7 +119,7 @@ def _read(state: State, preset: Preset) -> _Reading:
         state.information,
         log_e_above(state.log_likelihood, preset.promotion_prior, preset.margin_theta),
         log_e_below(state.log_likelihood, preset.harm_prior, preset.margin_theta),
-        log_e_below(state.log_likelihood, preset.promotion_prior, preset.excluded_theta),
+        log_e_below(state.log_likelihood, preset.promotion_prior, preset.margin_theta + preset.excluded_theta),
     )
 
 
@@ -170,8 +170,8 @@ def _bounds_at(state: State, reading: _Reading, preset: Preset, rows: Ints, hour
             preset.alpha_looks,
         )
     )
-    # Never a lift so small that this traffic could not find it by the end; measured past the margin, as the score is.
-    theta = np.maximum(preset.smallest_theta, preset.smallest_deviations / np.sqrt(end)) - preset.margin_theta
+    # Never a lift so small that this traffic could not find it by the end; past the margin, as the score is.
+    theta = np.maximum(preset.smallest_theta, preset.smallest_deviations / np.sqrt(end))
     power = boundary.conditional_power(reading.score[rows], information, end, bounds.end, theta)
     judged = preset.futile_from_hours <= hours < preset.horizon_hours
     return bounds.now, power if judged else np.full(len(rows), np.nan)
