@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from usher.clients import client
 from usher.custom_resource import answer
 from usher.records.settings import Settings
 from usher_lake.tables import ensure_quarantine_table, ensure_tables, open_catalog
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 def _create_or_update() -> dict[str, str]:
     settings = Settings.read(os.environ, "lake_bucket", "database")
     done = ensure_tables(open_catalog(), settings.database, settings.lake_bucket)
-    done["quarantine"] = ensure_quarantine_table(boto3.client("glue"), settings.database, settings.lake_bucket)
+    done["quarantine"] = ensure_quarantine_table(client("glue"), settings.database, settings.lake_bucket)
     logger.info("tables", extra={"tables": done})
     return done
 

@@ -1,11 +1,14 @@
-"""Takes a batch of catalog messages for one data set from the ledger to the table and back, safe at any crash point."""
+"""Takes a batch of catalog messages from the ledger to the tables and back, safe at any crash point."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from usher.errors import NotInLedger
+from usher.errors import NotAnEvent, NotInLedger
 from usher.head import count_commits
 from usher.ledger import Entry, Ledger
 from usher.records.places import data_key
@@ -15,16 +18,59 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """snapshots: the commit that holds each object, by digest. errors: of the messages that failed, by message id."""
+
+    snapshots: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+
+def catalog_batch(
+    messages: Mapping[str, str], ledger: Ledger, load: Callable[[str], Table], lake_bucket: str
+) -> BatchResult:
+    """Commit the objects that these messages (body by id) name, one commit a data set; one never hinders another.
+
+    The ledger says which data set an object went to: a message alone is believed nothing but its digest.
+    """
+    result = BatchResult()
+    digests = _digests(messages, result.errors)
+    entries = ledger.find_all(digests.values())
+    groups: dict[str, list[str]] = defaultdict(list)
+    for message, digest in digests.items():
+        if digest in entries:
+            groups[entries[digest].dataset].append(message)
+        else:
+            result.errors[message] = NotInLedger(f"object {digest} has no ledger item: was the state table emptied?")
+    for dataset, group in groups.items():
+        try:
+            chosen = {digests[message]: entries[digests[message]] for message in group}
+            result.snapshots.update(catalog_objects(load(dataset), ledger, lake_bucket, chosen.values()))
+        except Exception as error:  # noqa: BLE001 - the other data sets of the batch go on; answer() logs it
+            result.errors.update(dict.fromkeys(group, error))
+    return result
+
+
+def _digests(messages: Mapping[str, str], errors: dict[str, Exception]) -> dict[str, str]:
+    found = {}
+    for message, body in messages.items():
+        try:
+            found[message] = str(json.loads(body)["digest"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            errors[message] = NotAnEvent(f"not a catalog message: {body[:200]!r}")
+    return found
+
+
 def catalog_objects(table: Table, ledger: Ledger, lake_bucket: str, entries: Iterable[Entry]) -> dict[str, int]:
     """Commit these objects of one data set; the snapshot that holds each, by digest.
 
     Every step can be repeated: a crash after any of them is made good by the message that comes again.
     """
-    open_entries = [entry for entry in entries if entry.status in ("parsed", "committing")]
-    for entry in open_entries:
+    waiting = [entry for entry in entries if entry.status in ("parsed", "committing")]
+    for entry in waiting:
         if entry.status == "parsed":
             ledger.committing(entry.digest)
-    held = commit_objects(table, [_addition(entry, lake_bucket) for entry in open_entries])
+    held = commit_objects(table, [_addition(entry, lake_bucket) for entry in waiting])
     for digest, snapshot_id in held.items():
         ledger.committed(digest, snapshot_id)
     count_commits(ledger.table, table.name()[-1], commits(table))
@@ -34,11 +80,3 @@ def catalog_objects(table: Table, ledger: Ledger, lake_bucket: str, entries: Ite
 def _addition(entry: Entry, lake_bucket: str) -> Addition:
     keys = (data_key(entry.dataset, entry.digest, part) for part in range(entry.files))
     return Addition(entry.digest, tuple(f"s3://{lake_bucket}/{key}" for key in keys))
-
-
-def require(entries: dict[str, Entry], digest: str) -> Entry:
-    """The ledger's entry of a message; NotInLedger when there is none."""
-    try:
-        return entries[digest]
-    except KeyError:
-        raise NotInLedger(f"object {digest} has no ledger item: was the state table emptied?") from None

@@ -19,16 +19,22 @@ if TYPE_CHECKING:
     from usher_lake.header import Header
 
 
-def ingest_object(
-    s3: S3Client, landing: LandingObject, lake_bucket: str, remaining_seconds: Callable[[], float], needed: float = 20.0
-) -> Entry:
-    """Read one object whole; the entry for the ledger.
+#: Less time than this is not enough to begin an object, or to finish one that is read: writers have to be closed.
+START_SECONDS = 30.0
+FINISH_SECONDS = 15.0
 
-    A second reading writes the same bytes to the same keys. remaining_seconds: the function's time; when less than
-    `needed` is left the object is given up (OutOfTime). ObjectGone when it is not there any more.
+
+def ingest_object(s3: S3Client, landing: LandingObject, lake_bucket: str, seconds_left: Callable[[], float]) -> Entry:
+    """Read one object whole; the entry for the ledger. A second reading writes the same bytes to the same keys.
+
+    seconds_left: the function's remaining time. OutOfTime when that would not do, UnknownPlace when the key names no
+    data set, ObjectGone when the object is not there any more.
     """
+    data = dataset(landing.dataset)
+    if seconds_left() < START_SECONDS:
+        raise OutOfTime(f"s3://{landing.bucket}/{landing.key} is left to the next invocation")
     opened = open_object(s3, landing)
-    reading = read_object(s3, landing, opened, dataset(landing.dataset))
+    reading = read_object(s3, landing, opened, data)
     quarantine = Quarantine(s3, lake_bucket, landing.digest, opened.landed_at)
     files: DataFiles | None = None
     rows_in = 0
@@ -41,7 +47,7 @@ def ingest_object(
                 files = files or DataFiles(s3, lake_bucket, name, landing.digest, opened.landed_at)
                 files.add(piece.rows, piece.lines)
                 rows_in += piece.rows.num_rows
-            if remaining_seconds() < needed:
+            if seconds_left() < FINISH_SECONDS:
                 raise OutOfTime(f"s3://{landing.bucket}/{landing.key} needs more time than is left: split it")
         if files is not None:
             files.close()
