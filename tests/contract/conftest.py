@@ -7,9 +7,12 @@ USHER_WITHOUT_PATCH=<symbol> leaves one patch out: its contract test has to turn
 from __future__ import annotations
 
 import io
+import json
+import logging
 import os
 import textwrap
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +30,7 @@ REGION = "eu-west-1"
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second of imports, only where a server is used
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     left_out = os.environ.get("USHER_WITHOUT_PATCH")
     moto_patches.PATCHES = tuple(patch for patch in moto_patches.PATCHES if patch.symbol != left_out)
     moto_patches.apply()
@@ -122,3 +126,47 @@ def _reset() -> None:
     from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - see above
 
     moto_api_backend.reset()
+
+
+class Workflows:
+    """Runs state machines on the twin."""
+
+    def __call__(self, definition: dict[str, Any], given: Any = None, kind: str = "STANDARD") -> dict[str, Any]:
+        """Run a state machine to its end: DescribeExecution's answer, with `history` and the `states` entered."""
+        return self.finished(self.start(self.create(definition, kind), given))
+
+    def create(self, definition: dict[str, Any], kind: str = "STANDARD") -> str:
+        """Make a state machine; its ARN."""
+        answer = context.client("stepfunctions").create_state_machine(
+            name=f"m{uuid.uuid4().hex}",
+            definition=json.dumps(definition),
+            roleArn="arn:aws:iam::123456789012:role/r",
+            type=kind,
+        )
+        return str(answer["stateMachineArn"])
+
+    def start(self, machine: str, given: Any = None, **options: Any) -> str:
+        """Start an execution; its ARN."""
+        given = {} if given is None else given
+        answer = context.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps(given), **options
+        )
+        return str(answer["executionArn"])
+
+    def finished(self, arn: str, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait for an execution's end."""
+        states = context.client("stepfunctions")
+        end = time.monotonic() + seconds
+        while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < end, f"{arn} still runs after {seconds} s"
+            time.sleep(0.02)
+        history = states.get_execution_history(executionArn=arn)["events"]
+        entered = [event["stateEnteredEventDetails"] for event in history if "stateEnteredEventDetails" in event]
+        output = json.loads(found["output"]) if "output" in found else None
+        return {**found, "output": output, "history": history, "states": [state["name"] for state in entered]}
+
+
+@pytest.fixture
+def execute(server: Context) -> Workflows:
+    """`execute(definition, input)` runs a state machine to its end."""
+    return Workflows()

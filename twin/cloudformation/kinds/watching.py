@@ -1,0 +1,40 @@
+"""What watches: log groups and alarms."""
+
+from __future__ import annotations
+
+from twin.cloudformation.kinds.base import ApiKind, Extra, arn
+
+KINDS = (
+    ApiKind(
+        "AWS::Logs::LogGroup",
+        "logs",
+        "create_log_group",
+        delete_by="delete_log_group",
+        name="LogGroupName",
+        name_limit=512,
+        ref=lambda properties, _: str(properties["LogGroupName"]),
+        attributes=lambda group, *_: {"Arn": arn("logs", f"log-group:{group}:*")},
+        identify=lambda group, _: {"logGroupName": group},
+        extras={
+            "RetentionInDays": Extra(
+                "put_retention_policy",
+                lambda group, days: {"logGroupName": group, "retentionInDays": days},
+                "delete_retention_policy",
+                lambda group: {"logGroupName": group},
+            )
+        },
+    ),
+    ApiKind(
+        "AWS::CloudWatch::Alarm",
+        "cloudwatch",
+        "put_metric_alarm",
+        delete_by="delete_alarms",
+        update_by="put_metric_alarm",
+        name="AlarmName",
+        name_limit=255,
+        ref=lambda properties, _: str(properties["AlarmName"]),
+        attributes=lambda alarm, *_: {"Arn": arn("cloudwatch", f"alarm:{alarm}")},
+        identify=lambda alarm, _: {"AlarmNames": [alarm]},
+        update_keys=lambda alarm, _: {"AlarmName": alarm},
+    ),
+)

@@ -1,0 +1,1 @@
+"""Where moto's Glue differs from Glue in ways that Usher would notice: optimistic locking."""
