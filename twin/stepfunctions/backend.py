@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import Any
 
@@ -12,6 +13,9 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from twin.stepfunctions import definition as definitions
 from twin.stepfunctions import status
+
+# The interpreter logs a failure once a level as it unwinds; the history has it.
+logging.getLogger("moto.stepfunctions.parser").setLevel(logging.CRITICAL)
 
 #: Of an execution's name.
 _NAME_MAX = 80

@@ -42,7 +42,6 @@ def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
     """The JSON value of an expression; QueryError when it has none. bindings: variables by name, without `$`."""
     compiled = compile_query(expression)
     frame = {name: _bound(value) for name, value in bindings.items()}
-    frame["eval"] = _refused_eval
     try:
         result = compiled.evaluate(None, frame)
     except Exception as error:
@@ -131,6 +130,7 @@ _FUNCTIONS: Mapping[str, Any] = {
     "range": _range,
     "random": _random,
     "parse": _parse,
+    "eval": _refused_eval,
 }
 
 
