@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cli.console import printable
 from cli.failures import CommandError, one_line
-from usher.records.datasets import DATASETS, Dataset
+from usher.records.datasets import DATASETS, Dataset, Field
 
 #: How much of a file is read to find its first line.
 HEAD_BYTES = 1 << 20
@@ -137,13 +137,18 @@ def _nearest(columns: Iterable[str]) -> Dataset:
 
 
 def _known(data: Dataset, names: Iterable[str]) -> list[str]:
-    have = set(names)
-    return [field.name for field in data.fields if have & {field.name, *field.aliases}]
+    have = {name.casefold() for name in names}
+    return [field.name for field in data.fields if field.kind != "attributes" and have & _spellings(field)]
 
 
 def _missing(data: Dataset, names: Iterable[str]) -> list[str]:
-    have = set(names)
-    return [field.name for field in data.required if not have & {field.name, *field.aliases}]
+    have = {name.casefold() for name in names}
+    return [field.name for field in data.required if not have & _spellings(field)]
+
+
+def _spellings(field: Field) -> set[str]:
+    """A column's names without regard to case, as ingest reads a header."""
+    return {name.casefold() for name in (field.name, *field.aliases)}
 
 
 def _misfit(columns: Iterable[str], data: Dataset) -> str:
