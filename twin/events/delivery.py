@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twin import context
+from twin.events import bus
 
 
 class UnsupportedTarget(ValueError):
@@ -36,12 +37,12 @@ def check(arn: str) -> None:
 
 def _sender(arn: str) -> Callable[[str, str, Options], None]:
     parts = arn.split(":", 5)
-    if len(parts) == 6 and parts[0] == "arn":
+    if len(parts) == 6 and parts[0] == "arn" and parts[3] == context.current().region:
         resource = parts[5].replace("/", ":").split(":")[0]
         for service, kind, sender in _SENDERS:
             if parts[2] == service and kind in ("", resource):
                 return sender
-    raise UnsupportedTarget(f"the twin cannot deliver to {arn!r}")
+    raise UnsupportedTarget(f"the twin cannot deliver to {arn!r} from {context.current().region}")
 
 
 def _to_lambda(arn: str, payload: str, options: Options) -> None:  # noqa: ARG001 - one shape for all
@@ -76,17 +77,11 @@ def _to_firehose(arn: str, payload: str, options: Options) -> None:  # noqa: ARG
 
 
 def _to_bus(arn: str, payload: str, options: Options) -> None:  # noqa: ARG001
+    """An event goes on as it is; what is none yet (a destination's record) becomes one."""
     event = json.loads(payload)
-    entry = {
-        "Source": event["source"],
-        "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-        "Resources": event.get("resources", []),
-        "EventBusName": arn,
-    }
-    answer = context.client("events").put_events(Entries=[entry])
-    if answer["FailedEntryCount"]:
-        raise RuntimeError(f"{arn} refused the event: {answer['Entries'][0].get('ErrorMessage')}")
+    if "id" not in event:
+        event = bus.event(event["source"], event["detail-type"], event["detail"], event["resources"])
+    bus.enter(event, arn)
 
 
 def _to_logs(arn: str, payload: str, options: Options) -> None:  # noqa: ARG001

@@ -1,0 +1,357 @@
+"""EventBridge on the twin: events reach their targets, schedules fire, nothing gets lost silently. Failure paths first.
+
+A minute of AWS's takes a second here (see the `server` fixture).
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from twin.context import Context
+
+Client = Callable[[str], Any]
+Make = Callable[..., str]
+Wait = Callable[..., Any]
+
+LAMBDA_LOG = "/aws/lambda/function-1"
+PRINTING = "import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n"
+PATTERN = json.dumps({"source": ["shop"]})
+
+
+def _rule(client: Client, target: str, name: str = "rule", pattern: str = PATTERN, **settings: Any) -> str:
+    arn = client("events").put_rule(Name=name, EventPattern=pattern)["RuleArn"]
+    client("events").put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target, **settings}])
+    return str(arn)
+
+
+def _put(client: Client, detail: dict[str, Any], **more: Any) -> str:
+    entry = {"Source": "shop", "DetailType": "Sold", "Detail": json.dumps(detail), **more}
+    answer = client("events").put_events(Entries=[entry])
+    assert answer["FailedEntryCount"] == 0
+    return str(answer["Entries"][0]["EventId"])
+
+
+def _events(client: Client) -> list[Any]:
+    """What functions have seen."""
+    try:
+        found = client("logs").filter_log_events(logGroupName=LAMBDA_LOG)["events"]
+    except client("logs").exceptions.ResourceNotFoundException:
+        return []
+    return [json.loads(each["message"][6:]) for each in found if each["message"].startswith("EVENT ")]
+
+
+def _queue(client: Client, name: str, **attributes: str) -> tuple[str, str]:
+    url = client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, found["Attributes"]["QueueArn"]
+
+
+def _received(client: Client, url: str) -> list[dict[str, Any]]:
+    names = {"MessageAttributeNames": ["All"], "AttributeNames": ["All"]}
+    return list(client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, **names).get("Messages", []))
+
+
+def _sum(client: Client, metric: str, rule: str = "rule") -> float:
+    found = client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Events",
+        MetricName=metric,
+        Dimensions=[{"Name": "RuleName", "Value": rule}],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 3600,
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    return float(sum(point["Sum"] for point in found["Datapoints"]))
+
+
+# ── what goes wrong ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_that_cannot_be_delivered_is_an_error_in_the_log_and_counted(
+    client: Client, server: Context, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = f"arn:aws:lambda:{server.region}:123456789012:function:gone"
+    _rule(client, gone)
+    with caplog.at_level(logging.ERROR, "usher.twin.events"):
+        _put(client, {"a": 1})
+        eventually(lambda: _sum(client, "FailedInvocations") == 1)
+    assert f"rule rule: the event for {gone} is lost after 1 attempts" in caplog.text
+
+
+def test_an_event_that_cannot_be_delivered_goes_to_the_dead_letter_queue(
+    client: Client, server: Context, eventually: Wait
+) -> None:
+    url, dead = _queue(client, "dead")
+    gone = f"arn:aws:sqs:{server.region}:123456789012:gone"
+    arn = _rule(client, gone, DeadLetterConfig={"Arn": dead})
+    identity = _put(client, {"a": 1})
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"])["id"] == identity
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes["RULE_ARN"] == arn
+    assert attributes["TARGET_ARN"] == gone
+    assert "NonExistentQueue" in attributes["ERROR_CODE"]
+    assert _sum(client, "FailedInvocations") == 1
+    eventually(lambda: _sum(client, "InvocationsSentToDlq") == 1)
+
+
+def test_a_passing_fault_is_retried(client: Client, function: Make, eventually: Wait) -> None:
+    url, dead = _queue(client, "dead")
+    arn = function(PRINTING)
+    retries = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 3600}
+    _rule(client, arn, DeadLetterConfig={"Arn": dead}, RetryPolicy=retries)
+    from twin.events import delivery  # noqa: PLC0415
+
+    calls = []
+
+    def busy(*args: Any) -> None:
+        calls.append(args)
+        raise ClientError({"Error": {"Code": "Busy"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "Invoke")  # type: ignore[typeddict-item]
+
+    original = delivery._SENDERS
+    delivery._SENDERS = (("lambda", "function", busy), *original)
+    try:
+        _put(client, {"a": 1})
+        (message,) = eventually(lambda: _received(client, url))
+    finally:
+        delivery._SENDERS = original
+    assert len(calls) == 3
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
+    assert attributes["RETRY_ATTEMPTS"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ({"Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/x"}, "the twin cannot deliver to"),
+        ({"Arn": "arn:aws:kinesis:eu-west-1:123456789012:stream/x"}, "the twin cannot deliver to"),
+        ({"Arn": "arn:aws:sqs:us-east-1:123456789012:x"}, "from eu-west-1"),
+        ({"HttpParameters": {"HeaderParameters": {}}}, "the twin does not honour HttpParameters"),
+        ({"Input": "{"}, "Input is not valid JSON"),
+        ({"InputTransformer": {"InputTemplate": '{"a": <b>'}}, "InputTemplate is not valid JSON"),
+        ({"InputPath": "detail"}, "is not a JSON path"),
+    ],
+)
+def test_a_target_that_cannot_work_is_refused(
+    client: Client, server: Context, target: dict[str, Any], reason: str
+) -> None:
+    client("events").put_rule(Name="rule", EventPattern=PATTERN)
+    with pytest.raises(ClientError, match=reason):
+        client("events").put_targets(
+            Rule="rule", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:eu-west-1:123456789012:x", **target}]
+        )
+    assert client("events").list_targets_by_rule(Rule="rule")["Targets"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"ScheduleExpression": "rate(1 minutes)"}, "Parameter ScheduleExpression is not valid"),
+        ({"ScheduleExpression": "cron(0 12 * * * *)"}, "exactly one of day-of-month and day-of-week must be"),
+        ({"EventPattern": '{"source": [{"sounds-like": "x"}]}'}, "Unrecognized match type"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused(
+    client: Client, server: Context, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason):
+        client("events").put_rule(Name="rule", **settings)
+    assert client("events").list_rules()["Rules"] == []
+
+
+def test_a_disabled_rule_and_one_that_does_not_match_send_nothing(
+    client: Client, server: Context, eventually: Wait
+) -> None:
+    url, arn = _queue(client, "inbox")
+    _rule(client, arn, "disabled")
+    client("events").disable_rule(Name="disabled")
+    _rule(client, arn, "other", json.dumps({"source": ["somebody"]}))
+    client("events").put_rule(Name="scheduled", ScheduleExpression="rate(1 day)")
+    client("events").put_targets(Rule="scheduled", Targets=[{"Id": "1", "Arn": arn}])
+    _rule(client, arn, "last", Input='"this one"')
+    _put(client, {"a": 1})
+    assert [json.loads(message["Body"]) for message in eventually(lambda: _received(client, url))] == ["this one"]
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_reaches_its_function(client: Client, function: Make, eventually: Wait) -> None:
+    _rule(client, function(PRINTING))
+    identity = _put(client, {"a": 1}, Resources=["arn:x"])
+    (event,) = eventually(lambda: _events(client))
+    assert event.pop("id") == identity
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", event.pop("time"))
+    assert event == {
+        "version": "0",
+        "detail-type": "Sold",
+        "source": "shop",
+        "account": "123456789012",
+        "region": "eu-west-1",
+        "resources": ["arn:x"],
+        "detail": {"a": 1},
+    }
+    eventually(lambda: _sum(client, "Invocations") == 1)
+    assert _sum(client, "FailedInvocations") == 0
+
+
+def test_an_object_that_is_created_reaches_its_function(client: Client, function: Make, eventually: Wait) -> None:
+    bucket = {"Bucket": "landing"}
+    client("s3").create_bucket(**bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    enabled: dict[str, Any] = {"EventBridgeConfiguration": {}}
+    client("s3").put_bucket_notification_configuration(**bucket, NotificationConfiguration=enabled)
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": ["landing"]}}}
+    _rule(client, function(PRINTING), pattern=json.dumps(pattern))
+    client("s3").put_object(**bucket, Key="a.csv", Body=b"x")
+    (event,) = eventually(lambda: _events(client))
+    assert event["detail"]["object"]["key"] == "a.csv"
+    assert uuid.UUID(event["id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", event["time"])
+
+
+def test_a_transformed_event_reaches_a_queue(client: Client, server: Context, eventually: Wait) -> None:
+    url, arn = _queue(client, "inbox")
+    transformer = {"InputPathsMap": {"a": "$.detail.a"}, "InputTemplate": '{"found": <a>, "text": "it is <a>"}'}
+    _rule(client, arn, InputTransformer=transformer)
+    _put(client, {"a": ["x", 1]})
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"]) == {"found": ["x", 1], "text": 'it is ["x", 1]'}
+
+
+def test_a_fifo_queue_gets_its_group(client: Client, server: Context, eventually: Wait) -> None:
+    url, arn = _queue(client, "inbox.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    _rule(client, arn, SqsParameters={"MessageGroupId": "one"})
+    _put(client, {"a": 1})
+    (message,) = eventually(lambda: _received(client, url))
+    assert message["Attributes"]["MessageGroupId"] == "one"
+
+
+def test_a_topic_and_a_log_group_get_the_event(client: Client, server: Context, eventually: Wait) -> None:
+    url, queue = _queue(client, "inbox")
+    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    client("logs").create_log_group(logGroupName="/events")
+    _rule(client, topic)
+    _rule(client, f"arn:aws:logs:{server.region}:123456789012:log-group:/events", "logs")
+    identity = _put(client, {"a": 1})
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"])["id"] == identity
+    logged = eventually(lambda: client("logs").filter_log_events(logGroupName="/events")["events"])
+    assert json.loads(logged[0]["message"])["id"] == identity
+
+
+def test_an_event_passes_to_another_bus_as_it_is(client: Client, server: Context, eventually: Wait) -> None:
+    url, queue = _queue(client, "inbox")
+    other = client("events").create_event_bus(Name="other")["EventBusArn"]
+    _rule(client, other)
+    client("events").put_rule(Name="there", EventBusName="other", EventPattern=PATTERN)
+    client("events").put_targets(Rule="there", EventBusName="other", Targets=[{"Id": "1", "Arn": queue}])
+    identity = _put(client, {"a": 1})
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"])["id"] == identity
+
+
+# ── schedules ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def schedules(server: Context) -> Iterator[None]:
+    """Schedules fire."""
+    from twin.events.schedules import Schedules  # noqa: PLC0415 - a second of imports
+
+    running = Schedules(server).start()
+    yield
+    running.stop()
+
+
+def test_a_scheduled_rule_fires_again_and_again_until_it_is_disabled(
+    client: Client, schedules: None, eventually: Wait
+) -> None:
+    url, queue = _queue(client, "inbox", VisibilityTimeout="43200")
+    rule = client("events").put_rule(Name="tick", ScheduleExpression="rate(1 minute)")["RuleArn"]
+    client("events").put_targets(Rule="tick", Targets=[{"Id": "1", "Arn": queue}])
+    first = json.loads(eventually(lambda: _received(client, url))[0]["Body"])
+    second = json.loads(eventually(lambda: _received(client, url))[0]["Body"])
+    assert uuid.UUID(first.pop("id")) != uuid.UUID(second.pop("id"))
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(first.pop("time"))
+    assert age < datetime.timedelta(minutes=1), "by the real clock"
+    assert first == {
+        "version": "0",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "region": "eu-west-1",
+        "resources": [rule],
+        "detail": {},
+    }
+    client("events").disable_rule(Name="tick")
+    time.sleep(0.2)  # one that was on its way
+    _received(client, url)
+    time.sleep(1.3)  # more than a minute of AWS's
+    assert _received(client, url) == []
+    client("events").enable_rule(Name="tick")
+    eventually(lambda: _received(client, url))
+
+
+@pytest.mark.parametrize(
+    ("settings", "service", "reason"),
+    [
+        ({"expression": "rate(1 minutes)"}, "sqs", "Invalid Schedule Expression"),
+        ({"expression": "cron(0 12 * * ? *)", "ScheduleExpressionTimezone": "Mars/Base"}, "sqs", "unknown time zone"),
+        ({"expression": "rate(5 minutes)"}, "ecs", "the twin cannot deliver to"),
+    ],
+)
+def test_a_schedule_that_cannot_work_is_refused(
+    client: Client, server: Context, settings: dict[str, Any], service: str, reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason):
+        _schedule(client, target=f"arn:aws:{service}:eu-west-1:123456789012:x", **settings)
+    assert client("scheduler").list_schedules()["Schedules"] == []
+
+
+def test_a_schedule_cannot_be_updated_to_one_that_cannot_work(client: Client, server: Context) -> None:
+    _, queue = _queue(client, "inbox")
+    _schedule(client, "rate(1 day)", queue)
+    with pytest.raises(ClientError, match="Invalid Schedule Expression"):
+        client("scheduler").update_schedule(
+            Name="schedule",
+            ScheduleExpression="rate(1 days)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": queue, "RoleArn": "arn:aws:iam::123456789012:role/x"},
+        )
+
+
+def test_a_schedule_fires_with_its_input(client: Client, schedules: None, eventually: Wait) -> None:
+    url, queue = _queue(client, "inbox")
+    _schedule(client, "rate(1 minute)", queue, text='{"from": "<aws.scheduler.schedule-arn>"}')
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"])["from"].endswith(":schedule/default/schedule")
+
+
+def test_a_one_time_schedule_fires_once_and_goes(client: Client, schedules: None, eventually: Wait) -> None:
+    url, queue = _queue(client, "inbox", VisibilityTimeout="43200")
+    soon = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    _schedule(client, f"at({soon})", queue, ActionAfterCompletion="DELETE")
+    (message,) = eventually(lambda: _received(client, url))
+    assert json.loads(message["Body"])["source"] == "aws.scheduler"
+    assert client("scheduler").list_schedules()["Schedules"] == []
+    time.sleep(0.5)
+    assert _received(client, url) == []
+
+
+def _schedule(client: Client, expression: str, target: str, text: str | None = None, **more: Any) -> None:
+    aim = {"Arn": target, "RoleArn": "arn:aws:iam::123456789012:role/x", **({"Input": text} if text else {})}
+    client("scheduler").create_schedule(
+        Name="schedule", ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, Target=aim, **more
+    )
