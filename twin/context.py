@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,18 @@ def current() -> Context:
     return _current
 
 
+_one_at_a_time = threading.Lock()
+
+
 @functools.cache
 def client(service: str) -> Any:
     """A boto3 client on the running twin; building one costs 0.1 to 0.5 s, so they are kept."""
     context = current()
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # any service by name
-        region_name=context.region,
-        endpoint_url=context.endpoint,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    with _one_at_a_time:  # boto3's sessions are not for several threads at once; its clients are
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # any service by name
+            region_name=context.region,
+            endpoint_url=context.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+        )

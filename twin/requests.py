@@ -1,0 +1,22 @@
+"""How the twin takes HTTP requests: without a line for each, but never silent about a defect."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+log = logging.getLogger(__name__)
+
+
+class RequestHandler(MotoRequestHandler):
+    """moto's handler; an answer of 500 and above is logged with its path, other requests are not."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - the base's signature
+        if str(code).startswith("5"):
+            target = self.headers.get("X-Amz-Target") or self.path
+            log.error("%s %s was answered with %s", self.command, target, code)
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        log.log(logging.ERROR if type == "error" else logging.DEBUG, message.rstrip(), *args)

@@ -1,0 +1,218 @@
+"""A twin: moto's server with the twin's patches, the services that AWS runs by itself, and the application's stack.
+
+    with Twin(project=Path(".")) as twin:
+        boto3.client("s3", endpoint_url=twin.endpoint, …)
+
+One twin a process: moto's state is the process's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from twin import children, context
+from twin.context import Context
+
+REGION = "eu-west-1"
+STACK_NAME = "usher"
+SPEED = 10.0
+LOCALHOST = "127.0.0.1"
+
+SERVICES = (
+    # In the order of their start; they stop in reverse.
+    "twin.awslambda.pool:Pool",
+    "twin.sqs.sources:EventSources",
+)
+"""`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
+
+
+class TwinError(Exception):
+    """The twin cannot run; the text is one line that says why and what to do."""
+
+
+class Service(Protocol):
+    """Something that AWS does by itself: polling queues, firing schedules, evaluating alarms."""
+
+    def start(self) -> object:
+        """Begin; returns at once."""
+
+    def stop(self) -> None:
+        """End; returns when nothing of it runs any more."""
+
+
+class Twin:
+    """The application on this machine.
+
+    project:  the folder that holds the template. template: another path to it.
+    speed:    seconds of AWS's time that pass in one real second (schedules, batch windows, alarm periods).
+    host:     the address to listen on. port: 0 takes a free one.
+    tell:     is called with a line for each step of the deployment.
+
+    `start` and `with` raise TwinError with everything taken back.
+    """
+
+    def __init__(  # noqa: PLR0913 - the settings of a twin
+        self,
+        project: Path,
+        *,
+        template: Path | None = None,
+        speed: float = SPEED,
+        host: str = LOCALHOST,
+        port: int = 0,
+        region: str = REGION,
+        stack_name: str = STACK_NAME,
+        parameters: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if not speed > 0:
+            raise TwinError(f"the speed must be above 0, not {speed:g}")
+        self.template = template or project / "template.yaml"
+        self.stack_name, self.parameters, self.tell = stack_name, dict(parameters or {}), tell
+        self.outputs: dict[str, str] = {}
+        self._host, self._port, self._region, self._speed = host, port, region, speed
+        self._cleanup = contextlib.ExitStack()
+        self.context: Context | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where every AWS API answers."""
+        return self._entered().endpoint
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point boto3, the AWS CLI and SAM at this twin."""
+        return self._entered().environment()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for this twin."""
+        self._entered()
+        return context.client(service)
+
+    def start(self) -> Self:
+        """Serve, run the services and deploy the stack; returns when everything is there."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End everything, in reverse; returns when no process and no folder is left."""
+        self._cleanup.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        from twin.cloudformation import deploy  # noqa: PLC0415 - boto3, half a second
+        from twin.cloudformation.errors import StackError  # noqa: PLC0415
+
+        try:
+            deploy.read(self.template)  # before the slow part: a missing template should not take seconds to say
+            self._serve()
+            self._run_services()
+            self.tell(f"deploying {self.template.name}")
+            self.outputs = deploy.deploy(self.template, self.stack_name, self.parameters, self.tell)
+        except StackError as error:
+            raise TwinError(str(error)) from error
+
+    def _serve(self) -> None:
+        listening = _listen(self._host, self._port)
+        self._cleanup.callback(listening.close)
+        address, port = listening.getsockname()[:2]
+        reachable = LOCALHOST if address == "0.0.0.0" else address  # noqa: S104 - compared, not bound
+        folder = Path(tempfile.mkdtemp(prefix="usher-twin-"))
+        self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._cleanup.callback(children.close)
+        children.remove_at_end(folder)
+        self.context = Context(f"http://{reachable}:{port}", self._region, folder, self._speed)
+        self._cleanup.enter_context(_environment({**self.context.environment(), "MOTO_PORT": str(port)}))
+        self.tell(f"starting the server on {self.context.endpoint}")
+        self._cleanup.callback(_serve_api(listening))
+        context.enter(self.context)
+
+    def _run_services(self) -> None:
+        for name in SERVICES:
+            module, _, cls = name.partition(":")
+            service: Service = getattr(importlib.import_module(module), cls)(self._entered())
+            service.start()
+            self._cleanup.callback(service.stop)
+
+    def _entered(self) -> Context:
+        if self.context is None:
+            raise TwinError("the twin has not been started")
+        return self.context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        raise TwinError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; choose another with --port"
+        ) from error
+    except OverflowError as error:
+        raise TwinError(f"there is no port {port}") from error
+    return listening
+
+
+def _serve_api(listening: socket.socket) -> Callable[[], None]:
+    """Serve every AWS API on the socket, in threads; gives what ends it."""
+    # moto's modules take seconds: they are loaded once the port is known to be free.
+    from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    from twin import moto_patches  # noqa: PLC0415
+    from twin.requests import RequestHandler  # noqa: PLC0415
+
+    moto_patches.apply()
+    host, port = listening.getsockname()[:2]
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server(host, port, application, True, request_handler=RequestHandler, fd=listening.fileno())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="api", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+        moto_api_backend.reset()  # the next twin of this process starts with an empty account
+
+    return end
+
+
+@contextlib.contextmanager
+def _environment(wanted: Mapping[str, str]) -> Any:
+    """Point boto3 in this process at the twin, whatever the user's own configuration says."""
+    saved = dict(os.environ)
+    os.environ.update(wanted)
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
+    )
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy must not come between the twin and itself
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
