@@ -21,6 +21,7 @@ from cli.failures import CommandError, one_line
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
 
     from usher.ledger import Ledger
 
@@ -72,6 +73,7 @@ class Target:
     stack_name: str
     description: str
     endpoint: str | None = None
+    config: Config | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
     _resources: Resources | None = None
 
@@ -81,6 +83,7 @@ class Target:
             self._clients[service] = self.session.client(
                 service,  # type: ignore[call-overload]  # any service by name
                 endpoint_url=self.endpoint,
+                config=self.config,
             )
         return self._clients[service]
 
@@ -88,7 +91,7 @@ class Target:
         """The ledger of landing objects, to look at."""
         from usher.ledger import Ledger  # noqa: PLC0415 - imports botocore
 
-        dynamodb: Any = self.session.resource("dynamodb", endpoint_url=self.endpoint)
+        dynamodb: Any = self.session.resource("dynamodb", endpoint_url=self.endpoint, config=self.config)
         return Ledger(dynamodb, self.resources.state_table)
 
     @property
@@ -163,6 +166,7 @@ def _account(choice: Choice) -> Target:
 
 def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -> Target:
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
+    from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415
 
     # AWS_REGION is what functions and the twin set; boto3 itself only reads AWS_DEFAULT_REGION.
@@ -172,13 +176,19 @@ def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -
         raise NoRegionError
     if session.get_credentials() is None:
         raise NoCredentialsError
-    where = f"{endpoint} (AWS_ENDPOINT_URL)" if endpoint else _account_name(session, profile)
-    return Target(session, choice.stack_name or DEFAULT_STACK, where, endpoint=endpoint)
+    stack_name = choice.stack_name or DEFAULT_STACK
+    if endpoint:
+        return Target(session, stack_name, f"{endpoint} (AWS_ENDPOINT_URL)", endpoint=endpoint)
+    # Who names an account means AWS, also in a shell where AWS_ENDPOINT_URL points to a twin.
+    config = Config(
+        ignore_configured_endpoint_urls="AWS_ENDPOINT_URL" in os.environ  # type: ignore[call-arg]  # not in the stubs
+    )
+    return Target(session, stack_name, _account_name(session, profile, config), config=config)
 
 
-def _account_name(session: boto3.Session, profile: str | None) -> str:
+def _account_name(session: boto3.Session, profile: str | None, config: Config) -> str:
     """`AWS account 123456789012, eu-west-1`: asks STS, which also shows expired credentials before any work."""
-    account = session.client("sts").get_caller_identity()["Account"]
+    account = session.client("sts", config=config).get_caller_identity()["Account"]
     return f"AWS account {account}, {session.region_name}{f', profile {profile}' if profile else ''}"
 
 

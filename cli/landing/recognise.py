@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import zlib
 from collections.abc import Iterable
@@ -70,11 +69,14 @@ def _columns(path: Path) -> tuple[str, bool, tuple[str, ...]]:
 
 
 def _first_line(path: Path, *, compressed: bool) -> str:
-    try:
-        with gzip.open(path) if compressed else path.open("rb") as file:
-            head = file.read(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    except (OSError, EOFError, zlib.error) as error:
-        raise CommandError(f"{path}: cannot be read ({one_line(str(error))})") from error
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if compressed:  # damage further on is ingest's matter: it keeps the rows before it
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        except zlib.error as error:
+            raise CommandError(f"{path}: cannot be read as gzip ({error})") from error
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     line, end, _ = head.partition(b"\n")
     if not end and len(head) >= HEAD_BYTES:
         raise CommandError(f"{path}: the first line is longer than {HEAD_BYTES:,} bytes: this is no CSV or JSON lines")

@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _LIST = """
 SELECT dataset, dt AS day, substr(source, 1, 32) AS digest, coalesce(field, '') AS field, reason, count(*) AS refused
 FROM quarantine
-WHERE dataset LIKE ? AND dt LIKE ?
+WHERE {condition}
 GROUP BY dataset, dt, substr(source, 1, 32), coalesce(field, ''), reason
 ORDER BY day DESC, dataset, digest, refused DESC, reason
 """
@@ -39,8 +39,9 @@ def list_files(
     as_json: AsJson = False,
 ) -> None:
     """Refused rows by data set, day, file and reason."""
-    pattern = [f"'{_plain(text)}'" if text else "'%'" for text in (dataset, day)]
-    answer = athena.ask(chosen(ctx), _LIST, pattern)
+    given = {"dataset": dataset, "dt": day}
+    condition = " AND ".join(f"{column} = '{_plain(text)}'" for column, text in given.items() if text)
+    answer = athena.ask(chosen(ctx), _LIST.format(condition=condition or "true"))
     if as_json:
         print_json(list(answer.records()))
     else:
@@ -98,7 +99,7 @@ def replay_file(  # noqa: PLR0913 - the options of a command
     file = files.find(target, digest)
     if not force:
         replay.refuse_twice(target, file)
-    source = original.find(target, file)
+    source = original.find(target, file, header)
     prepared = replay.prepare(source, list(files.records(target, file)), header, first_is_row=first_is_row)
     prepared, changed = replay.apply(prepared, mappings)
     prepared = replay.edit(prepared) if edit else prepared

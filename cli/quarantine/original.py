@@ -31,13 +31,20 @@ class Original:
     header: bytes
 
 
-def find(target: Target, file: QuarantineFile) -> Original:
-    """The object behind a quarantine file; CommandError when the ledger or the landing bucket has it no more."""
+def find(target: Target, file: QuarantineFile, header: str) -> Original:
+    """The object behind a quarantine file; CommandError when the ledger has it no more.
+
+    header: what the user says the header is; without it, CommandError also when the landing bucket lost the object.
+    """
     entry = target.ledger().find(file.digest)
     if entry is None:
         raise CommandError(f"the ledger has no object {file.digest}: it is still being read, or its item was deleted")
-    head = _head(target, entry.bucket, entry.key, file.digest)
     dataset = parse_landing_key(entry.key).dataset
+    head = _head(target, entry.bucket, entry.key, file.digest)
+    if head is None:
+        if not header:
+            raise CommandError(f"{entry.key} is gone from the landing bucket: give its header with --header")
+        return Original(entry.key, dataset, "csv", header.encode())
     if head[:4] == b"PAR1":
         return Original(entry.key, dataset, "jsonl", b"")
     if head[:2] == b"\x1f\x8b":
@@ -48,22 +55,24 @@ def find(target: Target, file: QuarantineFile) -> Original:
     return Original(entry.key, dataset, "csv", first)
 
 
-def _head(target: Target, bucket: str, key: str, digest: str) -> bytes:
-    """The beginning of exactly the version that was read: the key may have a newer one."""
+def _head(target: Target, bucket: str, key: str, digest: str) -> bytes | None:
+    """The beginning of exactly the version that was read (the key may have a newer one); None when it is gone."""
     s3 = target.client("s3")
     version = _version_of(s3, bucket, key, digest)
+    if version is None:
+        return None
     body = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{HEAD_BYTES - 1}", **version)["Body"]
     head: bytes = body.read(HEAD_BYTES)
     return head
 
 
-def _version_of(s3: Any, bucket: str, key: str, digest: str) -> dict[str, str]:
+def _version_of(s3: Any, bucket: str, key: str, digest: str) -> dict[str, str] | None:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
         for version in page.get("Versions", []):
             name = version["VersionId"] if version.get("VersionId", "null") != "null" else version["ETag"]
             if version["Key"] == key and object_digest(bucket, key, name) == digest:
                 return {} if name == version["ETag"] else {"VersionId": version["VersionId"]}
-    raise CommandError(f"s3://{bucket}/{key} is gone from the landing bucket: give its header with --header")
+    return None
 
 
 def _unzipped(head: bytes) -> bytes:

@@ -160,7 +160,7 @@ def refuse_twice(target: Target, file: QuarantineFile) -> None:
 def send(target: Target, file: QuarantineFile, replay: Replay, *, force: bool) -> str:
     """Write the new object, then mark the quarantine file; returns the new key.
 
-    The key comes from the content and is written only where there is none, so a crash between the two writes and a second
+    The key comes from the content and is written only where there is none: a crash between the two writes and a second
     try do not count the rows twice.
     """
     body = replay.body()

@@ -1,0 +1,64 @@
+"""What a command says when it cannot do its work: one line that names what failed, where, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CommandError(Exception):
+    """A command ends here, with this one line on stderr and exit code 1."""
+
+
+#: botocore's exceptions by class name (importing botocore for `usher --help` would cost 0.3 s) and what they mean.
+_SENTENCES = {
+    "NoCredentialsError": "no twin runs here and there are no AWS credentials: `usher twin up`, or log in to AWS",
+    "PartialCredentialsError": "the AWS credentials are incomplete: {error}",
+    "CredentialRetrievalError": "the AWS credentials could not be read: {error}",
+    "SSOTokenLoadError": "the SSO session is missing: run `aws sso login`",
+    "UnauthorizedSSOTokenError": "the SSO session has expired: run `aws sso login`",
+    "TokenRetrievalError": "the SSO session has expired: run `aws sso login`",
+    "ProfileNotFound": "{error}: `aws configure list-profiles` lists those there are",
+    "NoRegionError": "no AWS region: name --region or set AWS_REGION",
+    "EndpointConnectionError": "{error}: does the twin still run (`usher twin status`)? is there a network?",
+    "ConnectTimeoutError": "{error}: is there a network?",
+    "ReadTimeoutError": "{error}: try again",
+    "ConnectionClosedError": "{error}: does the twin still run (`usher twin status`)?",
+    "ProxyConnectionError": "{error}: check HTTPS_PROXY",
+    "SSLError": "{error}",
+}
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+
+
+def explain(error: BaseException) -> str | None:
+    """One line for an error that has an everyday cause; None for one that only a trace explains (a defect)."""
+    if isinstance(error, CommandError):
+        return one_line(str(error))
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict) and "Error" in response:
+        return one_line(_explain_client_error(response["Error"], getattr(error, "operation_name", "a call")))
+    for cls in type(error).__mro__:
+        if cls.__name__ in _SENTENCES and cls.__module__.startswith("botocore"):
+            return one_line(_SENTENCES[cls.__name__].format(error=error))
+    if isinstance(error, OSError) and error.filename is not None:
+        return one_line(f"{error.filename}: {error.strerror}")
+    return None
+
+
+def _explain_client_error(error: dict[str, Any], operation: str) -> str:
+    code, message = str(error.get("Code", "")), str(error.get("Message", "")).strip()
+    if code in _EXPIRED:
+        return "the AWS credentials have expired: log in again (`aws sso login`), then repeat the command"
+    if code in _INVALID:
+        return f"AWS does not know these credentials ({code}): check --profile and the AWS_* variables"
+    if code in _DENIED:
+        return f"access denied to {operation}: {message or 'no reason given'}"
+    return f"{operation} failed: {message or 'no reason given'} ({code})"
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """`text` without line ends, at most `limit` characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"

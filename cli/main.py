@@ -1,0 +1,104 @@
+"""The command `usher`: finds the sub-command, runs it, and turns any error into one line on stderr."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli.console import err
+from cli.failures import explain, one_line
+
+#: Sub-commands in the order of a first day. A module's `app` is imported when its command is called: boto3, DuckDB and
+#: moto together would cost seconds at each `usher --help`.
+COMMANDS = {
+    "demo": ("cli.demo", "The whole way from a file to an answer, on a private twin."),
+    "twin": ("cli.twin", "The application on this machine: up, down, status."),
+    "data": ("cli.data", "Where the data come from: real files, generated ones, MovieLens."),
+    "upload": ("cli.upload", "Send files to the landing bucket."),
+    "query": ("cli.query", "Ask the lake: a named query, or SQL."),
+    "quarantine": ("cli.quarantine", "Rows that were refused: list, show, replay."),
+    "simulate": ("cli.simulate", "How traffic moves from a champion to a challenger, simulated."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are modules, imported at use; a module that is not there yet is no command."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's interface
+        return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, summary = COMMANDS[cmd_name]
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name, command.short_help = cmd_name, summary
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def usher(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    """Usher: recommendations that get better by themselves. The same commands talk to a twin and to an account."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; the exit code is 0, 1 (it failed), 2 (it was called wrongly) or 130 (Ctrl-C)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given, debug="--debug" in given))
+
+
+def run(arguments: list[str], *, debug: bool) -> int:
+    """Run one command line and return its exit code."""
+    if debug:
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="usher", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        err().print("usher: interrupted", style="bold")
+        return 130
+    except typer.Exit as leaving:
+        return int(leaving.exit_code)
+    except BrokenPipeError:  # `usher query … | head` is no failure
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Print the one line; returns the exit code."""
+    usage = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
+        return 2
+    if usage is not None:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "usher"
+        _print_line(f"{path}: {one_line(usage())} (see `{path} --help`)")
+        return 2
+    text = explain(error)
+    if text is None:
+        text = f"{type(error).__name__}: {one_line(str(error))} (repeat with --debug to see where)"
+    _print_line(f"usher: {text}")
+    return 1
+
+
+def _print_line(text: str) -> None:
+    err().print(text, style="bold red", markup=False)
+
+
+if __name__ == "__main__":
+    main()

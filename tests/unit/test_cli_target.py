@@ -1,0 +1,152 @@
+"""Which Usher a command talks to, and what it says when there is none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from moto import mock_aws
+
+from cli import target as targets
+from cli.failures import CommandError, explain
+from cli.target import Choice, Resources, Target, find
+
+OUTPUTS = {
+    "LandingBucket": "landing",
+    "LakeBucket": "lake",
+    "Database": "usher",
+    "StateTable": "state",
+    "Workgroup": "usher",
+    "IngestQueueUrl": "https://queue",
+    "SomethingNew": "is ignored",
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """What twin.lifecycle says of a running twin."""
+
+    endpoint: str = "http://127.0.0.1:5555"
+    region: str = "eu-west-1"
+    stack_name: str = "mine"
+    environment: dict[str, str] = field(
+        default_factory=lambda: {"AWS_ACCESS_KEY_ID": "usher-twin", "AWS_SECRET_ACCESS_KEY": "usher-twin"}
+    )
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No twin, no credentials, no configuration."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "USHER_STACK_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(targets, "_running_twin", lambda _: None)
+
+
+def test_without_a_twin_and_a_region_the_error_names_the_region() -> None:
+    with pytest.raises(NoRegionError) as caught:
+        find(Choice(), environ={})
+    assert "--region" in str(explain(caught.value))
+
+
+def test_without_a_twin_and_credentials_the_error_names_both_ways_out() -> None:
+    with pytest.raises(NoCredentialsError) as caught:
+        find(Choice(region="eu-west-1"), environ={})
+    assert "usher twin up" in str(explain(caught.value))
+    assert "log in" in str(explain(caught.value))
+
+
+def test_an_unknown_profile_is_named() -> None:
+    with pytest.raises(Exception, match="nobody") as caught:
+        find(Choice(profile="nobody"), environ={})
+    assert "list-profiles" in str(explain(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("ExpiredToken", "expired: log in again"),
+        ("InvalidClientTokenId", "does not know these credentials"),
+        ("AccessDenied", "access denied to PutObject: no s3:PutObject"),
+        ("NoSuchBucket", "PutObject failed: no s3:PutObject (NoSuchBucket)"),
+    ],
+)
+def test_what_aws_refuses_is_one_line(code: str, words: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "no\ns3:PutObject"}}, "PutObject")
+    text = str(explain(error))
+    assert words in text
+    assert "\n" not in text
+
+
+def test_an_endpoint_nobody_listens_on_is_said_in_one_line() -> None:
+    text = str(explain(EndpointConnectionError(endpoint_url="http://127.0.0.1:9")))
+    assert "http://127.0.0.1:9" in text
+    assert "usher twin status" in text
+
+
+def test_a_defect_is_not_explained_away() -> None:
+    assert explain(KeyError("x")) is None
+
+
+def test_missing_outputs_are_all_named() -> None:
+    with pytest.raises(CommandError, match="stack usher has no output Database, LakeBucket, StateTable, Workgroup"):
+        Resources.read({"LandingBucket": "landing"}, "usher")
+
+
+def test_outputs_become_resources() -> None:
+    resources = Resources.read(OUTPUTS, "usher")
+    assert (resources.landing_bucket, resources.state_table) == ("landing", "state")
+    assert (resources.ingest_queue_url, resources.catalog_queue_url) == ("https://queue", "")
+
+
+def test_the_running_twin_is_used_unless_something_else_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "_running_twin", lambda _: Running())
+    target = find(Choice(), environ={})
+    assert (target.endpoint, target.stack_name) == ("http://127.0.0.1:5555", "mine")
+    assert "twin at http://127.0.0.1:5555" in target.description
+    assert target.client("s3").meta.endpoint_url == "http://127.0.0.1:5555"
+    assert find(Choice(stack_name="other"), environ={}).stack_name == "other"
+    with pytest.raises(NoCredentialsError):
+        find(Choice(account=True, region="eu-west-1"), environ={})
+
+
+def test_aws_endpoint_url_wins_over_the_running_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "_running_twin", lambda _: Running())
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    target = find(Choice(), environ={"AWS_ENDPOINT_URL": "http://127.0.0.1:7777"})
+    assert (target.endpoint, target.stack_name) == ("http://127.0.0.1:7777", "usher")
+    assert target.session.region_name == "eu-central-1"
+    assert "AWS_ENDPOINT_URL" in target.description
+
+
+@mock_aws
+def test_an_account_is_named_with_its_number_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7777")  # of a twin that somebody exported
+    target = find(Choice(account=True, region="eu-west-1"))
+    assert target.description == "AWS account 123456789012, eu-west-1"
+    assert target.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+@mock_aws
+def test_a_missing_stack_and_one_without_outputs_are_told_apart() -> None:
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    target = Target(session, "usher", "the twin")
+    with pytest.raises(CommandError, match="there is no stack usher on the twin"):
+        _ = target.resources
+    template: dict[str, Any] = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    target.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(template))
+    with pytest.raises(CommandError, match="no outputs yet"):
+        _ = target.resources
