@@ -63,8 +63,12 @@ def test_a_champion_that_recovered_is_believed_within_the_hour_and_the_challenge
 
 
 def test_no_requests_leave_the_evidence_where_it_was() -> None:
-    rails, started = run([minute((0, 0), (0, 0))] * 5)
-    assert guardrails.log_e_challenger(rails, started)[0] == pytest.approx(0, abs=1e-9)
+    once, started = run([minute((0, 0), (0, 0))])
+    often, later = run([minute((0, 0), (0, 0))] * 500)
+    before, after = guardrails.log_e_champion(once, started)[0], guardrails.log_e_champion(often, later)[0]
+    assert before == pytest.approx(0, abs=1e-9)
+    assert after == pytest.approx(0, abs=1e-9)
+    assert guardrails.log_e_challenger(often, later)[0] <= 0
 
 
 @given(st.integers(0, 10**8), st.integers(0, 10**8), st.data())

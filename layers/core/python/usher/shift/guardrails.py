@@ -7,7 +7,7 @@ e-processes judge it at any traffic, without thresholds to tune:
     absolute  its rate of bad answers is at most the limit
 
 When the champion breaks its own limit the cause is shared: weights freeze, and the challenger's absolute evidence
-starts anew.
+starts anew; and that evidence counts only while the relative one also points at the challenger.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _RATES: Floats = np.array([0.02, 0.05, 0.10, 0.25, 0.60])
 ABSOLUTE_POINTS = len(_RATES)
 #: From this e-value on the champion is taken to share the fault.
 _SHARED_LOG_E = math.log(20.0)
+#: Absolute evidence counts from this relative e-value on: two equals are told apart by luck in at most one case of 20.
+_WORSE_LOG_E = math.log(20.0)
 #: Evidence is held below this, so that a champion that recovered is believed within some hundred requests.
 _LOG_E_CEILING = math.log(1e7)
 
@@ -86,8 +88,14 @@ def _relative(requests: Floats, bad: Floats) -> Floats:
 
 
 def log_e_challenger(rails: Guardrails, started: Floats) -> Floats:
-    """log e-value (R,) that the challenger breaks a guardrail: the mean over kinds, half relative, half absolute."""
-    halves = np.stack([log_mean_exp(rails.relative), log_mean_exp(rails.absolute)], axis=-1)
+    """log e-value (R,) that the challenger breaks a guardrail: the mean over kinds, half relative, half absolute.
+
+    In an outage of both, whoever happens to cross a limit first must not be blamed: the absolute half counts only where
+    the challenger is also worse than the champion. Leaving evidence out keeps the error rate.
+    """
+    relative = log_mean_exp(rails.relative)
+    absolute = np.where(relative >= _WORSE_LOG_E, log_mean_exp(rails.absolute), -np.inf)
+    halves = np.stack([relative, absolute], axis=-1)
     return changes.with_waiting(log_mean_exp(log_mean_exp(halves)), started)
 
 

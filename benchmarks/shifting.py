@@ -1,0 +1,139 @@
+"""The comparison table of the README, side by side in one run, and every promise of docs/shifting.md with its figure.
+
+    python benchmarks/shifting.py [--runs 2000] [--part table|claims|faults] [--seed 1]
+
+Each policy may promote an equal challenger in 5 % of runs by its own promise (ours: 3.4 %). 2,000 new users an hour,
+10 % of whom convert, hourly epochs, 14 days at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core, whatever the machine
+
+import numpy as np
+
+from cli.simulation.claims import CLAIMS
+from cli.simulation.controller import simulate_in_blocks
+from cli.simulation.faults import Faults, first_alarms
+from cli.simulation.rivals import Rival, RivalResults, rivals, run_rival
+from cli.simulation.worlds import World
+from usher.shift import changes
+from usher.shift.presets import PRESETS
+from usher.shift.rules import PROMOTES, Rule
+
+CYCLE = 0.5
+
+
+def outcome(policy: Rival | str, world: World, runs: int, seed: int) -> RivalResults:
+    """The same figures for a rival and for a preset of ours."""
+    if isinstance(policy, Rival):
+        return run_rival(policy, world, runs, seed)
+    ours = simulate_in_blocks(world, PRESETS[policy], runs, seed)
+    verdict = np.where(np.isin(ours.rule, PROMOTES), 1, np.where(ours.rule == Rule.HORIZON, 0, -1))
+    return RivalResults(verdict, ours.hours, ours.challenger_users, ours.lost)
+
+
+COLUMNS: tuple[tuple[str, World, Callable[[RivalResults], str]], ...] = (
+    ("A = B", World(), lambda got: f"{got.promoted:.1%}"),
+    ("A = B, daily cycle", World(daily=CYCLE), lambda got: f"{got.promoted:.1%}"),
+    ("B −5 %, daily cycle", World(lift=-0.05, daily=CYCLE), lambda got: f"{got.promoted:.1%}"),
+    ("B +2 %", World(lift=0.02), lambda got: f"{got.promoted:.1%}"),
+    ("B +5 %", World(lift=0.05), lambda got: f"{got.promoted:.1%} · {got.median_hours:.0f} h"),
+    ("B +10 %", World(lift=0.10), lambda got: f"{got.promoted:.1%} · {got.median_hours:.0f} h"),
+    (
+        "B −20 %",
+        World(lift=-0.20),
+        lambda got: f"{got.lost.mean():.0f} lost · {got.challenger_users.mean():,.0f} users",
+    ),
+)
+
+
+def table(runs: int, seed: int) -> Iterator[str]:
+    """Promoted share, median hours to the promotion, and what a −20 % challenger costs."""
+    yield "| policy | " + " | ".join(f"{name}" for name, _, _ in COLUMNS) + " |"
+    yield "|---" * (len(COLUMNS) + 1) + "|"
+    policies: list[tuple[str, Rival | str]] = [(rival.name, rival) for rival in rivals()]
+    policies += [("**Usher**, default", "default"), ("**Usher**, patient (21 days)", "patient")]
+    for name, policy in policies:
+        cells = [show(outcome(policy, world, runs, seed)) for _, world, show in COLUMNS]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def claims(runs: int | None, seed: int) -> Iterator[str]:
+    """Every promise in its world: what was measured, and the bound."""
+    yield "| world | runs | measured (bound) |"
+    yield "|---|---|---|"
+    for number, claim in enumerate(CLAIMS):
+        got = claim.simulate(seed + 1000 * number, runs)
+        missed = [bound for bound in claim.bounds if not bound.holds(got, errors=0)]
+        mark = " **missed**" if any(not bound.holds(got) for bound in missed) else " (within error)" if missed else ""
+        yield f"| {claim.name} | {len(got.rule):,} | {'; '.join(bound.text(got) for bound in claim.bounds)}{mark} |"
+
+
+SETTINGS = ((33.0, 0.05), (33.0, 0.5), (330.0, 0.5))
+BROKEN = (0.02, 0.05, 0.20, 1.0)
+
+
+def faults(runs: int, seed: int) -> Iterator[str]:
+    """Minutes until a challenger with so many errors is stopped, from its start and after three quiet days."""
+    yield (
+        "| requests a minute, share | from | mixture over the start | " + " | ".join(f"{q:.0%}" for q in BROKEN) + " |"
+    )
+    yield "|---" * (len(BROKEN) + 3) + "|"
+    for requests, weight in SETTINGS:
+        for breaks_at in (0, 3 * 1440):
+            for mixture in (True, False) if breaks_at else (True,):
+                cells = [
+                    _minutes(Faults(requests, weight, challenger=q, breaks_at=breaks_at), runs, seed, mixture)
+                    for q in BROKEN
+                ]
+                when = "day 4" if breaks_at else "the start"
+                yield f"| {requests:g}, {weight:.0%} | {when} | {'yes' if mixture else 'no'} | {' | '.join(cells)} |"
+    quiet = first_alarms(Faults(33.0, 0.5, minutes=14 * 1440), PRESETS["default"], 500, seed)
+    yield ""
+    yield f"False alarms in 500 runs of 14 days at 33 requests a minute and half of the traffic: {(quiet >= 0).sum()}"
+    both = Faults(33.0, 0.5, champion=0.2, challenger=0.2, breaks_at=60, minutes=120)
+    outage = first_alarms(both, PRESETS["default"], 500, seed)
+    yield f"Challengers blamed for an outage of both (20 % errors for two hours), of 500: {(outage >= 0).sum()}"
+
+
+def _minutes(world: Faults, runs: int, seed: int, mixture: bool) -> str:
+    kept = changes.AT_ONCE, changes.INITIAL
+    if not mixture:  # the ablation: all evidence starts with the experiment
+        changes.AT_ONCE, changes.INITIAL = 1.0 - 1e-12, 0.0
+    try:
+        alarms = first_alarms(world, PRESETS["default"], runs, seed)
+    finally:
+        changes.AT_ONCE, changes.INITIAL = kept
+    late = np.where(alarms < 0, np.inf, alarms)
+    return f"{np.median(late):.0f}" if np.isfinite(np.median(late)) else f"> {world.minutes}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="What the decision reaches, beside others, in simulated worlds.")
+    parser.add_argument("--runs", type=int, help="runs a cell (table 2,000, faults 200; claims: each its own number)")
+    parser.add_argument("--part", choices=("table", "claims", "faults"), help="only this part")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    parts: dict[str, Callable[[], Iterator[str]]] = {
+        "table": lambda: table(given.runs or 2000, given.seed),
+        "claims": lambda: claims(given.runs, given.seed),
+        "faults": lambda: faults(given.runs or 200, given.seed),
+    }
+    for name, lines in parts.items():
+        if given.part in (None, name):
+            start = time.process_time()
+            for line in lines():
+                print(line, flush=True)
+            print(f"\n{name}: {time.process_time() - start:.0f} s CPU, seed {given.seed}\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
