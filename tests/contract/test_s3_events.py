@@ -119,3 +119,28 @@ def test_a_body_is_stored_whatever_its_content_type(client: Client, bucket: str,
         pass
     stored = client("s3").get_object(Bucket=bucket, Key="a")
     assert stored["Body"].read() == b"key=1&file=%41"
+
+
+def _policy(client: Client, bucket: str, condition: dict[str, Any]) -> None:
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        **condition,
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+
+
+def test_a_policy_that_wants_tls_does_not_lock_the_twin_out(client: Client, bucket: str) -> None:
+    _policy(client, bucket, {"Condition": {"Bool": {"aws:SecureTransport": "false"}}})
+    client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
+    assert client("s3").get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
+    assert client("s3").head_object(Bucket=bucket, Key="a")["ContentLength"] == 1
+
+
+def test_a_policy_that_denies_everything_still_does(client: Client, bucket: str) -> None:
+    _policy(client, bucket, {})
+    with pytest.raises(client("s3").exceptions.ClientError, match="403|Forbidden|AccessDenied"):
+        client("s3").head_object(Bucket=bucket, Key="a")
