@@ -8,11 +8,16 @@
     ├── NotYet                   nobody's fault: the same work succeeds later
     │   ├── OutOfTime            the function's time would not do; another invocation takes the object
     │   ├── CommitContended      other committers were faster every time
-    │   └── NotInLedger          a catalog message came before (or without) its ledger item
+    │   ├── NotInLedger          a catalog message came before (or without) its ledger item
+    │   ├── RunInProgress        another run holds the lock
+    │   └── RouterMoved          another writer changed the router meanwhile, or an experiment is open
     └── OperatorError            the deployment's fault: the message says what to change
         ├── TableMissing         catalog_tables did not run, or somebody dropped the table
         ├── IncompatibleSchema   the table cannot become what the data set's definition says
-        └── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
+        ├── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
+        ├── OverBudget           a run would cost more than BudgetUsd
+        ├── NoPrice              an instance type that the price table does not know
+        └── NotDeployable        a run whose results, names or lists cannot be deployed
 
 Class names are contracts: workflows and metrics name them. AWS's errors are told apart here, by code.
 """
@@ -58,6 +63,14 @@ class NotInLedger(NotYet):
     """A catalog message without its ledger item."""
 
 
+class RunInProgress(NotYet):
+    """Another run holds the lock."""
+
+
+class RouterMoved(NotYet):
+    """Another writer changed the router meanwhile, or an experiment is open."""
+
+
 class OperatorError(UsherError):
     """The deployment's fault."""
 
@@ -72,6 +85,18 @@ class IncompatibleSchema(OperatorError):
 
 class UnreadableFile(OperatorError):
     """A data file lacks what a commit needs."""
+
+
+class OverBudget(OperatorError):
+    """A run would cost more than BudgetUsd."""
+
+
+class NoPrice(OperatorError):
+    """An instance type that the price table does not know."""
+
+
+class NotDeployable(OperatorError):
+    """A run whose results, names or lists cannot be deployed."""
 
 
 def code(error: ClientError) -> str:

@@ -1,0 +1,89 @@
+"""The algorithms of a run as SageMaker's requests need them: what is tuned, between which bounds, by which metric.
+
+The container checks each value again; a test holds these ranges to what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One tuned hyperparameter, with inclusive bounds. scaling: how SageMaker draws from them."""
+
+    name: str
+    kind: Literal["Integer", "Continuous"]
+    minimum: float
+    maximum: float
+    scaling: Literal["Linear", "Logarithmic"] = "Linear"
+
+    def request(self) -> dict[str, str]:
+        """The range as CreateHyperParameterTuningJob takes it: text."""
+        return {
+            "Name": self.name,
+            "MinValue": f"{self.minimum:g}",
+            "MaxValue": f"{self.maximum:g}",
+            "ScalingType": self.scaling,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One algorithm.
+
+    defaults:        hyperparameters before any tuning, as text.
+    ranges:          what is tuned; empty for an algorithm that is not.
+    fixed:           hyperparameters that are the same in every job.
+    rows_per_second: ratings that a job works through in a second on one ml.m5.xlarge.
+    """
+
+    name: str
+    objective_type: Literal["Maximize", "Minimize"]
+    objective_metric: str
+    rows_per_second: float
+    ranges: tuple[Range, ...]
+    defaults: Mapping[str, str]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tuned_names(self) -> set[str]:
+        return {one.name for one in self.ranges}
+
+    def ranges_request(self) -> dict[str, Any]:
+        """ParameterRanges of a tuning job."""
+        return {
+            "IntegerParameterRanges": [one.request() for one in self.ranges if one.kind == "Integer"],
+            "ContinuousParameterRanges": [one.request() for one in self.ranges if one.kind == "Continuous"],
+            "CategoricalParameterRanges": [],
+        }
+
+
+ALGORITHMS: tuple[Algorithm, ...] = (
+    Algorithm(
+        "fm",
+        "Minimize",
+        "validation:rmse",
+        2_000.0,
+        (Range("num_factors", "Integer", 4, 64, "Logarithmic"), Range("epochs", "Integer", 20, 200, "Logarithmic")),
+        {"num_factors": "16", "epochs": "60"},
+    ),
+    Algorithm(
+        "knn",
+        "Maximize",
+        "validation:ndcg@10",
+        20_000.0,
+        (Range("k", "Integer", 10, 500, "Logarithmic"),),
+        {"k": "100"},
+    ),
+    Algorithm(
+        "ranker",
+        "Maximize",
+        "validation:ndcg@10",
+        5_000.0,
+        (Range("l2", "Continuous", 1, 10_000, "Logarithmic"),),
+        {"l2": "300"},
+    ),
+)

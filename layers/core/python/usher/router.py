@@ -1,0 +1,105 @@
+"""ROUTER/ROUTER: which slot serves which share. It is the truth; the endpoint's weights and the registry follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from usher.decimals import loaded, stored
+from usher.errors import RouterMoved, is_condition_failed
+from usher.records import keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+Slot = Literal["A", "B"]
+State = Literal["steady", "testing", "frozen", "baking"]
+
+SLOTS: tuple[Slot, Slot] = ("A", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """One version of the router.
+
+    version:       counts up with every write; any write ends the stratum.
+    opened_at:     when this version was written, epoch seconds.
+    state:         steady, or what the open experiment is doing.
+    champion:      the slot whose model is the champion.
+    weights:       share of the traffic by slot, 0 to 1, together 1.
+    models:        run id of the model in each slot.
+    """
+
+    version: int
+    opened_at: int
+    state: State
+    experiment_id: str
+    champion: Slot
+    weights: Mapping[str, float]
+    models: Mapping[str, str]
+
+    @property
+    def idle(self) -> Slot:
+        """The slot that a new model goes to: the champion's neighbour."""
+        return SLOTS[1] if self.champion == SLOTS[0] else SLOTS[0]
+
+    @property
+    def experiment_is_open(self) -> bool:
+        return self.state != "steady"
+
+    @classmethod
+    def first(cls, model: str, now: int) -> Router:
+        """The first deployment: the model stands in both slots, and A has all the traffic."""
+        return cls(1, now, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": model, "B": model})
+
+    def with_idle_model(self, model: str, now: int) -> Router:
+        """The next version, with `model` in the idle slot at weight 0; RouterMoved while an experiment is open."""
+        if self.experiment_is_open:
+            raise RouterMoved(
+                f"experiment {self.experiment_id} is open (router version {self.version}): {model} cannot take the "
+                "idle slot; it is closed by shift_traffic, or with `usher experiment stop`"
+            )
+        weights: dict[str, float] = {self.champion: 1.0, self.idle: 0.0}
+        models: dict[str, str] = {self.champion: self.models[self.champion], self.idle: model}
+        return replace(self, version=self.version + 1, opened_at=now, experiment_id="", weights=weights, models=models)
+
+
+def read_router(table: Table) -> Router | None:
+    """The router as it stands, read consistently; None before the first deployment."""
+    item = table.get_item(Key=keys.ROUTER.item(), ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    found: Any = loaded(item)
+    return Router(
+        version=found["version"],
+        opened_at=found["opened_at"],
+        state=found["state"],
+        experiment_id=found["experiment_id"],
+        champion=found["champion"],
+        weights=found["weights"],
+        models=found["models"],
+    )
+
+
+def write_router(table: Table, router: Router) -> None:
+    """Write the version after the one that stands; RouterMoved when another writer was faster."""
+    item = {name: getattr(router, name) for name in Router.__dataclass_fields__}
+    condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+    if router.version > 1:
+        condition = {
+            "ConditionExpression": "version = :before",
+            "ExpressionAttributeValues": {":before": router.version - 1},
+        }
+    try:
+        table.put_item(Item=keys.ROUTER.item() | stored(item), **condition)
+    except ClientError as error:
+        if not is_condition_failed(error):
+            raise
+        standing = read_router(table)
+        raise RouterMoved(
+            f"router version {router.version} was not written: version {standing.version if standing else 'none'} "
+            "stands; read it again and decide again"
+        ) from error
