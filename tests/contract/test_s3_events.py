@@ -142,5 +142,5 @@ def test_a_policy_that_wants_tls_does_not_lock_the_twin_out(client: Client, buck
 
 def test_a_policy_that_denies_everything_still_does(client: Client, bucket: str) -> None:
     _policy(client, bucket, {})
-    with pytest.raises(client("s3").exceptions.ClientError, match="403|Forbidden|AccessDenied"):
+    with pytest.raises(client("s3").exceptions.ClientError, match=r"403|Forbidden|AccessDenied"):
         client("s3").head_object(Bucket=bucket, Key="a")

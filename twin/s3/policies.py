@@ -25,7 +25,8 @@ def get_permission(self: Any, action: str, resource: str) -> Any:
     statements = _applicable(bytes(self.policy))
     if not statements:
         return PermissionResult.NEUTRAL
-    return IAMPolicy({"Version": "2012-10-17", "Statement": statements}).is_action_permitted(action, resource)
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return IAMPolicy(document).is_action_permitted(action, resource)
 
 
 @functools.lru_cache(maxsize=64)
