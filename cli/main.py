@@ -27,6 +27,10 @@ COMMANDS = {
 }
 
 
+#: The exit code that shells give to a command that Ctrl-C ended.
+INTERRUPTED = 130
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are modules, imported at use; a module that is not there yet is no command."""
 
@@ -65,10 +69,9 @@ def run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = typer.main.get_command(app).main(args=arguments, prog_name="usher", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        err().print("usher: interrupted", style="bold")
-        return 130
-    except typer.Exit as leaving:
-        return int(leaving.exit_code)
+        code = INTERRUPTED
+    except typer.Exit as leaving:  # Typer makes one of Ctrl-C too
+        code = leaving.exit_code
     except BrokenPipeError:  # `usher query … | head` is no failure
         sys.stderr.close()
         return 0
@@ -76,6 +79,8 @@ def run(arguments: list[str], *, debug: bool) -> int:
         if debug:
             raise
         return _report(error)
+    if code == INTERRUPTED:
+        err().print("usher: interrupted", style="bold")
     return code if isinstance(code, int) else 0
 
 

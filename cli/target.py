@@ -138,14 +138,11 @@ def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str]
 
 
 def _running_twin(project: Path) -> Any:
-    """The running twin of the folder or of one above it, as `git` finds its repository; None when there is none."""
+    """The running twin of the project that the folder is in (it has the template), else of the folder itself."""
     from twin import lifecycle  # noqa: PLC0415 - only when a command runs
 
-    for folder in (project, *project.parents):
-        running = lifecycle.running(folder)
-        if running is not None:
-            return running
-    return None
+    above = (folder for folder in (project, *project.parents) if (folder / "template.yaml").is_file())
+    return lifecycle.running(next(above, project))
 
 
 def _twin_target(choice: Choice, twin: Any) -> Target:

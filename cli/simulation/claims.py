@@ -93,8 +93,8 @@ EQUAL = (
     Claim("A = B", World(), (*_EQUAL, Bound(MEAN_HOURS, 225.0)), runs=8000),
     Claim("A = B, daily cycle ±50 %", World(daily=0.5), _EQUAL, runs=4000),
     Claim("A = B, daily and weekly cycle", _CYCLES, _EQUAL, runs=4000),
-    Claim("A = B, base rate halves", World(daily=0.3, trend=(1.3, 0.65)), _EQUAL, runs=4000),
-    Claim("A = B, base rate doubles", World(daily=0.3, trend=(0.65, 1.3)), _EQUAL, runs=4000),
+    Claim("A = B, base rate halves", World(daily=0.3, trend=(1.3, 0.65)), _EQUAL, runs=3000),
+    Claim("A = B, base rate doubles", World(daily=0.3, trend=(0.65, 1.3)), _EQUAL, runs=3000),
     Claim("A = B, conversions late (24 h window)", World(daily=0.3, delay_hours=6, window_hours=24), _EQUAL),
     Claim(
         "A = B inside the window, B converts slower",
@@ -107,8 +107,8 @@ EQUAL = (
     Claim("A = B, epochs of 24 hours", World(epoch_hours=24.0), _EQUAL, runs=8000),
     Claim("A = B, 200 users an hour", World(users_per_hour=200), _EQUAL, runs=4000),
     Claim("A = B, 20,000 users an hour", World(users_per_hour=20_000), _EQUAL, runs=1000),
-    Claim("A = B, bots in one epoch of ten", World(bots=0.1), _EQUAL),
-    Claim("A = B, heavy-tailed traffic and rates", World(bursts=1.0), _EQUAL),
+    Claim("A = B, bots in one epoch of ten", World(bots=0.1), _EQUAL, runs=1000),
+    Claim("A = B, heavy-tailed traffic and rates", World(bursts=1.0), _EQUAL, runs=1000),
     Claim("A = B, patient", _CYCLES, _EQUAL, preset="patient"),
     Claim("A = B, cautious", _CYCLES, _EQUAL, preset="cautious"),
 )

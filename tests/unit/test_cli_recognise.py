@@ -118,6 +118,6 @@ def test_the_same_content_has_the_same_key_and_another_content_another(tmp_path:
 
 
 def test_a_damaged_gzip_file_is_sent_with_its_rows_unknown(tmp_path: Path) -> None:
-    body = gzip.compress(RATINGS * 1000)[:-200]
+    body = gzip.compress(RATINGS + b"".join(b"%d,%d,3.5,1\n" % (n, n * n) for n in range(9999)))[:-200]
     path = write(tmp_path, body)
     assert measure(recognise(path)).rows is None
