@@ -1,0 +1,49 @@
+"""Rating metrics: RMSE and MAE over the later rows of a window, people folded in on their profiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from usher_models.errors import DataError
+from usher_models.evaluation.window import Window
+from usher_models.ratings import Float32, Float64, Int32, Int64, Ratings
+from usher_scorer.rater import Rater
+
+#: Ratings that a user's or an item's mean offset is pulled to 0 by, in the bias-only baseline.
+BIAS_SHRINKAGE = 5.0
+
+
+def predict_rows(rater: Rater, window: Window) -> Float64:
+    """The prediction of every later row (rows,)."""
+    out = np.empty(len(window.later_item))
+    bounds = np.searchsorted(window.later_person, np.arange(len(window.people) + 1))
+    for person in range(len(window.people)):
+        rows = slice(bounds[person], bounds[person + 1])
+        row = rater.fold_in(window.profiles.slice(person, person + 1))
+        out[rows] = rater.ratings(row, window.later_item[rows])
+    return out
+
+
+def bias_only(before: Ratings, window: Window) -> Float64:
+    """The later rows predicted by the average, the item's offset before the split and the person's in the profile."""
+    average = float(before.value.mean(dtype=np.float64)) if len(before) else 3.5
+    items = (
+        int(max(before.item.max(initial=0), window.later_item.max(initial=0), window.profiles.items.max(initial=0))) + 1
+    )
+    item = _offsets(before.item, before.value - average, items)
+    profiles = window.profiles
+    person = _offsets(profiles.people, profiles.values - average - item[profiles.items], len(window.people))
+    return average + person[window.later_person] + item[window.later_item]
+
+
+def rating_metrics(predicted: Float64, actual: Float32) -> dict[str, float]:
+    """RMSE and MAE; DataError without a row."""
+    if not len(actual):
+        raise DataError("the window has no later rows: there is nothing to predict")
+    error = predicted - actual
+    return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error)))}
+
+
+def _offsets(index: Int32 | Int64, residual: Float32 | Float64, count: int) -> Float64:
+    total = np.bincount(index, residual, minlength=count)
+    return total / (np.bincount(index, minlength=count) + BIAS_SHRINKAGE)

@@ -1,0 +1,328 @@
+"""The inner loops of the factorization machine's Gibbs sampler, compiled by numba.
+
+Fm_reference.py says the same in numpy.
+
+Rows are handled eight at a time, a SIMD lane each. A lane's statistics are the lower triangle of H = sum (q, w)(q,
+w)^T, then b = sum r (q, w), then sum r^2, over the row's ratings: q = w * factors of the other side's row, r = w * (y
+- its bias). Plain loops: four ratings an update keep H's loads and stores few, and LLVM vectorises the innermost loop.
+"""
+
+# ruff: noqa: PLR0913, PLR0917, PLR0912 - numba inlines nothing from objects: arrays go in one by one
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+#: Rows handled at once: the float32 lanes of AVX2.
+LANES = 8
+
+#: nogil: threads each take a range of rows. cache: compiled once, into NUMBA_CACHE_DIR or __pycache__.
+compiled: Any = njit(fastmath=True, nogil=True, cache=True)
+
+
+def statistics_size(width: int) -> int:
+    """How many numbers a lane's statistics have, for rows of `width` = factors + bias."""
+    return width * (width + 1) // 2 + width + 1
+
+
+@compiled
+def _add_four(h, b, q0, q1, q2, q3, r0, r1, r2, r3):
+    width = b.shape[0]
+    for i in range(width):
+        a0, a1, a2, a3 = q0[i], q1[i], q2[i], q3[i]
+        for j in range(width):
+            h[i, j] += a0 * q0[j] + a1 * q1[j] + a2 * q2[j] + a3 * q3[j]
+    for j in range(width):
+        b[j] += r0 * q0[j] + r1 * q1[j] + r2 * q2[j] + r3 * q3[j]
+
+
+@compiled
+def _row_statistics(start, stop, index, y, other, bias, h, b):
+    """Fill h, b from one row's ratings start..stop; returns sum r^2. `other` is (rows, width): (w * factors, w)."""
+    h[:, :] = 0
+    b[:] = 0
+    width = b.shape[0]
+    square = np.float32(0)
+    n = start
+    while n + 4 <= stop:
+        i0, i1, i2, i3 = index[n], index[n + 1], index[n + 2], index[n + 3]
+        q0, q1, q2, q3 = other[i0], other[i1], other[i2], other[i3]
+        r0 = q0[width - 1] * (y[n] - bias[i0])
+        r1 = q1[width - 1] * (y[n + 1] - bias[i1])
+        r2 = q2[width - 1] * (y[n + 2] - bias[i2])
+        r3 = q3[width - 1] * (y[n + 3] - bias[i3])
+        _add_four(h, b, q0, q1, q2, q3, r0, r1, r2, r3)
+        square += r0 * r0 + r1 * r1 + r2 * r2 + r3 * r3
+        n += 4
+    while n < stop:
+        q0 = other[index[n]]
+        r0 = q0[width - 1] * (y[n] - bias[index[n]])
+        for i in range(width):
+            a0 = q0[i]
+            for j in range(width):
+                h[i, j] += a0 * q0[j]
+            b[i] += r0 * a0
+        square += r0 * r0
+        n += 1
+    return square
+
+
+@compiled
+def statistics(pointer, index, y, other, bias, first, last, out):
+    """Statistics of the blocks first..last of eight rows into out (blocks, statistics_size, 8).
+
+    One pass over the ratings.
+    """
+    width = other.shape[1]
+    rows = pointer.shape[0] - 1
+    h = np.empty((width, width), np.float32)
+    b = np.empty(width, np.float32)
+    for block in range(first, last):
+        for lane in range(LANES):
+            row = block * LANES + lane
+            square = np.float32(0)
+            if row < rows:
+                square = _row_statistics(pointer[row], pointer[row + 1], index, y, other, bias, h, b)
+            else:
+                h[:, :] = 0
+                b[:] = 0
+            at = 0
+            for i in range(width):
+                for j in range(i + 1):
+                    out[block, at, lane] = h[i, j]
+                    at += 1
+            for j in range(width):
+                out[block, at + j, lane] = b[j]
+            out[block, at + width, lane] = square
+
+
+@compiled
+def _cholesky(a, inverse):
+    """Eight packed lower Cholesky factors at once, in place.
+
+    The last row is a right-hand side and ends as L^-1 of it.
+    """
+    width = inverse.shape[0]
+    acc = np.empty(LANES, np.float32)
+    for j in range(width):
+        row_j = j * (j + 1) // 2
+        for i in range(j, width + 1):
+            row_i = i * (i + 1) // 2
+            for lane in range(LANES):
+                acc[lane] = a[row_i + j, lane]
+            for t in range(j):
+                for lane in range(LANES):
+                    acc[lane] -= a[row_i + t, lane] * a[row_j + t, lane]
+            if i == j:
+                for lane in range(LANES):
+                    inverse[j, lane] = np.float32(1) / np.sqrt(acc[lane])
+            for lane in range(LANES):
+                a[row_i + j, lane] = acc[lane] * inverse[j, lane]
+
+
+@compiled
+def _back_substitute(a, inverse, x):
+    """x <- L^-T x, in eight lanes."""
+    width = inverse.shape[0]
+    for i in range(width - 1, -1, -1):
+        row = i * (i + 1) // 2
+        for lane in range(LANES):
+            x[i, lane] *= inverse[i, lane]
+        for j in range(i):
+            for lane in range(LANES):
+                x[j, lane] -= a[row + j, lane] * x[i, lane]
+
+
+@compiled
+def draw(stats, noise, precision, prior, normals, first, last, rows, means, errors):
+    """Draw the rows of the blocks first..last: x ~ N(A^-1 (alpha b + precision * prior), A^-1).
+
+    A = alpha H + diag(precision).
+
+    noise (rows,): alpha; prior (rows, width): the row's mean before its ratings. Writes the draws into `rows`, their
+    conditional means into `means`, and the draws' (weighted) squared errors into `errors`.
+    """
+    count, width = rows.shape
+    triangle = width * (width + 1) // 2
+    a = np.empty((triangle + width, LANES), np.float32)
+    inverse = np.empty((width, LANES), np.float32)
+    mean = np.empty((width, LANES), np.float32)
+    x = np.empty((width, LANES), np.float32)
+    alpha = np.empty(LANES, np.float32)
+    error = np.empty(LANES, np.float32)
+    for block in range(first, last):
+        s = stats[block]
+        start = block * LANES
+        lanes = min(LANES, count - start)
+        for lane in range(LANES):
+            alpha[lane] = noise[start + lane] if lane < lanes else np.float32(1)
+        for at in range(triangle + width):
+            for lane in range(LANES):
+                a[at, lane] = alpha[lane] * s[at, lane]
+        for j in range(width):
+            for lane in range(LANES):
+                a[j * (j + 1) // 2 + j, lane] += precision[j]
+            for lane in range(lanes):
+                a[triangle + j, lane] += precision[j] * prior[start + lane, j]
+        _cholesky(a, inverse)
+        for j in range(width):
+            for lane in range(LANES):
+                mean[j, lane] = a[triangle + j, lane]
+                x[j, lane] = a[triangle + j, lane]
+            for lane in range(lanes):
+                x[j, lane] += normals[start + lane, j]
+        # |L^T x|^2 is x^T A x: with it the squared error needs no second pass over the ratings.
+        for lane in range(LANES):
+            error[lane] = np.float32(0)
+        for j in range(width):
+            for lane in range(LANES):
+                error[lane] += x[j, lane] * x[j, lane]
+        _back_substitute(a, inverse, mean)
+        _back_substitute(a, inverse, x)
+        for j in range(width):
+            for lane in range(LANES):
+                error[lane] -= precision[j] * x[j, lane] * x[j, lane]
+        for lane in range(lanes):
+            total = s[triangle + width, lane] + error[lane] / alpha[lane]
+            for j in range(width):
+                total -= np.float32(2) * x[j, lane] * s[triangle + j, lane]
+                rows[start + lane, j] = x[j, lane]
+                means[start + lane, j] = mean[j, lane]
+            errors[start + lane] = max(total, np.float32(0))
+
+
+@compiled
+def draw_features_centred(
+    pointer, index, value, group, features, feature_precision, feature_mean, precision, offset, normals
+):
+    """Draw each feature's row given the rows it explains; offset = rows - mean - F features is kept up to date."""
+    count, width = features.shape
+    change = np.empty(width, np.float32)
+    for f in range(count):
+        g = group[f]
+        square = np.float32(0)
+        change[:] = 0
+        for m in range(pointer[f], pointer[f + 1]):
+            square += value[m] * value[m]
+            for j in range(width):
+                change[j] += value[m] * offset[index[m], j]
+        for j in range(width):
+            p = precision[j] * square + feature_precision[g, j]
+            new = precision[j] * (change[j] + features[f, j] * square) + feature_precision[g, j] * feature_mean[g, j]
+            new = new / p + normals[f, j] / np.sqrt(p)
+            change[j] = new - features[f, j]
+            features[f, j] = new
+        for m in range(pointer[f], pointer[f + 1]):
+            for j in range(width):
+                offset[index[m], j] -= value[m] * change[j]
+
+
+@compiled
+def _solve_and_draw(a, v, normals):
+    """v <- A^-1 v + L^-T normals for one small symmetric A, which is overwritten."""
+    width = v.shape[0]
+    for j in range(width):
+        for t in range(j):
+            a[j, j] -= a[j, t] * a[j, t]
+        a[j, j] = np.sqrt(a[j, j])
+        for i in range(j + 1, width):
+            total = a[i, j]
+            for t in range(j):
+                total -= a[i, t] * a[j, t]
+            a[i, j] = total / a[j, j]
+    for i in range(width):
+        for t in range(i):
+            v[i] -= a[i, t] * v[t]
+        v[i] /= a[i, i]
+    for i in range(width):
+        v[i] += normals[i]
+    for i in range(width - 1, -1, -1):
+        for t in range(i + 1, width):
+            v[i] -= a[t, i] * v[t]
+        v[i] /= a[i, i]
+
+
+@compiled
+def _unpack(stats, noise, rows, h, gradient):
+    """h (rows, width, width) <- alpha H, gradient (rows, width) <- alpha (b - H x), from the packed statistics."""
+    count, width = rows.shape
+    triangle = width * (width + 1) // 2
+    for r in range(count):
+        s = stats[r // LANES]
+        lane = r % LANES
+        at = 0
+        for i in range(width):
+            for j in range(i + 1):
+                h[r, i, j] = noise[r] * s[at, lane]
+                h[r, j, i] = h[r, i, j]
+                at += 1
+        for i in range(width):
+            total = noise[r] * s[triangle + i, lane]
+            for j in range(width):
+                total -= h[r, i, j] * rows[r, j]
+            gradient[r, i] = total
+
+
+@compiled
+def draw_features_noncentred(
+    pointer, index, value, group, features, feature_precision, feature_mean, noise, stats, rows, normals
+):
+    """Draw each feature's row, joint over the factors, with the offsets rows - F features held.
+
+    `rows` moves with it.
+    """
+    count, width = features.shape
+    h = np.empty((rows.shape[0], width, width), np.float32)
+    gradient = np.empty(rows.shape, np.float32)
+    _unpack(stats, noise, rows, h, gradient)
+    a = np.empty((width, width), np.float32)
+    v = np.empty(width, np.float32)
+    for f in range(count):
+        g = group[f]
+        a[:, :] = 0
+        v[:] = 0
+        for m in range(pointer[f], pointer[f + 1]):
+            r = index[m]
+            x = value[m]
+            for i in range(width):
+                v[i] += x * gradient[r, i]
+                for j in range(width):
+                    a[i, j] += x * x * h[r, i, j]
+        for i in range(width):
+            v[i] += feature_precision[g, i] * (feature_mean[g, i] - features[f, i])
+            a[i, i] += feature_precision[g, i]
+        _solve_and_draw(a, v, normals[f])
+        for i in range(width):
+            features[f, i] += v[i]
+        for m in range(pointer[f], pointer[f + 1]):
+            r = index[m]
+            x = value[m]
+            for i in range(width):
+                rows[r, i] += x * v[i]
+            for j in range(width):
+                step = x * v[j]
+                for i in range(width):
+                    gradient[r, i] -= h[r, j, i] * step
+
+
+@compiled
+def predict(pointer, index, users, items, out):
+    """out[n] <- b_u + b_i + p_u . q_i for every rating, in user order; the last column is the bias."""
+    width = users.shape[1]
+    for u in range(pointer.shape[0] - 1):
+        for n in range(pointer[u], pointer[u + 1]):
+            i = index[n]
+            total = users[u, width - 1] + items[i, width - 1]
+            for j in range(width - 1):
+                total += users[u, j] * items[i, j]
+            out[n] = total

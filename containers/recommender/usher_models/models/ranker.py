@@ -1,0 +1,107 @@
+"""`ranker`: what people will like next: EASE in closed form, implicit ALS where the catalogue is too large for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import lapack
+
+from usher_models.algorithm import Fitted
+from usher_models.errors import DataError, FitError
+from usher_models.evaluation.ranking import ranking_metrics
+from usher_models.evaluation.window import split_window
+from usher_models.hyperparameters import Parameter
+from usher_models.ratings import Float32, Int64, Items, Ratings
+from usher_scorer.ranker import grade, read_ranker
+
+
+class ItemRanker:
+    """EASE^R (Steck 2019): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X the graded ratings of covered items."""
+
+    name = "ranker"
+    parameters: Sequence[Parameter] = (
+        Parameter("method", "categorical", "auto", "auto: ease up to max_items", choices=("auto", "ease", "ials")),
+        Parameter("regularization", "continuous", 150.0, "lambda of ease, and of ials in tenths", 0.1, 1_000_000),
+        Parameter("min_positives", "integer", 3, "items with fewer are left to their content", 1, 10_000),
+        Parameter("max_items", "integer", 10_000, "above it auto takes ials: ease needs items^2 numbers", 1, 20_000),
+        Parameter("num_factors", "integer", 64, "ials: length of an item's vector", 1, 512),
+        Parameter("epochs", "integer", 15, "ials: iterations", 1, 1000),
+        Parameter("alpha", "continuous", 10.0, "ials: confidence of a positive above that of nothing", 0.01, 10_000),
+    )
+
+    def fit(self, ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Fitted:
+        """Fit on the items that at least min_positives people liked; DataError when there is none."""
+        liked = np.bincount(ratings.item[ratings.positive], minlength=len(items))
+        covered = np.flatnonzero(liked >= values["min_positives"])
+        if not len(covered):
+            raise DataError(
+                f"ranker: no item has {values['min_positives']} ratings of at least 4 (of {len(ratings)} ratings in "
+                f"all); "
+                "more data or a lower min_positives is needed"
+            )
+        large = len(covered) > values["max_items"]
+        method = values["method"] if values["method"] != "auto" else "ials" if large else "ease"
+        fit = _fit_ials if method == "ials" else _fit_ease
+        return fit(_graded(ratings, covered, len(items)), covered, values).checked(self.name)
+
+    def validate(self, fitted: Fitted, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
+        """NDCG and recall as the gate measures them: profile = before and the first half of the window."""
+        window = split_window(train, validation)
+        ranker = read_ranker(fitted.settings, fitted.arrays, len(items))
+        scores = np.full((len(window.people), len(items)), -np.inf, np.float32)
+        scores[:, ranker.covered] = ranker.scores(window.profiles)
+        scores[window.profiles.people, window.profiles.items] = -np.inf
+        return ranking_metrics(scores, window)
+
+
+def _graded(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
+    """X (users, covered): the ratings' weights."""
+    place = np.full(items, -1, np.int64)
+    place[covered] = np.arange(len(covered))
+    rows = place[ratings.item] >= 0
+    weights = grade(ratings.value[rows]).astype(np.float32)
+    return sp.csr_matrix((weights, (ratings.user[rows], place[ratings.item[rows]])), (ratings.users, len(covered)))
+
+
+def _fit_ease(graded: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) -> Fitted:
+    gram = np.asfortranarray((graded.T @ graded).toarray(), np.float32)
+    return Fitted({"kind": "ease"}, {"covered": covered, "matrix": ease(gram, values["regularization"])})
+
+
+def ease(gram: Float32, regularization: float) -> Float32:
+    """B (items, items) with a zero diagonal, by a float32 Cholesky inverse; FitError when singular.
+
+    `gram` is overwritten.
+    """
+    gram[np.diag_indices(len(gram))] += np.float32(regularization)
+    factor, failed = lapack.spotrf(gram, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, overwrite_c=1)
+    if failed or failed_too:
+        raise FitError("ranker: the item-item matrix is singular; a higher regularization makes it regular")
+    inverse = np.triu(inverse) + np.triu(inverse, 1).T
+    weights: Float32 = np.ascontiguousarray(inverse / -np.diag(inverse))
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def _fit_ials(graded: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) -> Fitted:
+    """Hu, Koren, Volinsky (2008) on what was liked; people are folded in when they ask."""
+    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - half a second that only large catalogues pay
+
+    regularization = values["regularization"] / 10
+    model = AlternatingLeastSquares(
+        factors=values["num_factors"],
+        regularization=regularization,
+        alpha=values["alpha"],
+        iterations=values["epochs"],
+        random_state=values["seed"],
+        num_threads=1,
+        use_cg=False,
+    )
+    model.fit(graded.maximum(0).tocsr(), show_progress=False)
+    factors = np.ascontiguousarray(model.item_factors, np.float32)
+    gram = factors.T @ factors + np.float32(regularization) * np.eye(factors.shape[1], dtype=np.float32)
+    return Fitted({"kind": "ials", "alpha": values["alpha"]}, {"covered": covered, "factors": factors, "gram": gram})

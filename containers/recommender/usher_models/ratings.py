@@ -1,0 +1,157 @@
+"""Ratings and items as prepared: Parquet in, arrays out, and a clear word about what does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from usher_models.errors import DataError
+from usher_scorer.catalogue import Catalogue
+from usher_scorer.profiles import POSITIVE, Profiles
+
+Bool = npt.NDArray[np.bool_]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+RATING_COLUMNS = ("user", "item", "rating", "rated_at_us")
+ITEM_COLUMNS = ("item", "item_id", "title", "genres", "year", "released_at_us", "tags")
+RATING_MIN, RATING_MAX = 0.5, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """Rows: user, item (dense ids), value (0.5 to 5), time_us (microseconds since 1970), each (rows,)."""
+
+    user: Int32
+    item: Int32
+    value: Float32
+    time_us: Int64
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: Bool | Int64) -> Ratings:
+        """The rows of a mask or of indices."""
+        return Ratings(self.user[rows], self.item[rows], self.value[rows], self.time_us[rows])
+
+    def join(self, other: Ratings) -> Ratings:
+        """These rows, then the other's."""
+        return Ratings(
+            np.concatenate([self.user, other.user]),
+            np.concatenate([self.item, other.item]),
+            np.concatenate([self.value, other.value]),
+            np.concatenate([self.time_us, other.time_us]),
+        )
+
+    @property
+    def positive(self) -> Bool:
+        """Which rows say that the item was liked."""
+        return self.value >= POSITIVE
+
+    @property
+    def users(self) -> int:
+        """One more than the highest user number."""
+        return int(self.user.max()) + 1 if len(self) else 0
+
+    def profiles(self, people: Int64) -> Profiles:
+        """The profiles of these people (ascending dense ids), in their order; other people's rows are left out."""
+        place = np.full(max(self.users, int(people.max(initial=-1)) + 1), -1, np.int64)
+        place[people] = np.arange(len(people))
+        mine = place[self.user] >= 0
+        rows = (place[self.user[mine]], self.item[mine].astype(np.int64), self.value[mine], self.time_us[mine])
+        return Profiles.gather(*rows, len(people))
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The catalogue, and the tags that were on each item before the split."""
+
+    catalogue: Catalogue
+    tags: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    @classmethod
+    def nameless(cls, count: int) -> Items:
+        """Items of which nothing is known but their number."""
+        names, none = tuple(map(str, range(count))), ((),) * count
+        return cls(Catalogue(names, names, none, np.zeros(count, np.int64), np.full(count, np.nan)), none)
+
+
+def read_ratings(folder: Path, channel: str) -> Ratings:
+    """A folder of Parquet files; DataError for none, another schema, NaN, or values outside the scale."""
+    table = _read(folder, channel, RATING_COLUMNS)
+    columns = [table.column(name).to_numpy() for name in RATING_COLUMNS]
+    if any(table.column(name).null_count for name in RATING_COLUMNS):
+        raise DataError(f"channel {channel}: a row lacks a value; prepare writes none such, so make the channel again")
+    user, item, value, time_us = columns
+    if len(user) and (user.min() < 0 or item.min() < 0):
+        raise DataError(f"channel {channel}: user and item must be numbers from 0 on, as prepare makes them")
+    bad = ~((value >= RATING_MIN) & (value <= RATING_MAX))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"channel {channel}: {int(bad.sum())} of {len(value)} ratings are no number from {RATING_MIN} to "
+            f"{RATING_MAX} (row {row}: {value[row]}); a rating, not a row number or another label, belongs there"
+        )
+    return Ratings(user.astype(np.int32), item.astype(np.int32), value.astype(np.float32), time_us.astype(np.int64))
+
+
+def read_items(folder: Path, channel: str) -> Items:
+    """The items channel; DataError when it is empty, of another schema, or numbered with gaps."""
+    table = _read(folder, channel, ITEM_COLUMNS).sort_by("item")
+    numbers = table.column("item").to_numpy()
+    if not np.array_equal(numbers, np.arange(len(numbers))):
+        raise DataError(f"channel {channel}: items must be numbered 0 to {len(numbers) - 1} without gaps")
+    rows = table.to_pydict()
+    catalogue = Catalogue(
+        tuple(rows["item_id"]),
+        tuple(title or item_id for title, item_id in zip(rows["title"], rows["item_id"], strict=True)),
+        tuple(tuple(genres or ()) for genres in rows["genres"]),
+        np.array([year or 0 for year in rows["year"]], np.int64),
+        np.array([np.nan if us is None else us / 1e6 for us in rows["released_at_us"]], np.float64),
+    )
+    return Items(catalogue, tuple(tuple(tags or ()) for tags in rows["tags"]))
+
+
+def read_users(folder: Path, channel: str) -> tuple[str, ...]:
+    """User ids by dense id."""
+    table = _read(folder, channel, ("user", "user_id")).sort_by("user")
+    return tuple(table.column("user_id").to_pylist())
+
+
+def read_summary(folder: Path) -> dict[str, object]:
+    """prepare's summary.json."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        raise DataError(f"{folder} has no summary.json: it is not what prepare wrote")
+    summary: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return summary
+
+
+def _read(folder: Path, channel: str, columns: Sequence[str]) -> pa.Table:
+    files = sorted(path for path in folder.rglob("*.parquet") if path.is_file()) if folder.is_dir() else []
+    if not files:
+        raise DataError(f"channel {channel} is empty: {folder} holds no .parquet file")
+    tables = []
+    for path in files:
+        try:
+            file = pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"channel {channel}: {path.name} is not Parquet ({error})") from None
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            found = ", ".join(file.schema_arrow.names)
+            raise DataError(f"channel {channel}: {path.name} lacks {', '.join(missing)}; it has {found[:300]}")
+        tables.append(file.read(columns=list(columns)))
+    return pa.concat_tables(tables)

@@ -1,0 +1,24 @@
+"""What can go wrong when a bundle is read or asked.
+
+ScorerError
+├── BundleError      the files: damaged, foreign, newer; no retry helps, another bundle does
+└── RequestError     the question: the caller's fault, answered with 400, a code and a message
+"""
+
+from __future__ import annotations
+
+
+class ScorerError(Exception):
+    """Any refusal of the scorer."""
+
+
+class BundleError(ScorerError):
+    """A bundle that cannot be trusted or understood; the message names the file and what to do."""
+
+
+class RequestError(ScorerError):
+    """A request that cannot be answered; `code` is stable, the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,148 @@
+"""Recommend: one person's answer, by the ladder model, fold-in, popular.
+
+Also similar items, popular items and predicted ratings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from usher_scorer.bundle import Bundle
+from usher_scorer.errors import RequestError
+from usher_scorer.explain import Explainer
+from usher_scorer.profiles import Bool, Float32, Int64, Profiles
+from usher_scorer.relevance import relevance
+from usher_scorer.top import top_k
+
+Level = Literal["model", "fold_in", "popular"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One rating that came with a request; at_us: microseconds since 1970."""
+
+    item_id: str
+    rating: float
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What may be shown: exclude (item ids that may not), genre, not_released_after (a year or a date)."""
+
+    exclude: Sequence[str] = ()
+    genre: str | None = None
+    not_released_after: str | None = None
+
+    def allowed(self, bundle: Bundle) -> Bool:
+        """(items,). Unknown ids to exclude are no fault: an older bundle may not know them."""
+        catalogue = bundle.catalogue
+        allowed = catalogue.of_genre(self.genre) if self.genre else np.ones(len(catalogue), np.bool_)
+        if self.not_released_after:
+            allowed &= catalogue.not_released_after(self.not_released_after)
+        allowed[[catalogue.dense[item] for item in self.exclude if item in catalogue.dense]] = False
+        return allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as the models see them: what they rated, and whether they bring more than the bundle knows."""
+
+    profile: Profiles
+    fresh: bool
+
+
+def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Person:
+    """The stored profile and the request's ratings; of two ratings of an item the later one counts."""
+    dense = bundle.dense_user.get(user_id) if user_id is not None else None
+    rows: dict[int, tuple[float, int]] = {}
+    if dense is not None:
+        stored = bundle.profiles.slice(dense, dense + 1)
+        rows = dict(
+            zip(stored.items.tolist(), zip(stored.values.tolist(), stored.times_us.tolist(), strict=True), strict=True)
+        )
+    fresh = False
+    for rated in ratings:
+        item = bundle.catalogue.dense.get(rated.item_id)
+        known = rows.get(item, (0.0, -1)) if item is not None else (0.0, rated.at_us)
+        if item is not None and rated.at_us > known[1]:
+            rows[item] = (rated.rating, rated.at_us)
+            fresh = True
+    values = list(rows.values())
+    return Person(Profiles.of_one(rows, (v for v, _ in values), (t for _, t in values)), fresh or dense is None)
+
+
+def recommend(  # noqa: PLR0913 - the fields of the request
+    bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], k: int, filters: Filters, *, explain: bool = False
+) -> dict[str, Any]:
+    """The answer to {"op": "recommend"}: fewer than k items where the filters leave fewer.
+
+    What was rated never returns.
+    """
+    who = person(bundle, user_id, ratings)
+    if not len(who.profile.items):
+        shown = _best(bundle, bundle.popularity.all, filters, k)
+        return _answer(
+            bundle, "popular", shown, bundle.popularity.all, _explain(bundle, who, "popular") if explain else None
+        )
+    scores, informed = relevance(bundle, who.profile)
+    level: Level = "popular" if not informed[0] else "fold_in" if who.fresh else "model"
+    shown = _best(bundle, scores[0], filters, k)
+    return _answer(bundle, level, shown, scores[0], _explain(bundle, who, level) if explain else None)
+
+
+def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str, Any]:
+    """Items liked by those who liked this one; where nobody rated it, those with the same content."""
+    item = bundle.catalogue.dense.get(item_id)
+    if item is None:
+        raise RequestError("unknown_item", f"no item has the id {item_id[:128]!r}")
+    scores = np.full(len(bundle.catalogue), -np.inf, np.float32)
+    if bundle.neighbours is not None:
+        scores = bundle.neighbours.scores(item, len(bundle.catalogue))
+    if not np.isfinite(scores).any() and bundle.content is not None:
+        scores = bundle.content.scores(Profiles.of_one([item], [5.0], [0]))[0]
+        scores[scores <= 0] = -np.inf
+    scores[item] = -np.inf
+    return _answer(bundle, None, _best(bundle, scores, filters, k), scores, None)
+
+
+def popular(bundle: Bundle, k: int, filters: Filters, *, recent: bool = False) -> dict[str, Any]:
+    """What most people like, all in all or lately."""
+    scores = bundle.popularity.recent if recent else bundle.popularity.all
+    return _answer(bundle, "popular", _best(bundle, scores, filters, k), scores, None)
+
+
+def score(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], items: Sequence[str]) -> dict[str, Any]:
+    """Predicted ratings, in the order of `items`; an item or person nobody knows gets what is likely of one."""
+    if bundle.rater is None:
+        raise RequestError(
+            "no_rater", f"bundle {bundle.manifest.model_id} has no factorization machine: it cannot predict ratings"
+        )
+    row = bundle.rater.fold_in(person(bundle, user_id, ratings).profile)
+    dense = np.array([bundle.catalogue.dense.get(item, -1) for item in items], np.int64)
+    return {"model_id": bundle.manifest.model_id, "scores": bundle.rater.ratings(row, dense).tolist()}
+
+
+def _best(bundle: Bundle, scores: Float32, filters: Filters, k: int) -> Int64:
+    return top_k(np.where(filters.allowed(bundle), scores, np.float32(-np.inf)), k)
+
+
+def _explain(bundle: Bundle, who: Person, level: Level) -> Explainer:
+    return Explainer(bundle, who.profile, level == "popular")
+
+
+def _answer(
+    bundle: Bundle, level: Level | None, shown: Int64, scores: Float32, explainer: Explainer | None
+) -> dict[str, Any]:
+    items: list[Mapping[str, Any]] = []
+    for item in shown.tolist():
+        entry = {**bundle.catalogue.describe(item), "score": round(float(scores[item]), 6)}
+        if explainer:
+            entry["reason"] = explainer.reason(item)
+        items.append(entry)
+    answer: dict[str, Any] = {"model_id": bundle.manifest.model_id, "items": items}
+    return {**answer, "level": level} if level else answer
