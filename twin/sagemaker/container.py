@@ -1,0 +1,107 @@
+"""One container as a process: its private folder laid out as /opt/ml, its environment, its output, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twin import children, context
+from twin.sagemaker import limits
+
+#: What a container may see of the host's environment.
+_PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "NUMBA_CACHE_DIR")
+_OUTPUT_CHUNK_BYTES = 1 << 20
+#: CloudWatch Logs takes events of up to 256 KB.
+LINE_BYTES_MAX = 256 * 1024 - 26
+
+
+class Container:
+    """A folder that stands for /opt/ml, and the process that sees it through SAGEMAKER_BASE_DIR."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._output = folder.with_name(f"{folder.name}.log")
+        self._read_offset = 0
+        self._partial = b""
+        self.process: subprocess.Popen[Any] | None = None
+        shutil.rmtree(folder, ignore_errors=True)
+        for part in ("input/config", "input/data", "model", "output/data", "processing", "config", "tmp"):
+            (folder / part).mkdir(parents=True)
+
+    def path(self, inside: str) -> Path:
+        """Where a path of the container's, `/opt/ml/…`, lies here; ValueError for any other."""
+        relative = inside.removeprefix("/opt/ml/")
+        if relative == inside or ".." in Path(relative).parts:
+            raise ValueError(f"{inside!r} does not lie under /opt/ml/")
+        return self.folder / relative
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Run `command`; paths under /opt/ml in it and in `environment` are translated. OSError when it cannot run."""
+        with self._output.open("ab") as output:
+            self.process = children.spawn(
+                [self._translated(argument) for argument in command],
+                env={**self._base(), **{name: self._translated(value) for name, value in environment.items()}},
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self.process is None else self.process.poll()
+
+    def end(self, grace_seconds: float | None = None) -> None:
+        """SIGTERM, time to finish, SIGKILL: for the process and whatever it started."""
+        if self.process is not None:
+            children.end(self.process, limits.grace() if grace_seconds is None else grace_seconds)
+
+    def lines(self, last: bool = False) -> list[str]:
+        """What it has printed since the last call, in whole lines; with `last` also an unfinished one."""
+        with self._output.open("rb") as output:
+            output.seek(self._read_offset)
+            chunk = output.read(-1 if last else _OUTPUT_CHUNK_BYTES)
+        self._read_offset += len(chunk)
+        *whole, self._partial = (self._partial + chunk).split(b"\n")
+        if self._partial and (last or len(self._partial) > LINE_BYTES_MAX):
+            whole.append(self._partial)
+            self._partial = b""
+        return list(_decoded(whole))
+
+    def read(self, name: str, limit: int = 1024) -> str:
+        """The first `limit` characters of a file in the folder, "" when it is not there."""
+        try:
+            with (self.folder / name).open("rb") as file:
+                return file.read(4 * limit).decode("utf-8", "replace")[:limit].strip()
+        except OSError:
+            return ""
+
+    def discard(self) -> None:
+        """Remove the folder and the output."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._output.unlink(missing_ok=True)
+
+    def _base(self) -> dict[str, str]:
+        passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+        return {
+            **passed,
+            **context.current().environment(),
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SAGEMAKER_BASE_DIR": str(self.folder),
+        }
+
+    def _translated(self, text: str) -> str:
+        return re.sub(r"(?<![^\s=:,'\"])/opt/ml(?=/|$)", lambda _: str(self.folder), text)
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterable[str]:
+    for line in lines:
+        for start in range(0, len(line), LINE_BYTES_MAX):
+            yield line[start : start + LINE_BYTES_MAX].decode("utf-8", "replace").rstrip("\r")

@@ -1,0 +1,89 @@
+"""HTTP to one container, with connections kept: a new one for each call would cost more than the answer."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import queue
+import time
+from collections.abc import Mapping
+
+from twin.sagemaker.hosting.reply import BODY_BYTES_MAX, Answer, NoAnswer
+
+#: SageMaker gives a container this long to answer, in real seconds.
+ANSWER_SECONDS = 60.0
+PING_SECONDS = 2.0
+_IDLE_MAX = 16
+
+
+class Connections:
+    """Idle connections to 127.0.0.1:`port`. Any thread may call."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(_IDLE_MAX)
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """NoAnswer when none comes in time, it is too large, or the container broke off."""
+        began = time.monotonic()
+        kept = self._take()
+        try:
+            if kept is not None:
+                # The container may have closed a kept connection meanwhile: nothing was answered, so ask once more.
+                with contextlib.suppress(http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                    return self._exchange(kept, path, body, headers, began)
+            return self._exchange(self._new(ANSWER_SECONDS), path, body, headers, began)
+        except TimeoutError as error:
+            raise NoAnswer(
+                "Your invocation timed out while waiting for a response from container primary. Review the latency "
+                "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"the container broke off: {type(error).__name__}") from error
+
+    def ping(self) -> bool:
+        """Whether GET /ping answers 200 within two seconds."""
+        connection = self._new(PING_SECONDS)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the idle ones."""
+        while (connection := self._take()) is not None:
+            connection.close()
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str], began: float
+    ) -> Answer:
+        keep = False
+        try:
+            connection.request("POST", path, body=body, headers=dict(headers))
+            response = connection.getresponse()
+            content = response.read(BODY_BYTES_MAX + 1)
+            if len(content) > BODY_BYTES_MAX:
+                raise NoAnswer(f"the answer has more than {BODY_BYTES_MAX} bytes")
+            keep = not response.will_close
+            answered = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, answered, content, time.monotonic() - began)
+        finally:
+            self._give(connection, keep)
+
+    def _new(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)
+
+    def _take(self) -> http.client.HTTPConnection | None:
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        return None
+
+    def _give(self, connection: http.client.HTTPConnection, keep: bool) -> None:
+        with contextlib.suppress(queue.Full):
+            if keep:
+                self._idle.put_nowait(connection)
+                return
+        connection.close()

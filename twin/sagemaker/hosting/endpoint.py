@@ -1,0 +1,279 @@
+"""An endpoint: its variants with their weights, and the swap from one configuration to the next."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twin import context
+from twin.sagemaker import status_events
+from twin.sagemaker.account import Account
+from twin.sagemaker.errors import JobFailed, Refused, invalid
+from twin.sagemaker.hosting import model
+from twin.sagemaker.hosting.model import Served
+from twin.sagemaker.hosting.reply import unavailable, wrong
+from twin.sagemaker.hosting.variant import Variant
+from twin.sagemaker.resource import Request, Resource, now
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 480
+#: How long new weights take to arrive (AWS's time).
+WEIGHTS_SECONDS = 10.0
+_EVENT_STATUS = {
+    "Creating": "CREATING",
+    "Updating": "UPDATING",
+    "InService": "IN_SERVICE",
+    "Failed": "FAILED",
+    "Deleting": "DELETING",
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """One variant's place in the endpoint: its weight (any number from 0) and its count of instances."""
+
+    name: str
+    image: str
+    weight: float
+    instances: int
+    weight_wanted: float
+    instances_wanted: int
+    since: datetime.datetime
+
+    def describe(self) -> dict[str, Any]:
+        """Its member of DescribeEndpoint's ProductionVariants."""
+        deployed = {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.since}
+        return {
+            "VariantName": self.name,
+            "DeployedImages": [deployed],
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight_wanted,
+            "CurrentInstanceCount": self.instances,
+            "DesiredInstanceCount": self.instances_wanted,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One deployment: a configuration, and what of the present variants is kept."""
+
+    config: str
+    variants: list[dict[str, Any]]
+    keep_weights: bool = False
+    keep_instances: bool = False
+    started: datetime.datetime | None = None
+
+
+class Endpoint(Resource):
+    """`status` changes in deployments' threads and in API calls, always under `_lock`."""
+
+    def __init__(self, account: Account, request: Request, plan: Plan) -> None:
+        name = request["EndpointName"]
+        super().__init__(name, account.arn("endpoint", name), request)
+        self.account = account
+        self.config = plan.config
+        self.status = "Creating"
+        self.failure_reason: str | None = None
+        self.shares: list[Share] = []
+        self.deployment: Request | None = None
+        self._live: dict[str, Variant] = {}
+        self._pending: Plan | None = None
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._worker: threading.Thread | None = None
+        self._random = random.Random(self.arn)  # noqa: S311 - routing, not secrets
+
+    # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def variant_for(self, target: str | None) -> Variant:
+        """The variant that takes the next call: `target`, or one at random by weight. Raises CallFailed."""
+        with self._lock:
+            live, shares = self._live, self.shares
+        if not live:
+            raise unavailable(f"Endpoint {self.name} is {self.status} and cannot be invoked.")
+        if target is not None:
+            if target not in live:
+                raise wrong(f"Variant {target} was not found for endpoint {self.name}.")
+            return live[target]
+        weights = [share.weight for share in shares]
+        if not any(weights):
+            raise wrong(f"Every variant of endpoint {self.name} has weight 0; name a TargetVariant.")
+        return live[self._random.choices(shares, weights)[0].name]
+
+    # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def deploy(self, plan: Plan, status: str) -> None:
+        """Start the swap to `plan` in the background; Refused while the endpoint is busy."""
+        plan = replace(plan, started=now())
+        self._begin(status, lambda: self._deploy(plan), plan)
+
+    def reweigh(self, wanted: dict[str, tuple[float | None, int | None]]) -> None:
+        """New weights and counts, in the background; Refused while busy, or for variants that are not there."""
+        with self._lock:
+            unknown = sorted(set(wanted) - {share.name for share in self.shares})
+            if unknown and self.status == "InService":
+                raise invalid(
+                    f"The variant name(s) {', '.join(unknown)} is/are not present within endpoint configuration "
+                    f'"{self.account.arn("endpoint-config", self.config)}".'
+                )
+            self._begin("Updating", self._arrive, None)
+            self.shares = [_wanting(share, *wanted.get(share.name, (None, None))) for share in self.shares]
+
+    def delete(self) -> None:
+        """End it in the background; Refused while busy."""
+        self._begin("Deleting", self._delete, None)
+
+    def close(self) -> None:
+        """End every process now; returns when they are gone."""
+        self._closing.set()
+        worker = self._worker
+        if worker is not None and worker is not threading.current_thread():
+            worker.join()
+        with self._lock:
+            live, self._live = self._live, {}
+        _close_all(live)
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeEndpoint."""
+        with self._lock:
+            pending = self._pending
+            return {
+                "EndpointName": self.name,
+                "EndpointArn": self.arn,
+                "EndpointConfigName": self.config,
+                "ProductionVariants": [share.describe() for share in self.shares] or None,
+                "PendingDeploymentSummary": _summary(pending) if pending and self.status == "Updating" else None,
+                "LastDeploymentConfig": self.deployment,
+                "EndpointStatus": self.status,
+                "FailureReason": self.failure_reason,
+                "CreationTime": self.created,
+                "LastModifiedTime": self.modified,
+            }
+
+    def _begin(self, status: str, work: Callable[[], None], plan: Plan | None) -> None:
+        with self._lock:
+            if self.status in ("Creating", "Updating", "Deleting") and self._worker is not None:
+                raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
+            if self.status == "Failed" and status != "Deleting":
+                raise invalid(f'Cannot update failed endpoint "{self.arn}"; delete it.')
+            self.status, self._pending = status, plan
+            self._worker = threading.Thread(target=self._run, args=(work,), name=f"endpoint-{self.name}", daemon=True)
+            self.touch()
+            self._worker.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        self._announce()
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._worker = None if self._worker is threading.current_thread() else self._worker
+        self._announce()
+
+    def _deploy(self, plan: Plan) -> None:
+        started: dict[str, Variant] = {}
+        try:
+            served = {item["VariantName"]: model.served_by(self.account, item["ModelName"]) for item in plan.variants}
+            kept = {name: live for name, live in self._live.items() if served.get(name) == live.served}
+            started = self._start([item for item in plan.variants if item["VariantName"] not in kept], served)
+        except (JobFailed, Refused) as error:
+            self._failed(str(error))
+            return
+        except Exception as error:
+            log.exception("the deployment of %s broke", self.name)
+            self._failed(f"InternalServerError: {type(error).__name__}: {error}")
+            return
+        self._swap(plan, served, {**kept, **started})
+
+    def _start(self, wanted: list[dict[str, Any]], served: dict[str, Served]) -> dict[str, Variant]:
+        """The new variants, healthy; JobFailed, and none of them left, when one is not."""
+        names = [item["VariantName"] for item in wanted]
+        limits = [item.get("ContainerStartupHealthCheckTimeoutInSeconds", START_SECONDS) for item in wanted]
+        variants = [Variant(self.account, self.name, name, served[name], self._closing) for name in names]
+        if not variants:
+            return {}
+        try:
+            with ThreadPoolExecutor(len(variants)) as pool:
+                list(pool.map(lambda pair: pair[0].start(pair[1]), zip(variants, limits, strict=True)))
+            if self._closing.is_set():
+                raise JobFailed("the endpoint was closed meanwhile")
+        except BaseException:
+            _close_all(dict(zip(names, variants, strict=True)))
+            raise
+        return dict(zip(names, variants, strict=True))
+
+    def _swap(self, plan: Plan, served: dict[str, Served], live: dict[str, Variant]) -> None:
+        with self._lock:
+            before = {share.name: share for share in self.shares}
+            replaced = {name: item for name, item in self._live.items() if live.get(name) is not item}
+            self.shares = [_share(item, served, before.get(item["VariantName"]), plan) for item in plan.variants]
+            self._live, self.config, self.failure_reason = live, plan.config, None
+            self.status, self._worker = "InService", None
+            self.touch()
+        _close_all(replaced)
+
+    def _failed(self, reason: str) -> None:
+        """A first deployment ends Failed; an update goes back InService, on the configuration before."""
+        with self._lock:
+            self.failure_reason = reason
+            self.status, self._worker = ("InService" if self._live else "Failed"), None
+            self.touch()
+
+    def _arrive(self) -> None:
+        self._closing.wait(max(0.1, context.current().real_seconds(WEIGHTS_SECONDS)))
+        with self._lock:
+            self.shares = [replace(s, weight=s.weight_wanted, instances=s.instances_wanted) for s in self.shares]
+            self.status, self._worker = "InService", None
+            self.touch()
+
+    def _delete(self) -> None:
+        self.close()
+        with self.account.lock:
+            self.account.endpoints.pop(self.name, None)
+
+    def _announce(self) -> None:
+        if not self._closing.is_set() or self.status == "Deleting":
+            described = self.describe()
+            status_events.send("Endpoint", self.arn, {**described, "EndpointStatus": _EVENT_STATUS[self.status]})
+
+
+def _share(item: dict[str, Any], served: dict[str, Served], before: Share | None, plan: Plan) -> Share:
+    weight, instances = float(item["InitialVariantWeight"]), int(item["InitialInstanceCount"])
+    if before and plan.keep_weights:
+        weight = before.weight
+    if before and plan.keep_instances:
+        instances = before.instances
+    name = item["VariantName"]
+    return Share(name, served[name].image, weight, instances, weight, instances, now())
+
+
+def _wanting(share: Share, weight: float | None, instances: int | None) -> Share:
+    return replace(
+        share,
+        weight_wanted=share.weight_wanted if weight is None else weight,
+        instances_wanted=share.instances_wanted if instances is None else instances,
+    )
+
+
+def _summary(plan: Plan) -> dict[str, Any]:
+    variants = [
+        {
+            "VariantName": item["VariantName"],
+            "DesiredWeight": item["InitialVariantWeight"],
+            "DesiredInstanceCount": item["InitialInstanceCount"],
+        }
+        for item in plan.variants
+    ]
+    return {"EndpointConfigName": plan.config, "ProductionVariants": variants, "StartTime": plan.started}
+
+
+def _close_all(variants: dict[str, Variant]) -> None:
+    for variant in variants.values():
+        variant.close()

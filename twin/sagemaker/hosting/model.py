@@ -1,0 +1,130 @@
+"""Models: an image, the data in S3, the environment. What AWS checks when a model is made is checked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from twin.sagemaker import images, listing, objects, registry
+from twin.sagemaker.account import Account
+from twin.sagemaker.errors import invalid, unsupported
+from twin.sagemaker.resource import Request, Resource
+
+#: What a container may say beside image, data and environment without the twin's meaning anything else by it.
+_CONTAINER_FIELDS = {
+    "Image",
+    "ModelDataUrl",
+    "ModelDataSource",
+    "Environment",
+    "ModelPackageName",
+    "ContainerHostname",
+    "Mode",
+    "ImageConfig",
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one variant runs. data: S3 URI of the model; packed: whether it is a tar.gz, else a prefix."""
+
+    image: str
+    data: str | None
+    packed: bool
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def create_model(account: Account, request: Request) -> dict[str, Any]:
+    if not request.get("ExecutionRoleArn"):
+        raise invalid("ExecutionRoleArn must be specified.")
+    if request.get("PrimaryContainer") and request.get("Containers"):
+        raise invalid("PrimaryContainer and Containers cannot both be specified.")
+    served = _served(account, _container(request))
+    try:
+        images.find(served.image)
+    except KeyError:
+        raise invalid(f"Requested image {served.image} not found.") from None
+    if served.data and served.packed and not objects.exists(served.data):
+        raise invalid(f"Could not find model data at {served.data}.")
+    name = request["ModelName"]
+    model = Resource(name, account.arn("model", name), request)
+    account.put(account.models, model, invalid(f'Cannot create already existing model "{model.arn}".'))
+    return {"ModelArn": model.arn}
+
+
+def describe_model(account: Account, request: Request) -> dict[str, Any]:
+    model = find(account, request["ModelName"])
+    return {
+        "EnableNetworkIsolation": False,
+        **model.request,
+        "ModelArn": model.arn,
+        "CreationTime": model.created,
+    }
+
+
+def list_models(account: Account, request: Request) -> dict[str, Any]:
+    return listing.page("Models", list(account.models.values()), _summary, request)
+
+
+def delete_model(account: Account, request: Request) -> dict[str, Any]:
+    model = find(account, request["ModelName"])
+    account.models.pop(model.name, None)
+    return {}
+
+
+def find(account: Account, name: str) -> Resource:
+    """Refused when there is no such model."""
+    model = account.models.get(name)
+    if model is None:
+        raise invalid(f'Could not find model "{account.arn("model", name)}".')
+    return model
+
+
+def served_by(account: Account, name: str) -> Served:
+    """What the model's container runs; Refused when the model is gone."""
+    return _served(account, _container(find(account, name).request))
+
+
+def _container(request: Request) -> dict[str, Any]:
+    containers: list[dict[str, Any]] = request.get("Containers") or []
+    if len(containers) > 1:
+        raise unsupported("inference pipelines of several containers")
+    container = request.get("PrimaryContainer") or (containers[0] if containers else None)
+    if not container:
+        raise invalid("Either PrimaryContainer or Containers must be specified.")
+    others = sorted(set(container) - _CONTAINER_FIELDS)
+    if others:
+        raise unsupported(f"{', '.join(others)} in a model's container")
+    if container.get("Mode", "SingleModel") != "SingleModel":
+        raise unsupported("multi-model endpoints")
+    return container
+
+
+def _served(account: Account, container: dict[str, Any]) -> Served:
+    if container.get("ModelPackageName"):
+        container = {**_packaged(account, container["ModelPackageName"]), **container}
+    if not container.get("Image"):
+        raise invalid("Image must be specified.")
+    data, packed = container.get("ModelDataUrl"), True
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
+    if source and data:
+        raise invalid("ModelDataUrl and ModelDataSource cannot both be specified.")
+    if source:
+        data, packed = source["S3Uri"], source["CompressionType"] == "Gzip"
+    if data and not data.startswith("s3://"):
+        raise invalid(f"The model data must lie in S3, and its URI is {data}.")
+    return Served(container["Image"], data, packed, dict(container.get("Environment") or {}))
+
+
+def _packaged(account: Account, name: str) -> dict[str, Any]:
+    described = registry.package_of(account, name).describe()
+    if described["ModelApprovalStatus"] != "Approved":
+        raise invalid(f"The model package {name} is {described['ModelApprovalStatus']}; only Approved ones can serve.")
+    containers = (described.get("InferenceSpecification") or {}).get("Containers") or []
+    if len(containers) != 1:
+        raise unsupported("model packages without exactly one container")
+    kept = ("Image", "ModelDataUrl", "ModelDataSource", "Environment")
+    return {field: containers[0][field] for field in kept if containers[0].get(field)}
+
+
+def _summary(model: Resource) -> dict[str, Any]:
+    return {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.created}

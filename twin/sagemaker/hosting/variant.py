@@ -1,0 +1,176 @@
+"""One production variant: a `serve` process that answered /ping, watched, restarted when it dies, its output logged."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from twin import context
+from twin.sagemaker import images, limits, objects
+from twin.sagemaker.account import Account
+from twin.sagemaker.container import Container
+from twin.sagemaker.errors import JobFailed
+from twin.sagemaker.hosting.connections import Connections
+from twin.sagemaker.hosting.model import Served
+from twin.sagemaker.hosting.reply import Answer, NoAnswer, unavailable
+from twin.sagemaker.hosting.traffic import Traffic
+from twin.sagemaker.logs import LogStream
+
+log = logging.getLogger(__name__)
+
+#: A container that exits this often before its first healthy /ping fails the deployment. AWS goes on for half an hour.
+STARTS_MAX = 3
+PING_EVERY_SECONDS = 5.0
+PINGS_MISSED_MAX = 6
+_POLL_SECONDS = 0.1
+_PUBLISH_EVERY_SECONDS = 0.5
+_RESTART_PAUSE_SECONDS = 0.5
+
+
+class Variant:
+    """A variant's process. `start` returns when it is healthy; from then on it looks after itself until `close`."""
+
+    def __init__(self, account: Account, endpoint: str, name: str, served: Served, ending: threading.Event) -> None:
+        """ending: set when the endpoint ends, also while the variant still starts."""
+        self.name, self.served, self._ending = name, served, ending
+        self.healthy = False
+        self._traffic = Traffic(account.account, account.region, endpoint, name)
+        unique = uuid.uuid4().hex[:17]
+        self._log = LogStream(
+            account.account, account.region, f"/aws/sagemaker/Endpoints/{endpoint}", f"{name}/i-{unique}"
+        )
+        folder = context.current().folder / "sagemaker" / "endpoints" / endpoint / f"{name}-{unique[:8]}"
+        self._container = Container(folder)
+        self._connections = Connections(0)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name=f"variant-{endpoint}-{name}", daemon=True)
+
+    def start(self, limit_seconds: float) -> None:
+        """Load the model, run `serve`, wait for /ping; JobFailed when it is not healthy in time or keeps exiting."""
+        self._download()
+        deadline = time.monotonic() + limits.start(limit_seconds)
+        for _ in range(STARTS_MAX):
+            self._spawn()
+            if self._becomes_healthy(deadline):
+                self._thread.start()
+                return
+            if time.monotonic() > deadline or self._ending.is_set():
+                break
+        self.close()
+        raise JobFailed(
+            f"The primary container for production variant {self.name} did not pass the ping health check. "
+            "Please check CloudWatch logs for this endpoint."
+        )
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST /invocations; CallFailed 503 while it restarts, NoAnswer when the container fails to answer."""
+        if not self.healthy:
+            raise unavailable(f"The variant {self.name} is not available right now.")
+        began = time.monotonic()
+        try:
+            answer = self._connections.post("/invocations", body, headers)
+        except NoAnswer:
+            self._traffic.count(0, time.monotonic() - began, 0.0)
+            raise
+        self._traffic.count(answer.status, answer.seconds, time.monotonic() - began - answer.seconds)
+        return answer
+
+    def close(self) -> None:
+        """End the process; its last output and metrics are kept."""
+        self.healthy = False
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._connections.close()
+        self._container.end(0)
+        self._report(last=True)
+        self._container.discard()
+
+    def _download(self) -> None:
+        if self.served.data is None:
+            return
+        model = self._container.folder / "model"
+        if not self.served.packed:
+            if not objects.download(self.served.data, model):
+                raise JobFailed(f"Failed to download model data for variant {self.name}: nothing at {self.served.data}")
+            return
+        archive: Path = self._container.folder / "model.tar.gz"
+        objects.fetch(self.served.data, archive)
+        objects.unpack(archive, model)
+        archive.unlink()
+
+    def _spawn(self) -> None:
+        try:
+            image = images.find(self.served.image)
+        except KeyError:
+            raise JobFailed(f"The image of variant {self.name} does not exist: {self.served.image}") from None
+        self._connections.close()
+        self._connections = Connections(_free_port())
+        environment = {**image.environment, **self.served.environment}
+        environment["SAGEMAKER_BIND_TO_PORT"] = str(self._connections.port)
+        try:
+            self._container.start(image.command((), ("serve",)), environment)
+        except OSError as error:
+            raise JobFailed(f"The container of variant {self.name} cannot be started: {error}") from error
+
+    def _becomes_healthy(self, deadline: float) -> bool:
+        """Wait for /ping; False when the process ends first, time is up or the variant is being closed."""
+        while time.monotonic() < deadline and not (self._closing.is_set() or self._ending.is_set()):
+            self._report()
+            if self._container.exit_code() is not None:
+                return False
+            if self._pings():
+                return True
+            self._closing.wait(_POLL_SECONDS)
+        return False
+
+    def _look_after(self) -> None:
+        missed, next_ping, next_report = 0, time.monotonic() + PING_EVERY_SECONDS, 0.0
+        while not self._closing.wait(_POLL_SECONDS):
+            moment = time.monotonic()
+            if moment >= next_report:
+                next_report = moment + _PUBLISH_EVERY_SECONDS
+                self._report()
+            if self._container.exit_code() is not None:
+                self._restart("its container ended")
+                missed = 0
+            elif moment >= next_ping:
+                next_ping = moment + PING_EVERY_SECONDS
+                missed = 0 if self._pings() else missed + 1
+                if missed >= PINGS_MISSED_MAX:
+                    self._restart("it did not answer /ping")
+                    missed = 0
+
+    def _pings(self) -> bool:
+        answered = self._connections.ping()
+        self.healthy = self.healthy or answered
+        return answered
+
+    def _restart(self, reason: str) -> None:
+        self.healthy = False
+        log.warning("variant %s restarts: %s", self.name, reason)
+        self._container.end(0)
+        if self._closing.wait(_RESTART_PAUSE_SECONDS):
+            return
+        try:
+            self._spawn()
+        except JobFailed as error:
+            log.error("variant %s: %s", self.name, error)
+            return
+        self._becomes_healthy(time.monotonic() + limits.START_FLOOR_SECONDS)
+
+    def _report(self, last: bool = False) -> None:
+        self._log.write(self._container.lines(last))
+        self._traffic.publish()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

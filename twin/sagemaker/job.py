@@ -1,0 +1,131 @@
+"""What training, processing and tuning jobs share: a thread of their own, a way to be stopped, an honest end."""
+
+from __future__ import annotations
+
+import abc
+import datetime
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twin.sagemaker import status_events
+from twin.sagemaker.account import Account
+from twin.sagemaker.container import Container
+from twin.sagemaker.errors import JobFailed
+from twin.sagemaker.resource import Request, Resource, now
+
+log = logging.getLogger(__name__)
+
+REASON_LENGTH_MAX = 1024
+_POLL_SECONDS = 0.05
+_JOIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container ended. exceeded: it ran into its limit. stopped: somebody asked it to."""
+
+    exit_code: int
+    exceeded: bool = False
+    stopped: bool = False
+
+
+class Job(Resource, abc.ABC):
+    """A job from InProgress to Completed, Failed or Stopped. `kind` is its name in events."""
+
+    kind: str
+
+    def __init__(self, account: Account, name: str, arn: str, request: Request) -> None:
+        super().__init__(name, arn, request)
+        self.account = account
+        self.status = "InProgress"
+        self.failure_reason: str | None = None
+        self.started: datetime.datetime | None = None
+        self.ended: datetime.datetime | None = None
+        self._changing = threading.Lock()
+        self._stop = threading.Event()
+        self._abandoned = False
+        self._thread = threading.Thread(target=self._run, name=f"sagemaker-{name}", daemon=True)
+
+    @abc.abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """The answer of the Describe call."""
+
+    @abc.abstractmethod
+    def _work(self) -> str:
+        """Do the work, return the final status. JobFailed: Failed, with its text as the reason."""
+
+    @property
+    def finished(self) -> bool:
+        return self.status in ("Completed", "Failed", "Stopped")
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds from start to end, as billed."""
+        if self.started is None:
+            return 0
+        return max(1, math.ceil(((self.ended or now()) - self.started).total_seconds()))
+
+    def launch(self) -> None:
+        """Begin; the caller has put the job into the account."""
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Ask it to stop; False when it has ended, or is stopping already."""
+        with self._changing:
+            if self.finished or self.status == "Stopping":
+                return False
+            self.status = "Stopping"
+        self.touch()
+        self._stop.set()
+        return True
+
+    def abandon(self) -> None:
+        """The twin ends: kill it at once."""
+        self._abandoned = True
+        self._stop.set()
+
+    def join(self, timeout_seconds: float = _JOIN_SECONDS) -> None:
+        """Wait for its end."""
+        self._thread.join(timeout_seconds)
+
+    def announce(self) -> None:
+        """Tell EventBridge that the status has changed."""
+        self.touch()
+        if not self._abandoned:
+            status_events.send(self.kind, self.arn, self.describe())
+
+    def _run(self) -> None:
+        self.announce()
+        try:
+            status, reason = self._work(), None
+        except JobFailed as error:
+            status, reason = "Failed", str(error)
+        except Exception as error:
+            log.exception("job %s broke", self.name)
+            status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+        self.ended = now()
+        self.failure_reason = reason[:REASON_LENGTH_MAX] if reason else None
+        with self._changing:
+            self._finish(status)
+            self.status = status
+        self.announce()
+
+    def _finish(self, status: str) -> None:
+        """Note the end; `status` becomes the job's right after."""
+
+    def watch(self, container: Container, seconds: float, lines: Callable[[list[str]], None]) -> Ended:
+        """See a running container to its end: hand on its output, stop it when asked to or after `seconds`."""
+        deadline = time.monotonic() + seconds
+        exceeded = stopped = False
+        while container.exit_code() is None and not (exceeded or stopped):
+            lines(container.lines())
+            stopped = self._stop.wait(_POLL_SECONDS)
+            exceeded = time.monotonic() > deadline
+        container.end(0 if self._abandoned or not (exceeded or stopped) else None)
+        lines(container.lines(last=True))
+        return Ended(container.exit_code() or 0, exceeded=exceeded and not stopped, stopped=stopped)

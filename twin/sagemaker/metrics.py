@@ -1,0 +1,77 @@
+"""A training job's metrics: what its MetricDefinitions find in its output, line by line."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from twin.cloudwatch.data import Datum, publish
+from twin.sagemaker.errors import invalid
+from twin.sagemaker.resource import now
+
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One value that the algorithm printed."""
+
+    name: str
+    value: float
+    at: datetime.datetime
+
+
+class Metrics:
+    """Every value found so far, in the order of the output."""
+
+    def __init__(self, definitions: Iterable[dict[str, str]]) -> None:
+        """Refused when a regular expression is none, or has no group to take the value from."""
+        self._patterns: list[tuple[str, re.Pattern[str]]] = []
+        self.history: list[Metric] = []
+        for definition in definitions:
+            try:
+                pattern = re.compile(definition["Regex"])
+            except re.error as error:
+                raise invalid(f"The regex of metric {definition['Name']} is not valid: {error}") from error
+            if not pattern.groups:
+                raise invalid(f"The regex of metric {definition['Name']} has no group that captures the value.")
+            self._patterns.append((definition["Name"], pattern))
+
+    def read(self, lines: Iterable[str]) -> list[Metric]:
+        """The values in these lines; what is no finite number is no metric."""
+        found = [
+            Metric(name, value, now())
+            for line in lines
+            for name, pattern in self._patterns
+            if (match := pattern.search(line)) and (value := _number(match[1])) is not None
+        ]
+        self.history += found
+        return found
+
+    def series(self, name: str) -> list[float]:
+        """The values of one metric, oldest first."""
+        return [metric.value for metric in self.history if metric.name == name]
+
+    def final(self) -> list[dict[str, Any]]:
+        """FinalMetricDataList: the last value of each metric."""
+        last = {metric.name: metric for metric in self.history}
+        return [{"MetricName": item.name, "Value": item.value, "Timestamp": item.at} for item in last.values()]
+
+
+def publish_training(account: str, region: str, job: str, found: list[Metric]) -> None:
+    """Where the SDK's analytics read them: CloudWatch."""
+    if found:
+        dimensions = (("TrainingJobName", job),)
+        publish(account, region, NAMESPACE, [Datum(item.name, item.value, "None", dimensions) for item in found])
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

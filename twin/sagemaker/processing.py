@@ -1,0 +1,146 @@
+"""Processing jobs: inputs from S3, the container's `prepare` or `evaluate`, outputs back to S3."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twin import context
+from twin.sagemaker import images, limits, machine, objects
+from twin.sagemaker.account import Account
+from twin.sagemaker.container import Container
+from twin.sagemaker.errors import JobFailed, invalid, unsupported
+from twin.sagemaker.job import REASON_LENGTH_MAX, Job
+from twin.sagemaker.logs import LogStream
+from twin.sagemaker.resource import Request, now
+
+LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+DEFAULT_RUNTIME_SECONDS = 86_400
+_ROOT = "/opt/ml/processing/"
+
+
+def check(request: Request) -> None:
+    """Refused with AWS's reason, or with what the twin lacks."""
+    if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
+        raise unsupported("processing on more than one instance")
+    inputs = request.get("ProcessingInputs") or []
+    outputs = (request.get("ProcessingOutputConfig") or {}).get("Outputs") or []
+    if any("S3Input" not in item for item in inputs) or any("S3Output" not in item for item in outputs):
+        raise unsupported("inputs and outputs of processing jobs outside of S3")
+    for side, names in (
+        ("ProcessingInputs", [item["InputName"] for item in inputs]),
+        ("ProcessingOutputConfig", [item["OutputName"] for item in outputs]),
+    ):
+        if len(set(names)) != len(names):
+            raise invalid(f"Names must be unique within {side}.")
+    for source in (item["S3Input"] for item in inputs):
+        _check_input(source)
+    for target in (item["S3Output"] for item in outputs):
+        _check_path(target.get("LocalPath"), target["S3Uri"])
+
+
+def _check_input(source: dict[str, Any]) -> None:
+    if source.get("S3DataType") != "S3Prefix":
+        raise unsupported(f"the S3DataType {source.get('S3DataType')}; use S3Prefix")
+    if source.get("S3InputMode", "File") != "File":
+        raise unsupported("the input mode Pipe; use File")
+    _check_path(source.get("LocalPath"), source["S3Uri"])
+
+
+def _check_path(path: str | None, uri: str) -> None:
+    if not (path or "").startswith(_ROOT) or ".." in (path or ""):
+        raise invalid(f"LocalPath must begin with {_ROOT} and stay there, and is {path!r}.")
+    if not uri.startswith("s3://"):
+        raise invalid(f"S3Uri must begin with s3://, and is {uri!r}.")
+
+
+class ProcessingJob(Job):
+    """One processing job."""
+
+    kind = "Processing Job"
+
+    def __init__(self, account: Account, request: Request) -> None:
+        name = request["ProcessingJobName"]
+        super().__init__(account, name, account.arn("processing-job", name), request)
+        self.exit_message: str | None = None
+        stream = f"{name}/algo-1-{int(self.created.timestamp())}"
+        self._log = LogStream(account.account, account.region, LOG_GROUP, stream)
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeProcessingJob."""
+        return {
+            **self.request,
+            "ProcessingJobArn": self.arn,
+            "ProcessingJobStatus": self.status,
+            "ExitMessage": self.exit_message,
+            "FailureReason": self.failure_reason,
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+            "ProcessingStartTime": self.started,
+            "ProcessingEndTime": self.ended if self.finished and self.started else None,
+        }
+
+    def _work(self) -> str:
+        specification = self.request["AppSpecification"]
+        try:
+            image = images.find(specification["ImageUri"])
+            entrypoint = specification.get("ContainerEntrypoint") or ()
+            command = image.command(entrypoint, specification.get("ContainerArguments") or ())
+        except KeyError:
+            raise JobFailed(
+                "ClientError: Cannot pull processing container. Either the image does not exist or its permissions "
+                f"are incorrect: {specification['ImageUri']}"
+            ) from None
+        except ValueError as error:
+            raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
+        with machine.instance(self._stop) as ready:
+            if not ready:
+                return "Stopped"
+            container = Container(context.current().folder / "sagemaker" / "processing" / self.name)
+            try:
+                return self._process(container, command, image.environment)
+            finally:
+                container.discard()
+
+    def _process(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
+        self.started = now()
+        self._prepare(container)
+        own = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self.arn}
+        container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
+        seconds = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+        ended = self.watch(container, limits.work(seconds), self._log.write)
+        if self._abandoned:
+            return "Stopped"
+        self.exit_message = container.read("output/message", REASON_LENGTH_MAX) or None
+        if ended.exceeded:
+            raise JobFailed("ClientError: Please use larger MaxRuntimeInSeconds: the processing job ran into its limit")
+        if ended.stopped:
+            return "Stopped"
+        if ended.exit_code:
+            raise JobFailed(f"AlgorithmError: See job logs for more information, exit code: {ended.exit_code}")
+        self._upload(container)
+        return "Completed"
+
+    def _prepare(self, container: Container) -> None:
+        for item in self.request.get("ProcessingInputs") or []:
+            source = item["S3Input"]
+            folder = container.path(source["LocalPath"])
+            folder.mkdir(parents=True, exist_ok=True)
+            if not objects.download(source["S3Uri"], folder):
+                raise JobFailed(
+                    f"ClientError: No S3 objects found under {source['S3Uri']} of input {item['InputName']}."
+                )
+        for item in self._outputs():
+            container.path(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"]}
+        (container.folder / "config/resourceconfig.json").write_text(json.dumps(resources))
+        (container.folder / "config/processingjobconfig.json").write_text(json.dumps(self.request))
+
+    def _upload(self, container: Container) -> None:
+        for item in self._outputs():
+            target = item["S3Output"]
+            objects.upload_folder(container.path(target["LocalPath"]), target["S3Uri"])
+
+    def _outputs(self) -> list[dict[str, Any]]:
+        outputs: list[dict[str, Any]] = (self.request.get("ProcessingOutputConfig") or {}).get("Outputs") or []
+        return outputs

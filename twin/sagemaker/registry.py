@@ -1,0 +1,168 @@
+"""The model registry: package groups, their versions, and the approval that decides what may serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twin.sagemaker import listing, status_events
+from twin.sagemaker.account import Account
+from twin.sagemaker.errors import Refused, invalid, unsupported
+from twin.sagemaker.resource import Request, Resource
+
+_CHANGED_BY_UPDATE = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelLifeCycle",
+)
+
+
+class Group(Resource):
+    """A model package group; versions count on after deletions, as AWS's do."""
+
+    last_version = 0
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeModelPackageGroup, and its line in the list."""
+        return {
+            **self.request,
+            "ModelPackageGroupArn": self.arn,
+            "CreationTime": self.created,
+            "CreatedBy": {},
+            "ModelPackageGroupStatus": "Completed",
+        }
+
+
+class Package(Resource):
+    """One version of a model package in a group."""
+
+    group: Group
+    version: int
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeModelPackage."""
+        status: dict[str, list[Any]] = {"ValidationStatuses": [], "ImageScanStatuses": []}
+        return {
+            "ModelApprovalStatus": "PendingManualApproval",
+            **self.request,
+            "ModelPackageName": self.group.name,
+            "ModelPackageGroupName": self.group.name,
+            "ModelPackageVersion": self.version,
+            "ModelPackageArn": self.arn,
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": status,
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+            "CreatedBy": {},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Its line in ListModelPackages."""
+        shown = ("GroupName", "Version", "Arn", "Description", "Status")
+        described = self.describe()
+        summary = {f"ModelPackage{name}": described.get(f"ModelPackage{name}") for name in shown}
+        return {**summary, "CreationTime": self.created, "ModelApprovalStatus": described["ModelApprovalStatus"]}
+
+    def announce(self) -> None:
+        """Tell EventBridge; AWS starts deployments from this event."""
+        status_events.send("Model Package", self.arn, self.describe())
+
+
+def create_model_package_group(account: Account, request: Request) -> dict[str, Any]:
+    name = request["ModelPackageGroupName"]
+    group = Group(name, account.arn("model-package-group", name), request)
+    account.put(account.groups, group, invalid(f"Model Package Group already exists: {group.arn}"))
+    return {"ModelPackageGroupArn": group.arn}
+
+
+def describe_model_package_group(account: Account, request: Request) -> dict[str, Any]:
+    return _group(account, request["ModelPackageGroupName"]).describe()
+
+
+def list_model_package_groups(account: Account, request: Request) -> dict[str, Any]:
+    groups = list(account.groups.values())
+    return listing.page("ModelPackageGroupSummaryList", groups, Group.describe, request)
+
+
+def delete_model_package_group(account: Account, request: Request) -> dict[str, Any]:
+    group = _group(account, request["ModelPackageGroupName"])
+    with account.lock:
+        if any(package.group is group for package in account.packages.values()):
+            raise Refused("ConflictException", f"Model Package Group {group.arn} cannot be deleted: it is not empty.")
+        account.groups.pop(group.name, None)
+    return {}
+
+
+def create_model_package(account: Account, request: Request) -> dict[str, Any]:
+    if request.get("ModelPackageName"):
+        raise unsupported("model packages outside of a group")
+    if not request.get("ModelPackageGroupName"):
+        raise invalid("ModelPackageGroupName must be specified.")
+    group = _group(account, request["ModelPackageGroupName"])
+    _check_containers(request)
+    with account.lock:
+        version = group.last_version = group.last_version + 1
+    arn = account.arn("model-package", f"{group.name}/{version}")
+    package = Package(arn, arn, {name: value for name, value in request.items() if name != "ClientToken"})
+    package.group, package.version = group, version
+    account.put(account.packages, package, invalid(f"{arn} exists already"))
+    package.announce()
+    return {"ModelPackageArn": arn}
+
+
+def _check_containers(request: Request) -> None:
+    containers = (request.get("InferenceSpecification") or {}).get("Containers") or []
+    for container in containers:
+        if not container.get("ModelDataUrl", "s3://").startswith("s3://"):
+            raise invalid(f"ModelDataUrl must begin with s3://, and is {container['ModelDataUrl']!r}.")
+
+
+def describe_model_package(account: Account, request: Request) -> dict[str, Any]:
+    return package_of(account, request["ModelPackageName"]).describe()
+
+
+def update_model_package(account: Account, request: Request) -> dict[str, Any]:
+    package = package_of(account, request["ModelPackageArn"])
+    with account.lock:
+        package.request.update({name: request[name] for name in _CHANGED_BY_UPDATE if name in request})
+        metadata = {**(package.request.get("CustomerMetadataProperties") or {})}
+        metadata.update(request.get("CustomerMetadataProperties") or {})
+        for name in request.get("CustomerMetadataPropertiesToRemove") or []:
+            metadata.pop(name, None)
+        package.request["CustomerMetadataProperties"] = metadata
+        package.touch()
+    package.announce()
+    return {"ModelPackageArn": package.arn}
+
+
+def list_model_packages(account: Account, request: Request) -> dict[str, Any]:
+    packages = list(account.packages.values())
+    if "ModelPackageGroupName" in request:
+        group = _group(account, request["ModelPackageGroupName"])
+        packages = [package for package in packages if package.group is group]
+    approval = request.get("ModelApprovalStatus")
+    if approval:
+        packages = [package for package in packages if package.summary()["ModelApprovalStatus"] == approval]
+    return listing.page("ModelPackageSummaryList", packages, Package.summary, request)
+
+
+def delete_model_package(account: Account, request: Request) -> dict[str, Any]:
+    package = package_of(account, request["ModelPackageName"])
+    account.packages.pop(package.name, None)
+    return {}
+
+
+def package_of(account: Account, name: str) -> Package:
+    """The package of an ARN (or of a group's name, its only version); Refused when there is none."""
+    found = account.packages.get(name)
+    if found is None:
+        raise invalid(f"Model Package {name} does not exist.")
+    return found
+
+
+def _group(account: Account, name: str) -> Group:
+    group = account.groups.get(name.rpartition("/")[2])
+    if group is None:
+        raise invalid(f"Model Package Group {name} does not exist.")
+    return group

@@ -1,0 +1,183 @@
+"""What a tuning job tries next: Optuna's samplers behind SageMaker's strategies and ranges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twin.sagemaker.errors import invalid
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+Tuned = dict[str, str]
+
+#: How often a proposal that was tried before is asked for again.
+_ASK_MAX = 20
+#: Trials at random before the Bayesian strategy has something to learn from; SageMaker does not say its number.
+RANDOM_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class Range:
+    """One tuned hyperparameter: an interval (`low` to `high`, integers or not) or `choices`.
+
+    scale: Auto, Linear, Logarithmic or ReverseLogarithmic; Auto is linear here.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+    integer: bool = False
+    scale: str = "Auto"
+    choices: tuple[str, ...] | None = None
+
+    def distribution(self) -> BaseDistribution:
+        """Optuna's; for ReverseLogarithmic that of 1 − x."""
+        from optuna.distributions import (  # noqa: PLC0415 - a second of imports, only for tuning
+            CategoricalDistribution,
+            FloatDistribution,
+            IntDistribution,
+        )
+
+        if self.choices is not None:
+            return CategoricalDistribution(self.choices)
+        log = self.scale in ("Logarithmic", "ReverseLogarithmic")
+        if self.integer:
+            return IntDistribution(int(self.low), int(self.high), log=log)
+        if self.scale == "ReverseLogarithmic":
+            return FloatDistribution(1 - self.high, 1 - self.low, log=True)
+        return FloatDistribution(self.low, self.high, log=log)
+
+    def text(self, value: Any) -> str:
+        """A sampled value as the hyperparameter's string."""
+        if self.choices is not None or self.integer:
+            return str(value)
+        shown = 1 - value if self.scale == "ReverseLogarithmic" else value
+        return repr(min(max(float(shown), self.low), self.high))
+
+    def sampled(self, text: str) -> Any:
+        """The other way round; ValueError for what is no number."""
+        if self.choices is not None:
+            return text
+        if self.integer:
+            return int(text)
+        return 1 - float(text) if self.scale == "ReverseLogarithmic" else float(text)
+
+
+def ranges_of(request: dict[str, Any]) -> list[Range]:
+    """ParameterRanges, read; Refused when one of them is impossible."""
+    if request.get("AutoParameters"):
+        raise invalid("The twin does not support AutoParameters.")
+    found = [
+        _interval(item, integer)
+        for kind, integer in (("IntegerParameterRanges", True), ("ContinuousParameterRanges", False))
+        for item in request.get(kind) or []
+    ]
+    categorical = request.get("CategoricalParameterRanges") or []
+    return found + [Range(item["Name"], choices=tuple(dict.fromkeys(item["Values"]))) for item in categorical]
+
+
+def _interval(item: dict[str, str], integer: bool) -> Range:
+    name, scale = item["Name"], item.get("ScalingType", "Auto")
+    try:
+        low, high = (float(int(item[field]) if integer else float(item[field])) for field in ("MinValue", "MaxValue"))
+    except ValueError:
+        raise invalid(f"The range of {name} is not numeric: {item['MinValue']} to {item['MaxValue']}.") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise invalid(f"The range of {name} must have MinValue < MaxValue, and is {low:g} to {high:g}.")
+    if scale == "Logarithmic" and low <= 0:
+        raise invalid(f"The range of {name} must lie above 0 for Logarithmic scaling.")
+    if scale == "ReverseLogarithmic" and (integer or low < 0 or high >= 1):
+        raise invalid(f"The range of {name} must be continuous and within [0, 1) for ReverseLogarithmic scaling.")
+    return Range(name, low, high, integer, scale)
+
+
+@dataclass
+class Proposal:
+    """Hyperparameters to try; `trial` is Optuna's handle."""
+
+    tuned: Tuned
+    trial: optuna.Trial | None = None
+
+
+class Grid:
+    """Every combination of categorical values, once."""
+
+    def __init__(self, ranges: Iterable[Range]) -> None:
+        listed = list(ranges)
+        self.count = math.prod(len(item.choices or ()) for item in listed)
+        self._combinations: Iterator[tuple[str, ...]] = itertools.product(*(item.choices or () for item in listed))
+        self._names = [item.name for item in listed]
+
+    def propose(self) -> Proposal:
+        """StopIteration when all were proposed."""
+        return Proposal(dict(zip(self._names, next(self._combinations), strict=True)))
+
+    def learn(self, proposal: Proposal, value: float | None) -> None:
+        """Nothing to learn: the order is fixed."""
+
+    def remember(self, tuned: Tuned, value: float) -> None:
+        """Nothing to learn from a parent either."""
+
+
+class Sampled:
+    """Random or Bayesian search by Optuna. The same seed and the same results give the same proposals."""
+
+    def __init__(self, strategy: str, ranges: Iterable[Range], *, maximize: bool, seed: int) -> None:
+        import optuna  # noqa: PLC0415 - a second of imports, only for tuning
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._ranges = list(ranges)
+        self._distributions = {item.name: item.distribution() for item in self._ranges}
+        sampler: optuna.samplers.BaseSampler = (
+            optuna.samplers.RandomSampler(seed=seed)
+            if strategy == "Random"
+            else optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True)
+        )
+        self._study = optuna.create_study(sampler=sampler, direction="maximize" if maximize else "minimize")
+        self._tried: set[tuple[str, ...]] = set()
+
+    def propose(self) -> Proposal:
+        """New hyperparameters; only when the space seems exhausted ones that were tried before."""
+        for _ in range(_ASK_MAX):
+            trial = self._study.ask(self._distributions)
+            tuned = {item.name: item.text(trial.params[item.name]) for item in self._ranges}
+            if (key := tuple(tuned.values())) not in self._tried:
+                self._tried.add(key)
+                return Proposal(tuned, trial)
+            self.learn(Proposal(tuned, trial), None)
+        return Proposal(tuned, self._study.ask(self._distributions))
+
+    def learn(self, proposal: Proposal, value: float | None) -> None:
+        """The objective of a proposal; None: it gave none."""
+        import optuna  # noqa: PLC0415
+
+        if proposal.trial is not None:
+            state = optuna.trial.TrialState.FAIL if value is None else None
+            self._study.tell(proposal.trial, value, state=state)
+
+    def remember(self, tuned: Tuned, value: float) -> None:
+        """A parent's trial; what lies outside of the ranges is left out."""
+        import optuna  # noqa: PLC0415
+
+        try:
+            params = {item.name: item.sampled(tuned[item.name]) for item in self._ranges}
+        except (KeyError, ValueError):
+            return
+        if all(
+            self._distributions[name]._contains(self._distributions[name].to_internal_repr(v))
+            for name, v in params.items()
+        ):
+            frozen = optuna.trial.create_trial(params=params, distributions=self._distributions, value=value)
+            self._study.add_trial(frozen)
+
+
+def seed_of(name: str, given: int | None) -> int:
+    """RandomSeed, or one that depends on the job's name alone: the twin repeats itself."""
+    return zlib.crc32(name.encode()) if given is None else given
