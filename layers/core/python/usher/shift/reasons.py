@@ -34,7 +34,8 @@ class Fact:
 
     @property
     def hours(self) -> str:
-        return f"{self.numbers.get('hours', 0.0):g} h"
+        hours = self.numbers.get("hours", 0.0)
+        return f"{hours:.4g} h" if hours >= 1 else f"{60 * hours:.3g} min"
 
 
 def _end(value: float) -> str:

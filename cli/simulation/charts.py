@@ -1,0 +1,112 @@
+"""Line charts as inline SVG: no script, no font and nothing else from outside."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+WIDTH, HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A series in the chart's units; NaN leaves a gap. style: a CSS class; steps: held until the next point."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    style: str
+    steps: bool = False
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """title: what is drawn, with its unit. band: lower and upper ends of an interval over the first line's x."""
+
+    title: str
+    x_max: float
+    y_min: float
+    y_max: float
+    lines: Sequence[Line]
+    percent: bool = False
+    limits: Sequence[tuple[str, float]] = ()
+    band: tuple[Sequence[float], Sequence[float]] | None = None
+    note: str = field(default="")
+
+
+def svg(chart: Chart) -> str:
+    """A figure with its caption and legend."""
+    parts = [_axes(chart)]
+    if chart.band:
+        parts.append(_band(chart, chart.lines[0].x, *chart.band))
+    parts += [_limit(chart, label, value) for label, value in chart.limits]
+    parts += [_line(chart, line) for line in chart.lines]
+    legend = "".join(f'<li class="{line.style}">{html.escape(line.label)}</li>' for line in chart.lines)
+    note = f"<p>{html.escape(chart.note)}</p>" if chart.note else ""
+    return (
+        f"<figure><figcaption>{html.escape(chart.title)}</figcaption><ul class='legend'>{legend}</ul>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(chart.title)}">{"".join(parts)}</svg>'
+        f"{note}</figure>"
+    )
+
+
+def _x(chart: Chart, value: float) -> float:
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * value / chart.x_max
+
+
+def _y(chart: Chart, value: float) -> float:
+    inside = min(max(value, chart.y_min), chart.y_max)
+    return _TOP + (HEIGHT - _TOP - _BOTTOM) * (chart.y_max - inside) / (chart.y_max - chart.y_min)
+
+
+def _axes(chart: Chart) -> str:
+    parts = []
+    for value in ticks(chart.y_min, chart.y_max):
+        at = _y(chart, value)
+        text = f"{value:.3g}" if not chart.percent else f"{100 * value:.3g} %"
+        parts.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
+    for value in ticks(0, chart.x_max):
+        parts.append(f'<text x="{_x(chart, value):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{value:g} h</text>')
+    return "".join(parts)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers from low to high, about `count` of them."""
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
+    return [step * number for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _limit(chart: Chart, label: str, value: float) -> str:
+    at = _y(chart, value)
+    return (
+        f'<path class="limit" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>'
+        f'<text class="limit" x="{_LEFT + 4}" y="{at - 4:.1f}">{html.escape(label)}</text>'
+    )
+
+
+def _line(chart: Chart, line: Line) -> str:
+    points = [(_x(chart, x), _y(chart, y)) for x, y in zip(line.x, line.y, strict=True) if not math.isnan(y)]
+    if line.dots:
+        return "".join(f'<circle class="{line.style}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points)
+    if not points:
+        return ""
+    path = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
+    path += [f"H{x:.1f}V{y:.1f}" if line.steps else f"L{x:.1f} {y:.1f}" for x, y in points[1:]]
+    return f'<path class="{line.style}" d="{"".join(path)}"/>'
+
+
+def _band(chart: Chart, x: Sequence[float], low: Sequence[float], high: Sequence[float]) -> str:
+    there = [
+        (at, chart.y_min if math.isnan(lower) else lower, chart.y_max if math.isnan(upper) else upper)
+        for at, lower, upper in zip(x, low, high, strict=True)
+    ]
+    top = [f"{_x(chart, at):.1f} {_y(chart, upper):.1f}" for at, _, upper in there]
+    bottom = [f"{_x(chart, at):.1f} {_y(chart, lower):.1f}" for at, lower, _ in reversed(there)]
+    return f'<path class="band" d="M{"L".join(top + bottom)}Z"/>'
