@@ -347,10 +347,28 @@ PATCHES: tuple[Patch, ...] = (
         "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_an_intrinsic_function",
     ),
     Patch(
-        f"{_ASL}eval.states:extract_json",
+        f"{_ASL}component.state.choice.comparison.operator.implementations.boolean_equals:extract_json",
         "twin.stepfunctions.paths:extract_json",
-        "the same in InputPath and OutputPath",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_as_an_input_path",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.numeric:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.string_operators:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.timestamp_operators:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
     ),
     Patch(
         f"{_ASL}utils.boto_client:boto3",
@@ -448,6 +466,54 @@ PATCHES: tuple[Patch, ...] = (
         "twin.s3.policies:get_permission",
         "takes a statement that denies what is not TLS for one that denies everything",
         "test_s3_events.py::test_a_policy_that_wants_tls_does_not_lock_the_twin_out",
+    ),
+    Patch(
+        "moto.sagemaker.models:sagemaker_backends.backend",
+        "twin.sagemaker.backend:Backend",
+        "holds invented results and ends no process on reset",
+        "sagemaker/test_service.py::test_a_reset_ends_the_processes_of_jobs_and_endpoints",
+    ),
+    Patch(
+        "moto.sagemaker.responses:SageMakerResponse.call_action",
+        "twin.sagemaker.api:call_action",
+        "completes every job at once, runs nothing, checks little, lacks UpdateEndpoint and most Stop and Delete calls",
+        "sagemaker/test_training.py::test_a_training_job_runs_the_program_and_keeps_its_model",
+    ),
+    Patch(
+        "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint",
+        "twin.sagemaker.hosting.runtime:invoke_endpoint",
+        "answers `body` whatever the endpoint",
+        "sagemaker/test_endpoints.py::test_calls_are_split_by_weight_and_say_which_variant_answered",
+    ),
+    Patch(
+        "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint_async",
+        "twin.sagemaker.hosting.runtime:invoke_endpoint_async",
+        "pretends to have put an answer into S3",
+        "sagemaker/test_endpoints.py::test_an_asynchronous_call_is_refused",
+    ),
+    Patch(
+        "moto.cloudwatch.responses:CloudWatchResponse.get_metric_statistics",
+        "twin.cloudwatch.queries:get_metric_statistics",
+        "merges all series without dimensions, drops percentiles",
+        "test_cloudwatch.py::test_a_series_is_its_namespace_and_exactly_its_dimensions",
+    ),
+    Patch(
+        "moto.cloudwatch.models:CloudWatchBackend.get_metric_data",
+        "twin.cloudwatch.queries:get_metric_data",
+        "forgets the namespace, fails on percentiles, computes no expression",
+        "test_cloudwatch.py::test_metric_data_have_percentiles_and_expressions",
+    ),
+    Patch(
+        "moto.cloudwatch.models:CloudWatchBackend.put_metric_alarm",
+        "twin.cloudwatch.definitions:put_metric_alarm",
+        "starts every alarm as OK, takes what it cannot evaluate",
+        "test_cloudwatch.py::test_an_alarm_that_cannot_be_judged_is_refused",
+    ),
+    Patch(
+        "moto.cloudwatch.models:CloudWatchBackend.set_alarm_state",
+        "twin.cloudwatch.definitions:set_alarm_state",
+        "takes no action",
+        "test_cloudwatch.py::test_an_alarm_that_is_set_takes_its_actions",
     ),
 )
 

@@ -31,6 +31,8 @@ SERVICES = (
     # In the order of their start; they stop in reverse.
     "twin.awslambda.pool:Pool",
     "twin.sqs.sources:EventSources",
+    "twin.events.schedules:Schedules",
+    "twin.cloudwatch.alarms:Alarms",
 )
 """`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
 

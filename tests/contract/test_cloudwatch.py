@@ -1,0 +1,312 @@
+"""CloudWatch on the twin: metrics embedded in logs, statistics as AWS computes them, alarms that fire. Failures first.
+
+A minute of AWS's takes a second here (see the `server` fixture).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from twin.context import Context
+
+Client = Callable[[str], Any]
+Make = Callable[..., str]
+Wait = Callable[..., Any]
+
+
+def _put(client: Client, name: str, *values: float, namespace: str = "Usher", **dimensions: str) -> None:
+    named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    data = [{"MetricName": name, "Dimensions": named, "Values": list(values), "Unit": "Count"}]
+    client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
+
+def _statistics(client: Client, name: str, *, namespace: str = "Usher", **more: Any) -> dict[str, Any]:
+    dimensions = [{"Name": key, "Value": value} for key, value in more.pop("dimensions", {}).items()]
+    asked: dict[str, Any] = {"Statistics": ["Sum", "Average", "Minimum", "Maximum", "SampleCount"], **more}
+    points = client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=dimensions,
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=86400,
+        **asked,
+    )["Datapoints"]
+    assert len(points) <= 1
+    return dict(points[0]) if points else {}
+
+
+def _alarm(client: Client, name: str = "alarm", **more: Any) -> None:
+    settings = {
+        "Namespace": "Usher",
+        "MetricName": "Bad",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "notBreaching",
+        **more,
+    }
+    settings = {key: value for key, value in settings.items() if value is not None}
+    client("cloudwatch").put_metric_alarm(AlarmName=name, **settings)
+
+
+def _state(client: Client, name: str = "alarm") -> str:
+    (alarm,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return str(alarm["StateValue"])
+
+
+def _queue(client: Client, name: str) -> tuple[str, str]:
+    never_again = {"VisibilityTimeout": "43200"}  # what was received once is not received again
+    url = client("sqs").create_queue(QueueName=name, Attributes=never_again)["QueueUrl"]
+    found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, found["Attributes"]["QueueArn"]
+
+
+def _bodies(client: Client, url: str) -> list[Any]:
+    found = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"]) for message in found]
+
+
+@pytest.fixture
+def alarms(server: Context) -> Iterator[None]:
+    """Alarms are judged."""
+    from twin.cloudwatch.alarms import Alarms  # noqa: PLC0415 - a second of imports
+
+    running = Alarms(server).start()
+    yield
+    running.stop()
+
+
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_malformed_embedded_metric_is_counted(client: Client, function: Make) -> None:
+    line: dict[str, Any] = {"_aws": {"Timestamp": "now", "CloudWatchMetrics": []}}
+    arn = function(f"import json\ndef handler(event, context):\n    print(json.dumps({line!r}))\n")
+    client("lambda").invoke(FunctionName=arn)
+    assert _statistics(client, "EMFValidationErrors", namespace="AWS/Logs")["Sum"] == 1
+
+
+def test_what_a_function_prints_in_the_embedded_format_is_a_metric(client: Client, function: Make) -> None:
+    arn = function(
+        """
+        import json, time
+        def handler(event, context):
+            metrics = [{"Name": "Rows", "Unit": "Count"}, {"Name": "Time", "Unit": "Milliseconds"}]
+            directive = {"Namespace": "Usher", "Dimensions": [["service"], []], "Metrics": metrics}
+            about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+            print(json.dumps({"_aws": about, "service": "ingest", "Rows": event["rows"], "Time": [1, 2, 6]}))
+        """
+    )
+    for rows in (5, 7):
+        client("lambda").invoke(FunctionName=arn, Payload=json.dumps({"rows": rows}))
+    counted = _statistics(client, "Rows", dimensions={"service": "ingest"})
+    assert (counted["Sum"], counted["SampleCount"], counted["Unit"]) == (12, 2, "Count")
+    times = _statistics(client, "Time")
+    assert (times["Sum"], times["Average"], times["Maximum"], times["SampleCount"]) == (18, 3, 6, 6)
+
+
+def test_powertools_metrics_arrive(client: Client, function: Make, archive: Callable[..., bytes], project: Any) -> None:
+    pins = (project / "layers" / "core" / "requirements.txt").read_text()
+    content = {"ZipFile": archive({"requirements.txt": pins})}
+    layer = client("lambda").publish_layer_version(LayerName="core", Content=content)["LayerVersionArn"]
+    arn = function(
+        """
+        from aws_lambda_powertools import Metrics
+        from aws_lambda_powertools.metrics import MetricUnit
+        metrics = Metrics(namespace="Usher", service="ingest")
+        @metrics.log_metrics
+        def handler(event, context):
+            metrics.add_metric(name="RowsQuarantined", unit=MetricUnit.Count, value=3)
+        """,
+        Layers=[layer],
+    )
+    answer = client("lambda").invoke(FunctionName=arn)
+    assert "FunctionError" not in answer
+    assert _statistics(client, "RowsQuarantined", dimensions={"service": "ingest"})["Sum"] == 3
+
+
+def test_a_series_is_its_namespace_and_exactly_its_dimensions(client: Client, server: Context) -> None:
+    _put(client, "Rows", 1.0)
+    _put(client, "Rows", 2.0, service="a")
+    _put(client, "Rows", 4.0, service="a", kind="x")
+    _put(client, "Rows", 8.0, namespace="Other", service="a")
+    assert _statistics(client, "Rows")["Sum"] == 1
+    assert _statistics(client, "Rows", dimensions={"service": "a"})["Sum"] == 2
+    assert _statistics(client, "Rows", dimensions={"service": "a"}, namespace="Other")["Sum"] == 8
+    assert _statistics(client, "Rows", dimensions={"kind": "x"}) == {}
+    _put(client, "Time", *map(float, range(1, 101)))
+    found = _statistics(client, "Time", Statistics=["Sum"], ExtendedStatistics=["p50", "p99"])["ExtendedStatistics"]
+    assert found == {"p50": 50.5, "p99": pytest.approx(99.01)}
+
+
+def test_metric_data_have_percentiles_and_expressions(client: Client, server: Context) -> None:
+    _put(client, "Errors", 1.0, 2.0, service="a")
+    _put(client, "Errors", 100.0, namespace="Other", service="a")
+    _put(client, "Calls", 4.0, 8.0, service="a")
+
+    def stat(identity: str, name: str, statistic: str) -> dict[str, Any]:
+        metric = {"Namespace": "Usher", "MetricName": name, "Dimensions": [{"Name": "service", "Value": "a"}]}
+        asked = {"Metric": metric, "Period": 86400, "Stat": statistic}
+        return {"Id": identity, "MetricStat": asked, "ReturnData": identity == "p"}
+
+    queries = [
+        stat("m1", "Errors", "Sum"),
+        stat("m2", "Calls", "Sum"),
+        {"Id": "rate", "Expression": "100 * m1 / m2", "Label": "percent"},
+        stat("p", "Errors", "p50"),
+    ]
+    span = {"StartTime": time.time() - 3600, "EndTime": time.time() + 60}
+    results = client("cloudwatch").get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
+    assert {each["Id"]: (each["Label"], each["Values"]) for each in results} == {
+        "rate": ("percent", [25.0]),
+        "p": ("Errors p50", [1.5]),
+    }
+    queries[2]["Expression"] = "RATE(m1)"
+    with pytest.raises(ClientError, match="the twin computes"):
+        client("cloudwatch").get_metric_data(MetricDataQueries=queries, **span)
+
+
+# ── alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_STAT: dict[str, Any] = {"Metric": {"Namespace": "Usher", "MetricName": "Bad"}, "Period": 60, "Stat": "Sum"}
+_ON_METRIC: dict[str, Any] = {"Namespace": None, "MetricName": None, "Statistic": None, "Period": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"Statistic": None, "ExtendedStatistic": "p101"}, "the twin computes"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold", "Threshold": None}, "the twin does not compare by"),
+        ({"TreatMissingData": "sometimes"}, "TreatMissingData 'sometimes'"),
+        ({"DatapointsToAlarm": 2}, "DatapointsToAlarm is larger than EvaluationPeriods"),
+        ({"AlarmActions": ["arn:aws:automate:eu-west-1:ec2:stop"]}, "the twin cannot deliver to"),
+        (
+            {**_ON_METRIC, "Metrics": [{"Id": "a", "MetricStat": _STAT}, {"Id": "b", "Expression": "RATE(a)"}]},
+            "computes",
+        ),
+        (
+            {**_ON_METRIC, "Metrics": [{"Id": "a", "MetricStat": _STAT}, {"Id": "b", "Expression": "a / c"}]},
+            "unknown ids",
+        ),
+        ({**_ON_METRIC, "Metrics": [{"Id": "a", "MetricStat": _STAT}, {"Id": "b", "Expression": "a"}]}, "exactly one"),
+    ],
+)
+def test_an_alarm_that_cannot_be_judged_is_refused(
+    client: Client, server: Context, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason):
+        _alarm(client, **settings)
+    assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    _alarm(client)
+    assert _state(client) == "INSUFFICIENT_DATA"
+
+
+def test_an_alarm_without_data_treats_it_as_it_says(client: Client, alarms: None, eventually: Wait) -> None:
+    _alarm(client, "good", TreatMissingData="notBreaching")
+    _alarm(client, "bad", TreatMissingData="breaching")
+    _alarm(client, "unknown", TreatMissingData="missing")
+    eventually(lambda: _state(client, "good") == "OK")
+    eventually(lambda: _state(client, "bad") == "ALARM")
+    assert _state(client, "unknown") == "INSUFFICIENT_DATA"
+
+
+def test_an_alarm_fires_tells_its_topic_and_the_event_bus_and_recovers(
+    client: Client, alarms: None, eventually: Wait
+) -> None:
+    topic_url, topic_queue = _queue(client, "topic")
+    events_url, events_queue = _queue(client, "events")
+    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    raw = {"RawMessageDelivery": "true"}
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue, Attributes=raw)
+    pattern = {"source": ["aws.cloudwatch"], "detail": {"state": {"value": ["ALARM"]}}}
+    client("events").put_rule(Name="fired", EventPattern=json.dumps(pattern))
+    client("events").put_targets(Rule="fired", Targets=[{"Id": "1", "Arn": events_queue}])
+    _alarm(client, AlarmActions=[topic], OKActions=[topic], Dimensions=[{"Name": "service", "Value": "a"}])
+    eventually(lambda: _state(client) == "OK")
+    assert [message["NewStateValue"] for message in eventually(lambda: _bodies(client, topic_url))] == ["OK"]
+
+    _put(client, "Bad", 9.0)  # another series
+    _put(client, "Bad", 1.0, 2.0, service="a")
+    eventually(lambda: _state(client) == "ALARM")
+    (message,) = eventually(lambda: _bodies(client, topic_url))
+    assert (message["AlarmName"], message["NewStateValue"], message["OldStateValue"]) == ("alarm", "ALARM", "OK")
+    assert message["NewStateReason"].startswith("Threshold Crossed: 1 out of the last 1 datapoints [3.0] was greater")
+    assert message["Trigger"]["Statistic"] == "SUM"
+    (event,) = eventually(lambda: _bodies(client, events_url))
+    assert event["detail-type"] == "CloudWatch Alarm State Change"
+    assert event["detail"]["previousState"]["value"] == "OK"
+    metric = event["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"]
+    assert metric == {"namespace": "Usher", "name": "Bad", "dimensions": {"service": "a"}}
+    eventually(lambda: _state(client) == "OK")
+    assert [message["NewStateValue"] for message in eventually(lambda: _bodies(client, topic_url))] == ["OK"]
+
+
+def test_an_alarm_on_a_dead_letter_queue_fires(client: Client, alarms: None, eventually: Wait) -> None:
+    url, _ = _queue(client, "dead")
+    dimensions = [{"Name": "QueueName", "Value": "dead"}]
+    visible = "ApproximateNumberOfMessagesVisible"
+    _alarm(client, Namespace="AWS/SQS", MetricName=visible, Statistic="Maximum", Dimensions=dimensions)
+    eventually(lambda: _state(client) == "OK")
+    client("sqs").send_message(QueueUrl=url, MessageBody="lost")
+    eventually(lambda: _state(client) == "ALARM")
+    client("sqs").purge_queue(QueueUrl=url)
+    eventually(lambda: _state(client) == "OK")
+
+
+def test_an_alarm_on_an_expression_fires_and_invokes_its_function(
+    client: Client, function: Make, alarms: None, eventually: Wait
+) -> None:
+    arn = function("import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n")
+    metrics: list[dict[str, Any]] = [
+        {"Id": name, "MetricStat": {**_STAT, "Metric": {"Namespace": "Usher", "MetricName": name}}, "ReturnData": False}
+        for name in ("errors", "calls")
+    ]
+    metrics.append({"Id": "rate", "Expression": "100 * errors / calls"})
+    _alarm(client, **_ON_METRIC, Metrics=metrics, Threshold=10, AlarmActions=[arn])
+    eventually(lambda: _state(client) == "OK")
+    data = [{"MetricName": "errors", "Value": 2.0}, {"MetricName": "calls", "Value": 10.0}]
+    client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
+    eventually(lambda: _state(client) == "ALARM")
+
+    def logged() -> list[Any]:
+        groups = client("logs").describe_log_groups()["logGroups"]
+        if not groups:
+            return []
+        found = client("logs").filter_log_events(logGroupName=groups[0]["logGroupName"])["events"]
+        return [json.loads(each["message"][6:]) for each in found if each["message"].startswith("EVENT ")]
+
+    (event,) = eventually(logged)
+    assert event["source"] == "aws.cloudwatch"
+    assert event["alarmData"]["state"]["value"] == "ALARM"
+    assert "[20.0]" in event["alarmData"]["state"]["reason"]
+
+
+def test_an_alarm_that_is_set_takes_its_actions(client: Client, server: Context, eventually: Wait) -> None:
+    url, queue = _queue(client, "topic")
+    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    _alarm(client, AlarmActions=[topic])
+    client("cloudwatch").set_alarm_state(AlarmName="alarm", StateValue="ALARM", StateReason="by hand")
+    (message,) = eventually(lambda: _bodies(client, url))
+    assert message["NewStateReason"] == "by hand"
+    client("cloudwatch").disable_alarm_actions(AlarmNames=["alarm"])
+    client("cloudwatch").set_alarm_state(AlarmName="alarm", StateValue="OK", StateReason="by hand")
+    client("cloudwatch").set_alarm_state(AlarmName="alarm", StateValue="ALARM", StateReason="again")
+    time.sleep(0.3)  # what an action would need
+    assert _bodies(client, url) == []
+
+
+def test_a_changed_alarm_keeps_its_state(client: Client, server: Context) -> None:
+    _alarm(client)
+    client("cloudwatch").set_alarm_state(AlarmName="alarm", StateValue="ALARM", StateReason="by hand")
+    _alarm(client, Threshold=5)
+    assert _state(client) == "ALARM"

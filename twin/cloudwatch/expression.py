@@ -1,0 +1,121 @@
+"""Metric math, the part that ratios and sums need: + - * / and parentheses, FILL, SUM, AVG, MIN and MAX.
+
+What it cannot compute is refused when it is put, not at night.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Final
+
+Series = Mapping[float, float]
+"""Values by the beginning of their period, seconds since 1970."""
+
+_OPERATORS: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_AGGREGATES: Final[dict[str, Callable[[list[float]], float]]] = {
+    "SUM": sum,
+    "MIN": min,
+    "MAX": max,
+    "AVG": lambda values: sum(values) / len(values),
+}
+
+
+class ExpressionError(ValueError):
+    """An expression that the twin does not compute."""
+
+
+def names(expression: str) -> set[str]:
+    """The ids that an expression refers to. Raises ExpressionError for one that cannot be computed."""
+    tree = _parsed(expression)
+    _evaluate(tree, _AnyName())
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - _AGGREGATES.keys() - {"FILL"}
+
+
+def evaluate(expression: str, series: Mapping[str, Series]) -> dict[float, float]:
+    """The expression for each period in which it has a value; where it divides by zero it has none."""
+    found = _evaluate(_parsed(expression), series)
+    if isinstance(found, float):
+        moments = {moment for each in series.values() for moment in each}
+        return dict.fromkeys(sorted(moments), found)
+    return dict(sorted(found.items()))
+
+
+class _AnyName(dict[str, Series]):
+    """Stands for every series while an expression is only checked."""
+
+    def __missing__(self, key: str) -> Series:
+        return {}
+
+
+def _parsed(expression: str) -> ast.expr:
+    try:
+        return ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise ExpressionError(f"the twin cannot read the expression {expression!r}") from error
+
+
+def _evaluate(node: ast.expr, series: Mapping[str, Series]) -> Series | float:
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.Name(id=name):
+            return _lookup(name, series)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _combine(operator.mul, -1.0, _evaluate(operand, series))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _combine(_OPERATORS[type(op)], _evaluate(left, series), _evaluate(right, series))
+        case ast.Call(func=ast.Name(id="FILL"), args=[filled, ast.Constant(value=int() | float() as value)]):
+            return _fill(_evaluate(filled, series), float(value), series)
+        case ast.Call(func=ast.Name(id=name), args=[ast.List(elts=parts)]) if name in _AGGREGATES:
+            return _aggregate(_AGGREGATES[name], [_evaluate(part, series) for part in parts])
+    raise ExpressionError(
+        f"the twin computes + - * /, FILL(m, number), SUM/AVG/MIN/MAX([m1, m2]) and not {ast.unparse(node)!r}"
+    )
+
+
+def _lookup(name: str, series: Mapping[str, Series]) -> Series:
+    try:
+        return series[name]
+    except KeyError:
+        raise ExpressionError(f"the expression refers to {name!r}, which is no id of a query before it") from None
+
+
+def _combine(apply: Callable[[float, float], float], left: Series | float, right: Series | float) -> Series | float:
+    if isinstance(left, float) and isinstance(right, float):
+        if apply is operator.truediv and right == 0:
+            raise ExpressionError("the expression divides by the constant 0")
+        return apply(left, right)
+    moments = set(left) if not isinstance(left, float) else set(right) if not isinstance(right, float) else set()
+    if not isinstance(left, float) and not isinstance(right, float):
+        moments &= set(right)
+    found = {}
+    for moment in moments:
+        first = left if isinstance(left, float) else left[moment]
+        second = right if isinstance(right, float) else right[moment]
+        if not (apply is operator.truediv and second == 0):
+            found[moment] = apply(first, second)
+    return found
+
+
+def _fill(filled: Series | float, value: float, series: Mapping[str, Series]) -> Series | float:
+    if isinstance(filled, float):
+        return filled
+    moments = {moment for each in series.values() for moment in each}
+    return {moment: filled.get(moment, value) for moment in moments}
+
+
+def _aggregate(apply: Callable[[list[float]], float], parts: list[Series | float]) -> Series:
+    """Over the parts that have a value in a period."""
+    lines = [part for part in parts if not isinstance(part, float)]
+    if len(lines) < len(parts):
+        raise ExpressionError("SUM, AVG, MIN and MAX take metrics, not numbers")
+    moments = {moment for line in lines for moment in line}
+    return {moment: apply([line[moment] for line in lines if moment in line]) for moment in moments}
