@@ -133,7 +133,7 @@ def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str]
         return _session_target(choice, environ["AWS_ENDPOINT_URL"], None)
     twin = _running_twin(project or Path.cwd())
     if twin is not None:
-        return _twin_target(choice, twin)
+        return of_twin(twin, choice.stack_name)
     return _account(choice)
 
 
@@ -145,7 +145,8 @@ def _running_twin(project: Path) -> Any:
     return lifecycle.running(next(above, project))
 
 
-def _twin_target(choice: Choice, twin: Any) -> Target:
+def of_twin(twin: Any, stack_name: str = "") -> Target:
+    """The target that a running twin (twin.lifecycle.RunningTwin) is."""
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
 
     session = boto3.Session(
@@ -153,8 +154,7 @@ def _twin_target(choice: Choice, twin: Any) -> Target:
         aws_secret_access_key=twin.environment["AWS_SECRET_ACCESS_KEY"],
         region_name=twin.region,
     )
-    stack_name = choice.stack_name or twin.stack_name
-    return Target(session, stack_name, f"the twin at {twin.endpoint}", endpoint=twin.endpoint)
+    return Target(session, stack_name or twin.stack_name, f"the twin at {twin.endpoint}", endpoint=twin.endpoint)
 
 
 def _account(choice: Choice) -> Target:

@@ -1,0 +1,125 @@
+"""`usher demo`: from a file to an answer on a private twin, every row accounted for, nothing left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from cli.console import err, out
+from cli.data.sources import FILES, missing_files, real_data
+from cli.failures import CommandError
+
+if TYPE_CHECKING:
+    from cli.target import Target
+
+app = typer.Typer()
+
+#: The questions that the demo asks, in this order.
+QUESTIONS = (
+    "most_rated",
+    "most_active",
+    "rating_distribution",
+    "ratings_per_genre",
+    "growth_by_month",
+    "quarantine_by_reason",
+)
+#: How long the upload may take on a slow machine.
+WAIT_SECONDS = 300.0
+_SEED = 42
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with ratings.csv, movies.csv, tags.csv, links.csv.", file_okay=False)
+    ] = None,
+) -> None:
+    """The whole way from a file to an answer, on a private twin."""
+    from cli.demo.private_twin import private_twin  # noqa: PLC0415 - --help need not load the twin
+    from cli.target import of_twin  # noqa: PLC0415
+
+    if data is not None and missing_files(data):
+        raise CommandError(f"{data}: there is no {', '.join(missing_files(data))} in it")
+    started = time.monotonic()
+    _step(1, "The real template on this machine: no account, no Docker")
+    with private_twin(_tell) as (twin, scratch):
+        _say(f"ready after {time.monotonic() - started:.1f} s at {twin.endpoint}")
+        folder = data or real_data() or _generated(scratch)
+        _play(of_twin(twin), folder, scratch)
+    _say(f"\nEverything is stopped; it took {time.monotonic() - started:.0f} s in all.")
+    _what_next(folder)
+
+
+def _play(target: Target, folder: Path, scratch: Path) -> None:
+    from cli.demo import planted  # noqa: PLC0415
+    from cli.demo.check import disagreements  # noqa: PLC0415
+    from cli.query import show_question  # noqa: PLC0415
+    from cli.upload import read_headers, send_all, watch  # noqa: PLC0415
+
+    bad_file = scratch / "planted.csv"
+    _, bad_rows = planted.write(bad_file)
+    _step(2, f"Four files of {folder}, and one with {bad_rows} bad rows planted: to the landing bucket, to the lake")
+    started = time.monotonic()
+    sent = send_all(target, read_headers([*(folder / name for name in FILES), bad_file]))
+    entries = watch(target, sent, WAIT_SECONDS)
+    elapsed = time.monotonic() - started
+    late = [item.measured.file.path.name for item in sent if item.digest not in entries]
+    if late or any(entry.status != "committed" for entry in entries.values()):
+        raise CommandError(f"not in the lake after {WAIT_SECONDS:.0f} s: {', '.join(late) or 'commits are missing'}")
+    rows = sum(entry.rows_in for entry in entries.values())
+    _say(f"upload → queryable: {rows:,} rows in {elapsed:.1f} s")
+    _step(3, "Every row is accounted for: Athena's counts against what was sent, object by object")
+    expected = {item.digest: bad_rows for item in sent if item.measured.file.path == bad_file}
+    wrong = disagreements(target, sent, entries, expected)
+    if wrong:
+        raise CommandError(f"the counts do not agree: {'; '.join(wrong)}")
+    _say(f"{len(sent)} objects: rows in = rows in the lake + rows in quarantine")
+    _step(4, "Questions, in Athena's SQL")
+    for name in QUESTIONS:
+        asked = time.monotonic()
+        answer = show_question(target, name)
+        _say(f"usher query {name}: {time.monotonic() - asked:.2f} s, {answer.scanned_bytes:,} bytes scanned\n")
+
+
+def _generated(scratch: Path) -> Path:
+    from cli.data import generate_with_progress  # noqa: PLC0415 - numpy, only without real data
+    from cli.data.generator.world import Size  # noqa: PLC0415
+
+    folder = scratch / "generated"
+    generate_with_progress(folder, Size(610, 9742, 100_836), _SEED)
+    _say(f"no MovieLens here (USHER_DATA names a folder): generated files, seed {_SEED}")
+    return folder
+
+
+def _tell(line: str) -> None:
+    """The deployment's progress: one line that changes on a terminal, nothing elsewhere."""
+    console = err()
+    if console.is_terminal:
+        console.print(Text(f"\r  {line}"[: console.width - 1].ljust(console.width - 1), style="dim"), end="")
+
+
+def _what_next(folder: Path) -> None:
+    _step(5, "What to try next")
+    lines: Mapping[str, str] = {
+        "usher twin up": "a twin that stays, until usher twin down",
+        f"usher upload {folder} --wait": "the same files into it",
+        "usher query": "all named queries; any other text is SQL",
+        "usher quarantine list": "what was refused, and why; then show and replay",
+        "usher data generate DIR --ratings 1000000": "more data of the same shape",
+    }
+    width = max(map(len, lines))
+    for command, words in lines.items():
+        _say(f"  {command:<{width}}  {words}")
+
+
+def _step(number: int, title: str) -> None:
+    out().print(Text(f"\n{number}  {title}", style="bold"))
+
+
+def _say(text: str) -> None:
+    out().print(Text(text))
