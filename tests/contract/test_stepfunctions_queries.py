@@ -111,9 +111,23 @@ def test_a_definite_path_is_the_value_itself_in_an_intrinsic_function(execute: E
     assert execute(definition, {"a": [{"b": 41}]})["output"] == {"x": 42}
 
 
-def test_a_definite_path_is_the_value_itself_as_an_input_path(execute: Execute) -> None:
-    definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "InputPath": "$.a[0].b", "End": True}}}
-    assert execute(definition, {"a": [{"b": {"c": 1}}]})["output"] == {"c": 1}
+@pytest.mark.parametrize(
+    ("comparison", "value"),
+    [
+        ("BooleanEqualsPath", True),
+        ("NumericEqualsPath", 3),
+        ("StringEqualsPath", "x"),
+        ("TimestampEqualsPath", "2026-01-02T03:04:05Z"),
+    ],
+)
+def test_a_definite_path_is_the_value_itself_in_a_comparison(execute: Execute, comparison: str, value: Any) -> None:
+    rule = {"Variable": "$.v", comparison: "$.a[0].b", "Next": "Right"}
+    states = {
+        "A": {"Type": "Choice", "Choices": [rule], "Default": "Wrong"},
+        "Right": {"Type": "Succeed"},
+        "Wrong": {"Type": "Fail"},
+    }
+    assert execute({"StartAt": "A", "States": states}, {"v": value, "a": [{"b": value}]})["status"] == "SUCCEEDED"
 
 
 def test_a_variable_works_in_a_jsonpath_choice(execute: Execute) -> None:
