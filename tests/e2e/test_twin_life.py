@@ -97,7 +97,7 @@ def test_however_the_twin_ends_no_process_no_folder_and_no_port_stays(started: A
 def test_a_twin_that_is_interrupted_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     process = live.start(tmp_path / "state")
     output = tmp_path / "state" / "output"
-    assert _eventually(lambda: "LandingBucket" in output.read_text(), 60)
+    assert _eventually(lambda: "LandingBucket" in output.read_text(), live.START_SECONDS)
     family = _family(process.pid)
     process.send_signal(signal.SIGINT)
     process.wait(30)
