@@ -9,10 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+#: How wide tables are in a file or a pipe, where nobody knows the reader's screen.
+FILE_WIDTH = 120
+
 
 def out() -> Console:
     """Answers. Made at each use, so that a redirected stdout is respected; NO_COLOR and non-ttys are Rich's care."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
 def err() -> Console:

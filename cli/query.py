@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -64,7 +65,9 @@ def show_question(target: Target, name: str) -> Answer:
 
 def show(answer: Answer, title: str = "") -> None:
     """Print the rows as a table; what others sent is escaped, and never read as markup."""
-    table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold")
+    table = Table(
+        title=Text(title) if title else None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     for name, kind in zip(answer.columns, answer.types, strict=True):
         table.add_column(Text(printable(name)), justify="right" if athena.is_numeric(kind) else "left", overflow="fold")
     for row in itertools.islice(answer.rows, TABLE_ROWS):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
@@ -144,9 +145,9 @@ def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float) -> Mappi
 
 
 def _table(sent: Sequence[Sent], entries: Mapping[str, Entry]) -> Table:
-    table = Table()
-    for name in ("file", "data set", "size", "rows in", "accepted", "quarantined", "state"):
-        table.add_column(name, justify="left" if name in ("file", "data set", "state") else "right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("file", "data set", "bytes", "rows in", "accepted", "quarantined", "state"):
+        table.add_column(name, justify="left" if name in ("file", "data set", "state") else "right", no_wrap=True)
     for item in sent:
         entry = entries.get(item.digest)
         counts = [f"{number:,}" for number in (entry.rows_in, entry.rows_ok, entry.rows_bad)] if entry else ["", "", ""]

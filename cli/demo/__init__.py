@@ -118,8 +118,8 @@ def _what_next(folder: Path) -> None:
 
 
 def _step(number: int, title: str) -> None:
-    out().print(Text(f"\n{number}  {title}", style="bold"))
+    out().print(Text(f"\n{number}  {title}", style="bold"), soft_wrap=True)
 
 
 def _say(text: str) -> None:
-    out().print(Text(text))
+    out().print(Text(text), soft_wrap=True)

@@ -6,6 +6,7 @@ import itertools
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +72,7 @@ def show(
     if as_json:
         print_json([{"line": r.line, "field": r.field, "reason": r.reason, "raw": files.shown(r)} for r in some])
         return
-    table = Table(title=Text(f"{file.dataset}, {file.day}, {file.digest}"), title_justify="left")
+    table = Table(title=Text(f"{file.dataset}, {file.day}, {file.digest}"), title_justify="left", box=SIMPLE_HEAD)
     for name in ("line", "field", "reason", "raw"):
         table.add_column(name, justify="right" if name == "line" else "left", overflow="fold")
     for record in some:
