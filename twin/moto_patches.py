@@ -37,7 +37,7 @@ PATCHES: tuple[Patch, ...] = (
         "moto.awslambda.responses:LambdaResponse.invoke",
         "twin.awslambda.invoke:invoke_api",
         "needs Docker, ignores qualifiers, runs events inside the request",
-        "test_awslambda.py::test_a_function_answers_as_aws_does",
+        "test_awslambda.py::test_a_published_version_keeps_its_code_and_is_called_by_its_qualifier",
     ),
     Patch(
         "moto.awslambda.responses:LambdaResponse.invoke_async",

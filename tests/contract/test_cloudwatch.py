@@ -229,6 +229,9 @@ def test_an_alarm_fires_tells_its_topic_and_the_event_bus_and_recovers(
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue, Attributes=raw)
     pattern = {"source": ["aws.cloudwatch"], "detail": {"state": {"value": ["ALARM"]}}}
     client("events").put_rule(Name="fired", EventPattern=json.dumps(pattern))
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": events_queue}
+    attributes = {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+    client("sqs").set_queue_attributes(QueueUrl=events_url, Attributes=attributes)
     client("events").put_targets(Rule="fired", Targets=[{"Id": "1", "Arn": events_queue}])
     _alarm(client, AlarmActions=[topic], OKActions=[topic], Dimensions=[{"Name": "service", "Value": "a"}])
     eventually(lambda: _state(client) == "OK")
@@ -266,6 +269,9 @@ def test_an_alarm_on_an_expression_fires_and_invokes_its_function(
     client: Client, function: Make, alarms: None, eventually: Wait
 ) -> None:
     arn = function("import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n")
+    principal = "lambda.alarms.cloudwatch.amazonaws.com"
+    permission = {"StatementId": "alarms", "Action": "lambda:InvokeFunction", "Principal": principal}
+    client("lambda").add_permission(FunctionName=arn, **permission)
     metrics: list[dict[str, Any]] = [
         {"Id": name, "MetricStat": {**_STAT, "Metric": {"Namespace": "Usher", "MetricName": name}}, "ReturnData": False}
         for name in ("errors", "calls")

@@ -26,10 +26,21 @@ Wait = Callable[..., Any]
 LAMBDA_LOG = "/aws/lambda/function-1"
 PRINTING = "import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n"
 PATTERN = json.dumps({"source": ["shop"]})
+ALLOWED = {
+    "Effect": "Allow",
+    "Principal": {"Service": "events.amazonaws.com"},
+    "Action": ["sqs:SendMessage", "sns:Publish"],
+    "Resource": "*",
+    "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/*"}},
+}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
 
 
 def _rule(client: Client, target: str, name: str = "rule", pattern: str = PATTERN, **settings: Any) -> str:
     arn = client("events").put_rule(Name=name, EventPattern=pattern)["RuleArn"]
+    if ":lambda:" in target and not target.endswith(":gone"):
+        permission = {"StatementId": name, "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+        client("lambda").add_permission(FunctionName=target, SourceArn=arn, **permission)
     client("events").put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target, **settings}])
     return str(arn)
 
@@ -51,7 +62,7 @@ def _events(client: Client) -> list[Any]:
 
 
 def _queue(client: Client, name: str, **attributes: str) -> tuple[str, str]:
-    url = client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    url = client("sqs").create_queue(QueueName=name, Attributes={"Policy": POLICY, **attributes})["QueueUrl"]
     found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return url, found["Attributes"]["QueueArn"]
 
@@ -103,6 +114,27 @@ def test_an_event_that_cannot_be_delivered_goes_to_the_dead_letter_queue(
     assert "NonExistentQueue" in attributes["ERROR_CODE"]
     assert _sum(client, "FailedInvocations") == 1
     eventually(lambda: _sum(client, "InvocationsSentToDlq") == 1)
+
+
+def test_a_target_whose_policy_does_not_let_eventbridge_in_gets_nothing(
+    client: Client, function: Make, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, dead = _queue(client, "dead")
+    other = json.dumps({"Statement": [{**ALLOWED, "Condition": {"ArnEquals": {"aws:SourceArn": "arn:other"}}}]})
+    _, inbox = _queue(client, "inbox", Policy=other)
+    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    targets = [inbox, topic, function(PRINTING)]
+    client("events").put_rule(Name="rule", EventPattern=PATTERN)
+    wanted = [{"Id": str(i), "Arn": arn, "DeadLetterConfig": {"Arn": dead}} for i, arn in enumerate(targets)]
+    client("events").put_targets(Rule="rule", Targets=wanted)
+    with caplog.at_level(logging.ERROR, "usher.twin.events"):
+        _put(client, {"a": 1})
+        eventually(lambda: _sum(client, "InvocationsSentToDlq") == 3)
+    messages = [message["MessageAttributes"] for _ in range(3) for message in _received(client, url)]
+    assert {each["TARGET_ARN"]["StringValue"] for each in messages} == set(targets)
+    assert {each["ERROR_CODE"]["StringValue"] for each in messages} == {"NO_PERMISSIONS"}
+    assert f"the policy of {inbox} does not let events.amazonaws.com do sqs:SendMessage" in caplog.text
+    assert _events(client) == []
 
 
 def test_a_passing_fault_is_retried(client: Client, function: Make, eventually: Wait) -> None:
@@ -239,7 +271,7 @@ def test_a_fifo_queue_gets_its_group(client: Client, server: Context, eventually
 
 def test_a_topic_and_a_log_group_get_the_event(client: Client, server: Context, eventually: Wait) -> None:
     url, queue = _queue(client, "inbox")
-    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    topic = client("sns").create_topic(Name="topic", Attributes={"Policy": POLICY})["TopicArn"]
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
     client("logs").create_log_group(logGroupName="/events")
     _rule(client, topic)

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from twin import context
-from twin.events import bus, delivery
+from twin.events import bus, delivery, permissions
 
 _log = logging.getLogger("usher.twin.cloudwatch")
 
@@ -48,6 +48,7 @@ def _take(alarm: Any, arn: str, present: State, previous: State) -> None:
     result = "Successfully executed"
     try:
         if ":lambda:" in arn:
+            permissions.check(arn, permissions.Caller("lambda.alarms.cloudwatch.amazonaws.com", alarm.alarm_arn))
             delivery.deliver(arn, json.dumps(_for_lambda(alarm, present, previous)))
         else:
             subject = f'{present["value"]}: "{alarm.name}" in {alarm.region_name}'[:100]

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from twin import context, moto_patches
 from twin.cloudwatch.data import Datum, publish
-from twin.events import delivery, transform
+from twin.events import delivery, permissions, transform
 
 RETRIES = 185
 MAXIMUM_AGE_SECONDS = 86_400.0
@@ -96,6 +96,7 @@ def _attempt(job: Delivery) -> None:
     job = replace(job, attempts=job.attempts + 1)
     _count("InvocationAttempts", job.rule_name)
     try:
+        _permit(job, job.target["Arn"])
         delivery.deliver(job.target["Arn"], job.payload, job.target)
     except Exception as error:  # noqa: BLE001 - nobody waits for this thread: whatever happens has to be dealt with here
         _failed(job, error)
@@ -137,6 +138,7 @@ def _give_up(job: Delivery, error: Exception, exhausted: str | None) -> None:
         return
     _log.error("rule %s: the event for %s goes to its dead-letter queue after %d attempts: %s", *arguments)
     try:
+        _permit(job, queue)
         delivery.deliver(queue, job.payload, {"MessageAttributes": _attributes(job, error, exhausted)})
         _count("InvocationsSentToDlq", job.rule_name)
     except Exception:  # noqa: BLE001 - see _attempt
@@ -144,9 +146,17 @@ def _give_up(job: Delivery, error: Exception, exhausted: str | None) -> None:
         _count("InvocationsFailedToBeSentToDlq", job.rule_name)
 
 
+def _permit(job: Delivery, arn: str) -> None:
+    """A rule delivers in EventBridge's name, unless its target has a role; a schedule always has one."""
+    if not job.target.get("RoleArn"):
+        permissions.check(arn, permissions.Caller("events.amazonaws.com", job.rule_arn))
+
+
 def _attributes(job: Delivery, error: Exception, exhausted: str | None) -> dict[str, Any]:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    code = "NO_PERMISSIONS" if isinstance(error, permissions.NotPermitted) else type(error).__name__
+    if isinstance(error, ClientError):
+        code = error.response["Error"]["Code"]
     values = {
         "RULE_ARN": job.rule_arn,
         "TARGET_ARN": job.target["Arn"],
