@@ -62,9 +62,12 @@ class Container:
 
     def lines(self, last: bool = False) -> list[str]:
         """What it has printed since the last call, in whole lines; with `last` also an unfinished one."""
-        with self._output.open("rb") as output:
-            output.seek(self._read_offset)
-            chunk = output.read(-1 if last else _OUTPUT_CHUNK_BYTES)
+        try:
+            with self._output.open("rb") as output:
+                output.seek(self._read_offset)
+                chunk = output.read(-1 if last else _OUTPUT_CHUNK_BYTES)
+        except FileNotFoundError:  # never started, or discarded
+            return []
         self._read_offset += len(chunk)
         *whole, self._partial = (self._partial + chunk).split(b"\n")
         if self._partial and (last or len(self._partial) > LINE_BYTES_MAX):

@@ -49,6 +49,7 @@ class Job(Resource, abc.ABC):
         self._changing = threading.Lock()
         self._stop = threading.Event()
         self._abandoned = False
+        self._container: Container | None = None
         self._thread = threading.Thread(target=self._run, name=f"sagemaker-{name}", daemon=True)
 
     @abc.abstractmethod
@@ -62,6 +63,12 @@ class Job(Resource, abc.ABC):
     @property
     def finished(self) -> bool:
         return self.status in ("Completed", "Failed", "Stopped")
+
+    @property
+    def process_id(self) -> int | None:
+        """Its container's process, while there is one."""
+        process = self._container.process if self._container else None
+        return process.pid if process else None
 
     @property
     def seconds(self) -> int:
@@ -120,6 +127,7 @@ class Job(Resource, abc.ABC):
 
     def watch(self, container: Container, seconds: float, lines: Callable[[list[str]], None]) -> Ended:
         """See a running container to its end: hand on its output, stop it when asked to or after `seconds`."""
+        self._container = container
         deadline = time.monotonic() + seconds
         exceeded = stopped = False
         while container.exit_code() is None and not (exceeded or stopped):

@@ -59,6 +59,7 @@ def prepare(arguments: list[str]) -> int:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
     model: dict[str, Any]
 
     def do_GET(self) -> None:

@@ -11,7 +11,7 @@ from twin.sagemaker.hosting.endpoint import Endpoint
 from twin.sagemaker.hosting.reply import BODY_BYTES_MAX, Answer, CallFailed, NoAnswer, wrong
 from twin.sagemaker.hosting.variant import Variant
 
-Response = tuple[int, dict[str, str], bytes | str]
+Response = tuple[bytes | str, dict[str, str]]
 
 _CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 _PASSED = ("Content-Type", "Accept", _CUSTOM, "X-Amzn-SageMaker-Inference-Id", "X-Amzn-SageMaker-Session-Id")
@@ -65,7 +65,7 @@ def _answer(variant: Variant, answer: Answer) -> Response:
         "x-Amzn-Invoked-Production-Variant": variant.name,
     }
     custom = answer.headers.get(_CUSTOM.lower())
-    return 200, {**headers, **({_CUSTOM: custom} if custom else {})}, answer.body
+    return answer.body, {**headers, **({_CUSTOM: custom} if custom else {})}
 
 
 def _model_error(endpoint: Endpoint, variant: Variant, status: int, text: str) -> Response:
@@ -83,10 +83,10 @@ def _model_error(endpoint: Endpoint, variant: Variant, status: int, text: str) -
         "OriginalStatusCode": status,
         "LogStreamArn": f"arn:aws:logs:{account.region}:{account.account}:log-group:{group}",
     }
-    status, headers, body = _error(424, "ModelError", fields)
-    return status, {**headers, "x-Amzn-Invoked-Production-Variant": variant.name}, body
+    body, headers = _error(424, "ModelError", fields)
+    return body, {**headers, "x-Amzn-Invoked-Production-Variant": variant.name}
 
 
 def _error(status: int, code: str, fields: dict[str, Any]) -> Response:
-    headers = {"Content-Type": "application/json", "x-amzn-errortype": code}
-    return status, headers, json.dumps(fields)
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": code, "status": str(status)}
+    return json.dumps(fields), headers

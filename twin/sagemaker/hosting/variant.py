@@ -51,7 +51,10 @@ class Variant:
         self._thread = threading.Thread(target=self._look_after, name=f"variant-{endpoint}-{name}", daemon=True)
 
     def start(self, limit_seconds: float) -> None:
-        """Load the model, run `serve`, wait for /ping; JobFailed when it is not healthy in time or keeps exiting."""
+        """Load the model, run `serve`, wait for /ping; JobFailed when it is not healthy in time or keeps exiting.
+
+        Whoever started it closes it, also after a failure.
+        """
         self._download()
         deadline = time.monotonic() + limits.start(limit_seconds)
         for _ in range(STARTS_MAX):
@@ -61,7 +64,6 @@ class Variant:
                 return
             if time.monotonic() > deadline or self._ending.is_set():
                 break
-        self.close()
         raise JobFailed(
             f"The primary container for production variant {self.name} did not pass the ping health check. "
             "Please check CloudWatch logs for this endpoint."
