@@ -50,6 +50,7 @@ def prepare(arguments: list[str]) -> int:
     source, target, *more = arguments
     if more:
         (BASE / "output/message").write_text(more[0])
+        time.sleep(float((*more, "0")[1]))
         return 3
     for file in Path(source).iterdir():
         (Path(target) / file.name).write_text(file.read_text().upper())
