@@ -157,8 +157,8 @@ PATCHES: tuple[Patch, ...] = (
     Patch(
         "moto.cloudformation.responses:CloudFormationResponse.validate_template",
         "twin.cloudformation.backend:validate_template",
-        "writes a file into the working folder, reads YAML with a loader that can run code",
-        "test_cloudformation.py::test_a_template_cannot_run_code_when_it_is_validated",
+        "names neither parameters nor transforms, reads YAML with a loader that can run code",
+        "test_cloudformation.py::test_validating_a_template_names_its_parameters",
     ),
     Patch(
         "moto.cloudformation.responses:CloudFormationResponse.list_stack_resources",
@@ -176,13 +176,13 @@ PATCHES: tuple[Patch, ...] = (
         "moto.sqs.models:Queue.add_message",
         "twin.sqs.queues:add_message",
         "runs functions inside SendMessage, one message at a time",
-        "test_sqs_sources.py::test_sending_does_not_wait_for_the_function",
+        "test_sqs_sources.py::test_a_record_looks_as_awss",
     ),
     Patch(
         "moto.sqs.models:Queue.delete_message",
         "twin.sqs.queues:delete_message",
-        "loses a message that arrives meanwhile",
-        "test_sqs_sources.py::test_a_message_that_arrives_during_a_delete_is_kept",
+        "takes no lock: a message that arrives meanwhile can get lost",
+        "test_sqs_sources.py::test_a_delete_waits_for_who_works_on_the_queue",
     ),
     Patch(
         "moto.sqs.models:SQSBackend.receive_message",
@@ -514,6 +514,12 @@ PATCHES: tuple[Patch, ...] = (
         "twin.cloudwatch.definitions:set_alarm_state",
         "takes no action",
         "test_cloudwatch.py::test_an_alarm_that_is_set_takes_its_actions",
+    ),
+    Patch(
+        "moto.logs.models:LogsBackend.put_log_events",
+        "twin.cloudwatch.emf:put_log_events",
+        "takes no metrics from what is logged",
+        "test_cloudwatch.py::test_whoever_writes_a_log_in_the_embedded_format_puts_metrics",
     ),
 )
 
