@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: What is a number and what is not: Arrow alone would also take `nan` and `inf`, which are refused afterwards.
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+#: What Arrow reads as a number; what is not finite is refused afterwards, in its own words.
+_NUMBER = r"(?i)^[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|nan|inf|infinity)$"
 
 
 def only(column: pa.Array, mask: pa.Array) -> pa.Array:

@@ -65,6 +65,7 @@ class _Framer:
     def __init__(self, source: Source, max_line_bytes: int) -> None:
         self._source = source
         self._max_line_bytes = max_line_bytes
+        self._head_bytes = min(HEAD_BYTES, max_line_bytes)
         self._line = 1
         self._offset = 0
         self._carry = b""
@@ -84,12 +85,12 @@ class _Framer:
         self._carry = data[cut:]
         if len(self._carry) > self._max_line_bytes:
             self._skipped = len(self._carry)
-            self._carry = self._carry[:HEAD_BYTES]
+            self._carry = self._carry[: self._head_bytes]
 
     def end(self) -> Iterator[Chunk]:
         if self._source.damage is not None:
             length = self._skipped or len(self._carry)
-            yield Chunk(self._line, self._offset, self._carry[:HEAD_BYTES], length, self._source.damage)
+            yield Chunk(self._line, self._offset, self._carry, length, self._source.damage)
         elif self._skipped:
             yield self._oversize(self._carry, self._skipped)
         elif self._carry:
@@ -105,7 +106,7 @@ class _Framer:
                 continue
             yield from self._chunk(data[start:position])
             end = data.index(b"\n", position)
-            yield self._oversize(data[position : position + HEAD_BYTES], end - position)
+            yield self._oversize(data[position : position + self._head_bytes], end - position)
             start = position = end + 1
         yield from self._chunk(data[start:])
 

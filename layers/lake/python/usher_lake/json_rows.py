@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from usher.records.datasets import Dataset, Field, Kind, dataset
 from usher_lake.checks import check_columns
-from usher_lake.csv_lines import is_utf8
+from usher_lake.csv_lines import BOM, is_utf8
 from usher_lake.csv_rows import one_bad
 from usher_lake.derive import fill_release
 from usher_lake.framer import Chunk
@@ -46,7 +47,7 @@ class JsonReader:
     def read(self, chunks: Iterable[Chunk]) -> Iterator[Parsed]:
         """The object piece by piece."""
         for chunk in chunks:
-            yield self._chunk(chunk) if chunk.fault is None else one_bad(chunk, chunk.fault)
+            yield self._chunk(_without_mark(chunk)) if chunk.fault is None else one_bad(chunk, chunk.fault)
 
     def _chunk(self, chunk: Chunk) -> Parsed:
         rows = chunk.data.count(b"\n")
@@ -119,6 +120,14 @@ class JsonReader:
         return Parsed(batch, numbers, bad_lines(split, faults, chunk.line, chunk.offset), len(faults))
 
 
+def _without_mark(chunk: Chunk) -> Chunk:
+    """The first chunk without the byte order mark that some editors write."""
+    if chunk.line > 1 or not chunk.data.startswith(BOM):
+        return chunk
+    data = chunk.data.removeprefix(BOM)
+    return replace(chunk, data=data, offset=len(BOM), length=len(data))
+
+
 @functools.cache
 def _decoder(name: str) -> Any:
     """A decoder of the data set's rows in their plain form; further fields are an error where they mean something."""
@@ -157,6 +166,8 @@ def read_line(data: Dataset, line: bytes) -> dict[str, Any] | Fault:
     further: dict[str, str] = {}
     for name, value in found.items():
         field = _names(data.name).get(name.casefold())
+        if field is not None and field.name != name and field.name in found:
+            continue  # the name itself counts, not its other spelling
         fault = _further(further, name, value) if field is None else _take(row, field, value)
         if fault is not None:
             return fault

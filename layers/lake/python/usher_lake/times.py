@@ -11,7 +11,9 @@ _US = pa.timestamp("us")
 _US_UTC = pa.timestamp("us", tz="UTC")
 #: Below this a number is seconds (until the year 5138), from it on milliseconds (from 1973).
 _MILLISECONDS_FROM = 100_000_000_000
-_INTEGER = r"^-?\d{1,18}$"
+#: A time far outside of everything, which no arithmetic turns into another.
+_TOO_LARGE = (1 << 63) - 1
+_INTEGER = r"^-?\d{1,19}$"
 _FRACTION = r"^-?\d{1,14}\.\d{1,9}$"
 _YEAR = r"^\d{4}$"
 _ISO_ZONED = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)$"
@@ -26,7 +28,7 @@ def text_to_us(column: pa.Array, *, years: bool = False) -> pa.Array:
         except pa.ArrowInvalid:
             pass
     integer = only(column, pc.match_substring_regex(column, _INTEGER))
-    found = [integer_to_us(integer.cast(pa.int64()))]
+    found = [integer_to_us(cast_or_null(integer, pa.int64()))]
     if years:
         year = pc.match_substring_regex(column, _YEAR)
         first = pc.binary_join_element_wise(only(column, year), "-01-01", "")
@@ -41,13 +43,17 @@ def text_to_us(column: pa.Array, *, years: bool = False) -> pa.Array:
 
 
 def integer_to_us(column: pa.Array) -> pa.Array:
-    """Seconds or milliseconds (int64), told apart by their size, as microseconds; null where that overflows."""
-    seconds = pc.less(pc.abs(column), _MILLISECONDS_FROM)
+    """Seconds or milliseconds (int64), told apart by their size, as microseconds; _TOO_LARGE where that overflows."""
+    seconds = _within(column, _MILLISECONDS_FROM)
     if pc.all(seconds, min_count=0).as_py():
         return pc.multiply(column, 1_000_000)
-    fits = pc.less(pc.abs(column), _MILLISECONDS_FROM * 100_000)
-    safe = only(column, fits)
-    return pc.multiply(safe, pc.if_else(seconds, pa.scalar(1_000_000, pa.int64()), pa.scalar(1000, pa.int64())))
+    fits = _within(column, _MILLISECONDS_FROM * 10_000)
+    unit = pc.if_else(seconds, pa.scalar(1_000_000, pa.int64()), pa.scalar(1000, pa.int64()))
+    return pc.if_else(fits, pc.multiply(only(column, fits), unit), pa.scalar(_TOO_LARGE, pa.int64()))
+
+
+def _within(column: pa.Array, limit: int) -> pa.Array:
+    return pc.and_(pc.less(column, limit), pc.greater(column, -limit))
 
 
 def float_to_us(column: pa.Array) -> pa.Array:
