@@ -5,6 +5,7 @@ unit length.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,14 +19,17 @@ TAG_MIN_ITEMS = 2
 _KERNEL_MIN = 0.01
 
 
-def item_features(items: Items) -> list[sp.csr_matrix]:
-    """One sparse matrix (items, columns) a group, groups without a column left out; float32, rows of length 1 or 0."""
+def item_features(items: Items) -> dict[str, sp.csr_matrix]:
+    """Group (genres, years, tags) → sparse (items, columns), float32, rows of length 1 or 0.
+
+    Groups without a column are left out.
+    """
     genres = [tuple(dict.fromkeys(map(str.casefold, names))) for names in items.catalogue.genres]
-    groups = [_words(genres, 1), _years(items), _words(items.tags, TAG_MIN_ITEMS)]
-    return [_unit_rows(group) for group in groups if group.shape[1]]
+    groups = {"genres": _words(genres, 1), "years": _years(items), "tags": _words(items.tags, TAG_MIN_ITEMS)}
+    return {name: _unit_rows(group) for name, group in groups.items() if group.shape[1]}
 
 
-def _words(words: tuple[tuple[str, ...], ...] | list[tuple[str, ...]], minimum: int) -> sp.csr_matrix:
+def _words(words: Sequence[tuple[str, ...]], minimum: int) -> sp.csr_matrix:
     """1 where an item bears a word that at least `minimum` items bear; columns in the words' order."""
     count = Counter(word for own in words for word in set(own))
     columns = {word: n for n, word in enumerate(sorted(word for word, n in count.items() if n >= minimum))}

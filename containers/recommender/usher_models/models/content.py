@@ -12,7 +12,7 @@ from usher_models.ratings import Items
 
 def fit_content(items: Items) -> Fitted:
     """Rows of unit length over all groups; items without features have an empty row."""
-    groups = item_features(items)
+    groups = list(item_features(items).values())
     features = sp.csr_matrix(sp.hstack(groups) if groups else (len(items), 1), dtype=np.float32)
     length = np.sqrt(np.asarray(features.multiply(features).sum(axis=1)).ravel())
     scale = np.divide(1, length, out=np.zeros_like(length), where=length > 0)

@@ -55,7 +55,7 @@ class FactorizationMachine:
             ratings.item,
             ratings.positive.astype(np.float32) if binary else ratings.value,
             (ratings.users, len(items)),
-            item_features=item_features(items) if values["item_features"] == "yes" else (),
+            item_features=list(item_features(items).values()) if values["item_features"] == "yes" else (),
             factors=values["num_factors"],
             sweeps=values["epochs"],
             seed=values["seed"],

@@ -7,7 +7,8 @@ w)^T, then b = sum r (q, w), then sum r^2, over the row's ratings: q = w * facto
 - its bias). Plain loops: four ratings an update keep H's loads and stores few, and LLVM vectorises the innermost loop.
 """
 
-# ruff: noqa: PLR0913, PLR0917, PLR0912 - numba inlines nothing from objects: arrays go in one by one
+
+# ruff: noqa: PLR0912, PLR0913, PLR0917 - numba reads no objects: arrays go in one by one
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import numpy as np
 from usher_models.models.fm_kernel import Float32
 
 
-def draw_row(  # noqa: PLR0913, PLR0917 - the same as the kernel
+def draw_row(  # noqa: PLR0913, PLR0917 - its inputs, one by one
     y: Float32,
     factors: Float32,
     bias: Float32,

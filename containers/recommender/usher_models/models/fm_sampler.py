@@ -185,7 +185,7 @@ class Sweep:
     items: Tower
 
 
-def sample(  # noqa: PLR0913 - a model's data and its settings
+def sample(  # noqa: PLR0913 - its inputs, one by one
     users: Int32,
     items: Int32,
     y: Float32,
@@ -236,7 +236,7 @@ def _start_tower(count: int, width: int, start: float, random: np.random.Generat
     return Tower(rows, None)
 
 
-def _draw_tower(  # noqa: PLR0913, PLR0917 - one sweep's state
+def _draw_tower(  # noqa: PLR0913, PLR0917 - its inputs, one by one
     tower: Tower,
     other: Tower,
     data: SampledRows,

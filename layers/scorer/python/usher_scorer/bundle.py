@@ -123,7 +123,7 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
-def write(  # noqa: PLR0913 - the parts of a bundle
+def write(  # noqa: PLR0913 - its inputs, one by one
     folder: Path,
     *,
     catalogue: Catalogue,

@@ -27,7 +27,7 @@ class Neighbours:
         return out
 
 
-def read_neighbours(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Neighbours:  # noqa: ARG001 - one form
+def read_neighbours(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Neighbours:  # noqa: ARG001 - one signature for all parts
     """The k-NN part of a bundle's arrays; BundleError when they do not fit together."""
     near, similarity = arrays["neighbours"], arrays["similarity"]
     if near.ndim != 2 or len(near) != items or near.shape != similarity.shape:

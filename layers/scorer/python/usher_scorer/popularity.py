@@ -21,7 +21,7 @@ class Popularity:
     recent: Float32
 
 
-def read_popularity(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Popularity:  # noqa: ARG001 - one form
+def read_popularity(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Popularity:  # noqa: ARG001 - one signature for all parts
     """The popularity part of a bundle's arrays; BundleError when they do not fit together."""
     if arrays["all"].shape != (items,) or arrays["recent"].shape != (items,):
         raise BundleError(f"popularity/ does not hold {items} scores: make the bundle again")

@@ -76,7 +76,7 @@ def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Per
     return Person(Profiles.of_one(rows, (v for v, _ in values), (t for _, t in values)), fresh or dense is None)
 
 
-def recommend(  # noqa: PLR0913 - the fields of the request
+def recommend(  # noqa: PLR0913 - its inputs, one by one
     bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], k: int, filters: Filters, *, explain: bool = False
 ) -> dict[str, Any]:
     """The answer to {"op": "recommend"}: fewer than k items where the filters leave fewer.

@@ -9,6 +9,9 @@ import numpy as np
 from usher_scorer.bundle import Bundle
 from usher_scorer.profiles import Bool, Float32, Int64, Profiles
 
+#: Half the regression's slope: the whole of it lets content alone push out what the ranker knows (P4: 0.130 for 0.134).
+SHRINKAGE = np.float32(0.5)
+
 
 def relevance(bundle: Bundle, profiles: Profiles) -> tuple[Float32, Bool]:
     """Scores (people, items), higher is better, -inf for what the person rated.
@@ -49,5 +52,5 @@ def _expected(ranked: Float32, content: Float32, covered: Int64) -> Float32:
     x_mean, y_mean = x.mean(axis=1, keepdims=True), ranked.mean(axis=1, keepdims=True)
     x -= x_mean
     slope = np.einsum("pi,pi->p", x, ranked - y_mean) / np.maximum(np.einsum("pi,pi->p", x, x), 1e-12)
-    expected: Float32 = y_mean + np.maximum(slope, 0).astype(np.float32)[:, None] * (content - x_mean)
+    expected: Float32 = y_mean + SHRINKAGE * np.maximum(slope, 0).astype(np.float32)[:, None] * (content - x_mean)
     return expected

@@ -1,0 +1,97 @@
+"""`python -m usher_models train|serve|prepare|evaluate`: the container's programs, and how their failures are told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from usher_models.errors import RefusedError
+from usher_models.paths import Paths
+
+PROGRAMS = ("train", "serve", "prepare", "evaluate")
+#: SageMaker shows at most so many characters of the failure file.
+FAILURE_MAX = 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one program: 0 done; 1 failed, the reason in words in output/failure; 2 not started."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or arguments[0] not in PROGRAMS:
+        sys.stderr.write(f"usage: python -m usher_models {'|'.join(PROGRAMS)}\n")
+        return 2
+    return run(arguments[0], Paths.read(os.environ))
+
+
+def run(program: str, paths: Paths) -> int:
+    """The program, its failure written down."""
+    from usher_scorer.errors import ScorerError  # noqa: PLC0415 - imported only where it is used: start-up time
+
+    try:
+        return _start(program, paths)
+    except (RefusedError, ScorerError) as error:
+        return _fail(paths, f"{program}: {error}")
+    except MemoryError:
+        return _fail(paths, f"{program}: not enough memory; use a larger instance or fewer factors, samples or items")
+    except Exception as error:  # noqa: BLE001 - whatever it was must be told in words
+        traceback.print_exc()
+        return _fail(paths, f"{program}: unexpected {type(error).__name__}: {error}")
+
+
+def _start(program: str, paths: Paths) -> int:
+    """Each program imports its own libraries: serve needs neither numba nor DuckDB."""
+    if program == "serve":
+        from usher_models.serve import serve  # noqa: PLC0415 - imported only where it is used: start-up time
+
+        return serve(paths)
+    signal.signal(signal.SIGTERM, _stop)
+    if program == "train":
+        from usher_models.train import train  # noqa: PLC0415 - imported only where it is used: start-up time
+
+        train(paths)
+    elif program == "prepare":
+        from usher_models.prepare.program import prepare  # noqa: PLC0415 - imported only where it is used: start-up time
+
+        prepare(paths)
+    else:
+        from usher_models.evaluation.program import evaluate  # noqa: PLC0415 - imported only where it is used: start-up time
+
+        evaluate(paths)
+    return 0
+
+
+def _stop(*_: object) -> None:
+    """SageMaker stops a job with SIGTERM: leave at once, with what is whole."""
+    raise SystemExit(143)
+
+
+def _fail(paths: Paths, message: str) -> int:
+    line = " ".join(message.split())[:FAILURE_MAX]
+    sys.stderr.write(f"{line}\n")
+    _write_failure(paths.failure, line)
+    return 1
+
+
+def _write_failure(path: Path, line: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(line, encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"{path} cannot be written: {error}\n")
+
+
+def train() -> None:
+    """Console name of SageMaker's training jobs."""
+    sys.exit(main(["train"]))
+
+
+def serve() -> None:
+    """Console name of SageMaker's endpoints."""
+    sys.exit(main(["serve"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

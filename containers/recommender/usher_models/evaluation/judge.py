@@ -1,0 +1,87 @@
+"""Judge: a whole bundle asked as it would be served, for everybody in the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from usher_models.evaluation.ranking import DEPTH, person_metrics
+from usher_models.evaluation.rating import predict_rows
+from usher_models.evaluation.window import Window
+from usher_models.ratings import Float32, Float64, Int64
+from usher_scorer.bundle import Bundle
+from usher_scorer.profiles import Profiles
+from usher_scorer.relevance import relevance
+from usher_scorer.top import top_k
+
+#: People scored at once: 512 rows of 10,000 items are 20 MB.
+CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """shown (people, 20): dense items as the window numbers them, -1 for none or foreign; metrics: name → (people,).
+
+    predicted (later rows,): ratings, None without a rater.
+    """
+
+    shown: Int64
+    metrics: Mapping[str, Float64]
+    predicted: Float64 | None
+
+
+def judge(bundle: Bundle, window: Window, item_ids: tuple[str, ...]) -> Judged:
+    """Full catalogue, no sampled negatives. item_ids: what the window's dense items are called.
+
+    A bundle with other numbers, as an older champion has, sees the window through item ids; what it does not know it
+    cannot be told of, nor show.
+    """
+    own = bundle.catalogue.ids == item_ids
+    to_bundle = np.arange(len(item_ids)) if own else _translate(item_ids, bundle.catalogue.dense)
+    seen = window if own else _through(window, to_bundle)
+    shown = top(lambda profiles: relevance(bundle, profiles)[0], seen.profiles)
+    if not own:
+        back = _translate(bundle.catalogue.ids, {item_id: n for n, item_id in enumerate(item_ids)})
+        shown = np.where(shown >= 0, back[np.maximum(shown, 0)], -1)
+    rates = bundle.rater is not None and not bundle.rater.binary
+    predicted = predict_rows(bundle.rater, seen) if bundle.rater is not None and rates else None
+    return Judged(shown, person_metrics(shown, window), predicted)
+
+
+def judge_scores(scores: Float32, window: Window) -> Judged:
+    """The same for one score an item, whoever asks: popularity."""
+
+    def everyone(profiles: Profiles) -> Float32:
+        rows = np.tile(scores, (len(profiles), 1))
+        rows[profiles.people, profiles.items] = -np.inf
+        return rows
+
+    shown = top(everyone, window.profiles)
+    return Judged(shown, person_metrics(shown, window), None)
+
+
+def top(score: Callable[[Profiles], Float32], profiles: Profiles) -> Int64:
+    """The first items of everybody (people, 20), a chunk of people at a time."""
+    chunks = [
+        top_k(score(profiles.slice(start, min(start + CHUNK, len(profiles)))), DEPTH)
+        for start in range(0, len(profiles), CHUNK)
+    ]
+    return np.concatenate(chunks) if chunks else np.zeros((0, DEPTH), np.int64)
+
+
+def _translate(ids: tuple[str, ...], dense: Mapping[str, int]) -> Int64:
+    return np.array([dense.get(item_id, -1) for item_id in ids], np.int64)
+
+
+def _through(window: Window, to_bundle: Int64) -> Window:
+    """The window in another bundle's numbers; -1 remains for what it does not know."""
+    profiles = window.profiles
+    items = to_bundle[profiles.items]
+    known = items >= 0
+    mapped = Profiles.gather(
+        profiles.people[known], items[known], profiles.values[known], profiles.times_us[known], len(profiles)
+    )
+    later = to_bundle[window.later_item]
+    return Window(window.people, mapped, window.known, window.later_person, later, window.later_value)

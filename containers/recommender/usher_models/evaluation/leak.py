@@ -1,0 +1,108 @@
+"""The leak guard: what was learned from must not hold what is asked.
+
+Two published results on MovieLens show why: a factorization machine's "RMSE 0.30" came from one-hot features that
+held the rating itself, and a k-NN's "MSE 3,222,687" from labels that were row numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from usher_models.ratings import Float32, Float64, Int32, Int64, Ratings
+
+#: With fewer rows everything may look determined.
+ROWS_MIN = 100
+#: A model this much better than offsets alone is not good, it has seen the answer.
+RMSE_RATIO_MIN = 0.5
+_DETERMINED = 1e-6
+_SHARE = 0.95
+_CORRELATION = 0.999
+
+
+def label_findings(ratings: Ratings) -> list[str]:
+    """What is wrong with the labels themselves, in words; empty when nothing is."""
+    findings = []
+    if looks_like_row_numbers(ratings.value):
+        findings.append("the ratings rise with the row number: they are row numbers, not ratings")
+    for name, ids in (("user", ratings.user), ("item", ratings.item)):
+        if determines(ids, ratings.value):
+            findings.append(f"the {name} id alone determines every rating: the label is in the ids")
+    return findings
+
+
+def looks_like_row_numbers(labels: Float32 | Float64) -> bool:
+    """Distinct values in a straight line over the rows."""
+    values = np.asarray(labels, np.float64)
+    if len(values) < ROWS_MIN or len(np.unique(values)) < 0.99 * len(values):
+        return False
+    return bool(abs(np.corrcoef(values, np.arange(len(values)))[0, 1]) > _CORRELATION)
+
+
+def determines(ids: Int32 | Int64, labels: Float32 | Float64) -> bool:
+    """Whether nearly all ids that occur more than once bear one label each, though the labels differ between them."""
+    values = np.asarray(labels, np.float64)
+    count = np.bincount(ids)
+    mean = np.bincount(ids, values) / np.maximum(count, 1)
+    repeated = count[ids] > 1
+    if repeated.sum() < ROWS_MIN or np.var(values[repeated]) < _DETERMINED:
+        return False
+    constant = np.abs(values - mean[ids])[repeated] < _DETERMINED**0.5
+    return bool(constant.mean() > _SHARE)
+
+
+def label_columns(features: sp.spmatrix, labels: Float32 | Float64) -> list[int]:
+    """Columns of a row-wise feature matrix (rows, columns) that hold the label: alone, or together as its one-hot.
+
+    A column holds it alone when it is a straight line of it; several do when each is set on rows of one label only,
+    there are few of them for the rows, and together they cover nearly all rows.
+    """
+    values = np.asarray(labels, np.float64)
+    columns = sp.csc_matrix(features)
+    if len(values) < ROWS_MIN or np.var(values) < _DETERMINED:
+        return []
+    pure, covered = [], np.zeros(len(values), np.bool_)
+    for n in range(columns.shape[1]):
+        rows = columns.indices[columns.indptr[n] : columns.indptr[n + 1]]
+        if len(rows) < 2:
+            continue
+        entries = columns.data[columns.indptr[n] : columns.indptr[n + 1]]
+        if len(rows) > _SHARE * len(values) and _line(entries, values[rows]):
+            return [n]
+        if len(rows) >= 0.001 * len(values) and np.ptp(values[rows]) < _DETERMINED:
+            pure.append(n)
+            covered[rows] = True
+    return pure if covered.mean() > _SHARE else []
+
+
+def _line(column: Float64, labels: Float64) -> bool:
+    if np.ptp(column) < _DETERMINED:
+        return False
+    return bool(abs(np.corrcoef(column, labels)[0, 1]) > _CORRELATION)
+
+
+def window_findings(
+    fitted_until_us: int, champion_until_us: int, start_us: int, before: Ratings, inside: Ratings
+) -> list[str]:
+    """What of the window was learned from: by the candidate, by the champion (0: none), or as the same row."""
+    findings = []
+    if fitted_until_us >= start_us:
+        findings.append("the candidate was fitted on rows of the window")
+    if champion_until_us > start_us:
+        findings.append("the window begins before the end of what the champion was trained on")
+    if len(before) and len(inside) and before.time_us.max() >= inside.time_us.min():
+        findings.append("training rows are as late as the window")
+    if np.isin(_rows(inside), _rows(before)).any():
+        findings.append("rows of the window are among the training rows")
+    return findings
+
+
+def too_good(rmse: float, bias_only_rmse: float) -> list[str]:
+    """A rating error that only the answer can explain."""
+    if bias_only_rmse > 0.1 and rmse < RMSE_RATIO_MIN * bias_only_rmse:
+        return [f"an RMSE of {rmse:.4f} where offsets alone reach {bias_only_rmse:.4f}: the label is in the features"]
+    return []
+
+
+def _rows(ratings: Ratings) -> Int64:
+    return ratings.user.astype(np.int64) << 32 | ratings.item.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Prepare: a snapshot of the lake becomes dense ids, a split by time, and item features."""

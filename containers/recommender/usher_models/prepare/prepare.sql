@@ -1,0 +1,76 @@
+-- From the rows of a snapshot to what is trained on and judged. Spark runs the same where one machine is too small.
+-- Input tables: ratings_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0).
+-- Events, when they are read, become rows of `latest` before ids are given.
+
+-- The latest rating of an item by a person wins; equal times are decided by arrival, then by the row's source.
+CREATE TABLE latest AS
+SELECT user_id, item_id,
+       max_by(rating, (rated_at_us, coalesce(ingested_at_us, 0), coalesce(source, ''), rating)) AS rating,
+       max(rated_at_us) AS rated_at_us
+FROM ratings_in
+GROUP BY user_id, item_id;
+
+-- The window that nobody may learn from: the last 20 % of the rows, or the last 200,000 if that is fewer, and never
+-- anything that the champion has seen. Rows of one moment stay together.
+CREATE TABLE split AS
+WITH ranked AS (
+    SELECT rated_at_us, row_number() OVER (ORDER BY rated_at_us) - 1 AS place, count(*) OVER () AS total FROM latest
+),
+start AS (
+    SELECT coalesce(greatest(min(rated_at_us), getvariable('trained_until_us')), getvariable('trained_until_us')) AS split_at_us
+    FROM ranked
+    WHERE place >= total - least(floor(total * 0.2), 200000) - CASE WHEN total < 5 THEN 1 ELSE 0 END
+),
+before AS (
+    SELECT rated_at_us, row_number() OVER (ORDER BY rated_at_us) - 1 AS place, count(*) OVER () AS total
+    FROM latest WHERE rated_at_us < (SELECT split_at_us FROM start)
+)
+-- The last tenth before the split, by time, is what tuning is measured on.
+SELECT (SELECT split_at_us FROM start) AS split_at_us,
+       coalesce(min(rated_at_us), (SELECT split_at_us FROM start)) AS validation_at_us
+FROM before
+WHERE place >= floor(total * 0.9);
+
+-- Dense ids, in the order of the first rating: those known before the split come first.
+CREATE TABLE users AS
+SELECT (row_number() OVER (ORDER BY min(rated_at_us), user_id) - 1)::INTEGER AS "user", user_id
+FROM latest
+GROUP BY user_id;
+
+CREATE TABLE described AS
+SELECT * FROM items_in
+QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY coalesce(ingested_at_us, 0) DESC, coalesce(source, '') DESC, title) = 1;
+
+CREATE TABLE tagged AS
+SELECT item_id, list(DISTINCT word ORDER BY word) AS tags
+FROM (SELECT item_id, lower(trim(tag)) AS word FROM tags_in WHERE tagged_at_us < (SELECT split_at_us FROM split))
+WHERE word <> ''
+GROUP BY item_id;
+
+CREATE TABLE items AS
+WITH first_rated AS (SELECT item_id, min(rated_at_us) AS first_us FROM latest GROUP BY item_id)
+SELECT (row_number() OVER (ORDER BY first_us NULLS LAST, item_id) - 1)::INTEGER AS item,
+       item_id,
+       coalesce(title, item_id) AS title,
+       coalesce(list_filter(genres, lambda name: name <> '(no genres listed)'), []) AS genres,
+       coalesce(
+           year(make_timestamp(released_at_us)),
+           try_cast(regexp_extract(title, '\((\d{4})\)\s*$', 1) AS INTEGER)
+       )::INTEGER AS "year",
+       released_at_us,
+       coalesce(tags, []) AS tags
+FROM (SELECT item_id FROM first_rated UNION SELECT item_id FROM described)
+LEFT JOIN first_rated USING (item_id)
+LEFT JOIN described USING (item_id)
+LEFT JOIN tagged USING (item_id);
+
+CREATE TABLE rows AS
+SELECT "user", item, rating::FLOAT AS rating, rated_at_us,
+       CASE WHEN rated_at_us >= split_at_us THEN 'test'
+            WHEN rated_at_us >= validation_at_us THEN 'validation'
+            ELSE 'train' END AS part
+FROM latest
+JOIN users USING (user_id)
+JOIN items USING (item_id)
+CROSS JOIN split
+ORDER BY "user", item;

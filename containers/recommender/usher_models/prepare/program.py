@@ -1,0 +1,108 @@
+"""The program `prepare`: plan and rows in, Parquet out; one SQL file holds the rules."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from usher_models.errors import DataError
+from usher_models.paths import Paths
+from usher_models.prepare.plan import Plan, iso, read_plan
+from usher_models.prepare.sources import COLUMNS, batches
+
+SUMMARY_SCHEMA = 1
+PARTS = ("train", "validation", "test")
+
+
+def prepare(paths: Paths) -> dict[str, Any]:
+    """Write prepared/{train,validation,test,items,users}/ and summary.json; DataError for data that cannot be split.
+
+    Reads processing/input/plan/plan.json; each data set from the plan's snapshot, else from processing/input/<data
+    set>/.
+    """
+    plan = read_plan(paths.processing_input("plan") / "plan.json")
+    output = paths.processing_output("prepared")
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as database:
+        database.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+        database.execute("SET temp_directory = ?", [spill])
+        for name in COLUMNS:
+            reader = batches(name, plan, paths.processing_input(name))
+            database.register("incoming", reader)
+            database.execute(f"CREATE TABLE {name}_in AS SELECT * FROM incoming")  # noqa: S608 - our own names, no input
+            database.unregister("incoming")
+        _check_ratings(database)
+        database.execute("SET VARIABLE trained_until_us = ?::BIGINT", [plan.trained_until_us])
+        database.execute(resources.files(__package__).joinpath("prepare.sql").read_text(encoding="utf-8"))
+        summary = _summary(database, plan)
+        _check_split(summary)
+        _write(database, output)
+    (output / "summary.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return summary
+
+
+def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
+    """What ingest keeps out cannot be here; if it is, the lake is broken and nothing may be trained on it."""
+    total, bad, example = _one(
+        database,
+        "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(rating) FILTER (WHERE wrong) FROM (SELECT rating, "
+        "(user_id IS NULL OR item_id IS NULL OR rated_at_us IS NULL OR rating IS NULL OR isnan(rating) "
+        "OR rating NOT BETWEEN 0.5 AND 5) AS wrong FROM ratings_in)",
+    )
+    if not total:
+        raise DataError("there is no rating in the snapshot: nothing can be trained; upload ratings first")
+    if bad:
+        raise DataError(
+            f"{bad} of {total} ratings lack an id or a time, or are no number from 0.5 to 5 (one is {example}): "
+            "a row number or another label in place of the rating?"
+        )
+
+
+def _check_split(summary: dict[str, Any]) -> None:
+    if not summary["rows"]["train"]:
+        raise DataError(
+            f"none of the {sum(summary['rows'].values())} ratings lies before the split at {summary['split_at']}: "
+            "they bear (nearly) the same time, or there are too few; more ratings, at different times, are needed"
+        )
+
+
+def _summary(database: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
+    split_at_us, validation_at_us = _one(database, "SELECT split_at_us, validation_at_us FROM split")
+    counts = dict(database.execute("SELECT part, count(*) FROM rows GROUP BY part").fetchall())
+    users, items, last_us = _one(
+        database,
+        "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM items), (SELECT max(rated_at_us) FROM latest)",
+    )
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "run_id": plan.run_id,
+        "snapshots": dict(plan.snapshots),
+        "rows": {part: int(counts.get(part, 0)) for part in PARTS},
+        "users": users,
+        "items": items,
+        "split_at_us": split_at_us,
+        "split_at": iso(split_at_us),
+        "validation_at": iso(validation_at_us),
+        "last_at": iso(last_us),
+        "champion_trained_until_us": plan.trained_until_us,
+    }
+
+
+def _write(database: duckdb.DuckDBPyConnection, output: Path) -> None:
+    tables = {part: f"SELECT \"user\", item, rating, rated_at_us FROM rows WHERE part = '{part}'" for part in PARTS}  # noqa: S608 - our own names, no input
+    tables |= {"items": "SELECT * FROM items ORDER BY item", "users": 'SELECT * FROM users ORDER BY "user"'}
+    for name, query in tables.items():
+        (output / name).mkdir(parents=True, exist_ok=True)
+        target = str(output / name / "part-0.parquet").replace("'", "''")
+        database.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _one(database: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = database.execute(query).fetchone()
+    if row is None:
+        raise AssertionError(f"a query of one row gave none: {query}")
+    return row

@@ -1,0 +1,130 @@
+"""The program `serve`: one bundle behind SageMaker's two routes, `GET /ping` and `POST /invocations`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from usher_models.paths import Paths
+from usher_scorer.bundle import Bundle, load
+from usher_scorer.errors import RequestError, ScorerError
+from usher_scorer.invocations import BODY_MAX_BYTES, invoke, problem
+
+PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+HOST_VARIABLE = "USHER_BIND_HOST"
+#: A connection that sends nothing for so long is closed.
+IDLE_SECONDS = 60
+
+
+class Server(ThreadingHTTPServer):
+    """Answers from `bundle`, which is None until it is loaded."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, Handler)
+        self.bundle: Bundle | None = None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+    timeout = IDLE_SECONDS
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """200 when requests can be answered, 503 before."""
+        if self.path != "/ping":
+            self._send(HTTPStatus.NOT_FOUND, _error("not_found", f"there is no {self.path[:80]}"))
+        elif self.server.bundle is None:
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE, _error("loading", "the model is being loaded"))
+        else:
+            self._send(HTTPStatus.OK, {"model_id": self.server.bundle.manifest.model_id})
+
+    def do_POST(self) -> None:
+        """An answer, 400 for a request that cannot be understood, 503 before the model is loaded."""
+        if self.path != "/invocations":
+            return self._send(HTTPStatus.NOT_FOUND, _error("not_found", f"there is no {self.path[:80]}"))
+        body = self._body()
+        if body is None:
+            return None
+        if self.server.bundle is None:
+            return self._send(HTTPStatus.SERVICE_UNAVAILABLE, _error("loading", "the model is being loaded"))
+        try:
+            return self._send(HTTPStatus.OK, invoke(self.server.bundle, body))
+        except RequestError as error:
+            return self._send(HTTPStatus.BAD_REQUEST, problem(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was must be told in words
+            sys.stderr.write(f"invocation failed: {type(error).__name__}: {error}\n")
+            return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, _error("internal", "the model failed on this request"))
+
+    def _body(self) -> bytes | None:
+        """The body; None when its length is missing or too large, which has then been answered."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isascii() or not length.isdigit():
+            self.close_connection = True
+            self._send(HTTPStatus.LENGTH_REQUIRED, _error("length_required", "send a Content-Length"))
+            return None
+        if int(length) > BODY_MAX_BYTES:
+            self.close_connection = True
+            self._send(HTTPStatus.BAD_REQUEST, _error("too_large", f"at most {BODY_MAX_BYTES} bytes are allowed"))
+            return None
+        return self.rfile.read(int(length))
+
+    def _send(self, status: HTTPStatus, answer: Mapping[str, Any]) -> None:
+        data = json.dumps(answer, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing: a line a request would cost more than the answer."""
+
+
+def serve(paths: Paths, environ: Mapping[str, str] = os.environ) -> int:
+    """Serve until SIGTERM (exit 0); a bundle that cannot be loaded ends the process with its reason (exit 1)."""
+    host, port = environ.get(HOST_VARIABLE, "127.0.0.1"), _port(environ)
+    failure: list[str] = []
+    with Server((host, port)) as server:
+
+        def stop(*_: object) -> None:
+            threading.Thread(target=server.shutdown).start()
+
+        def load_bundle() -> None:
+            try:
+                server.bundle = load(paths.model)
+            except ScorerError as error:
+                failure.append(str(error))
+                stop()
+
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, stop)
+        threading.Thread(target=load_bundle, daemon=True).start()
+        server.serve_forever(poll_interval=0.1)
+    if failure:
+        sys.stderr.write(f"serve: {failure[0]}\n")
+        return 1
+    return 0
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    text = environ.get(PORT_VARIABLE, "8080")
+    if not text.isdigit() or int(text) > 65535:
+        raise SystemExit(f"{PORT_VARIABLE} is {text!r}: it must be a port from 0 to 65535")
+    return int(text)
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
