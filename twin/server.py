@@ -33,6 +33,8 @@ SERVICES = (
     "twin.sqs.sources:EventSources",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",
+    "twin.events.schedules:Schedules",
+    "twin.cloudwatch.alarms:Alarms",
 )
 """`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
 
