@@ -221,12 +221,6 @@ PATCHES: tuple[Patch, ...] = (
         "test_sqs_sources.py::test_an_update_that_cannot_work_is_refused",
     ),
     Patch(
-        "moto.awslambda.models:LambdaBackend.delete_event_source_mapping",
-        "twin.sqs.mappings:delete_event_source_mapping",
-        "tells nobody",
-        "test_sqs_sources.py::test_a_deleted_mapping_polls_no_more",
-    ),
-    Patch(
         "moto.glue.responses:GlueResponse.update_table",
         "twin.glue.versions:update_table",
         "ignores VersionId, so concurrent Iceberg commits overwrite each other",

@@ -443,6 +443,7 @@ def test_the_newest_retry_settings_count(client: Client, function: Make, eventua
             MaximumRetryAttempts=retries,
             DestinationConfig={"OnFailure": {"Destination": queue}},
         )
+    assert client("lambda").get_function_event_invoke_config(FunctionName=arn)["MaximumRetryAttempts"] == 0
     client("lambda").invoke(FunctionName=arn, Payload=b'{"a": 1}', InvocationType="Event")
     (message,) = eventually(lambda: _received(client, url))
     record = json.loads(message["Body"])

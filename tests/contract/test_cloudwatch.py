@@ -114,6 +114,17 @@ def test_what_a_function_prints_in_the_embedded_format_is_a_metric(client: Clien
     assert (times["Sum"], times["Average"], times["Maximum"], times["SampleCount"]) == (18, 3, 6, 6)
 
 
+def test_whoever_writes_a_log_in_the_embedded_format_puts_metrics(client: Client, server: Context) -> None:
+    client("logs").create_log_group(logGroupName="/job")
+    client("logs").create_log_stream(logGroupName="/job", logStreamName="one")
+    now = int(time.time() * 1000)
+    directive = {"Namespace": "Usher", "Dimensions": [[]], "Metrics": [{"Name": "Epochs"}]}
+    line = {"_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}, "Epochs": 4}
+    events = [{"timestamp": now, "message": json.dumps(line)}]
+    client("logs").put_log_events(logGroupName="/job", logStreamName="one", logEvents=events)
+    assert _statistics(client, "Epochs")["Sum"] == 4
+
+
 def test_powertools_metrics_arrive(client: Client, function: Make, archive: Callable[..., bytes], project: Any) -> None:
     pins = (project / "layers" / "core" / "requirements.txt").read_text()
     content = {"ZipFile": archive({"requirements.txt": pins})}

@@ -1,4 +1,4 @@
-"""What an invocation leaves behind: its log in CloudWatch Logs, Lambda's own metrics, and those embedded in the log."""
+"""What an invocation leaves behind: its log, from which embedded metrics are taken, and Lambda's own metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from twin.awslambda.invocation import LogLine, Outcome
 from twin.awslambda.revision import Revision
-from twin.cloudwatch import emf
 from twin.cloudwatch.data import Datum, publish
 
 NAMESPACE = "AWS/Lambda"
@@ -19,7 +18,6 @@ _writing = threading.Lock()  # moto's log streams are not made for several threa
 def record(function: Any, revision: Revision, outcome: Outcome, stream: str) -> None:
     """Write one invocation's log and metrics."""
     write_log(function.logs_backend, revision.log_group, stream, outcome.log)
-    emf.publish_embedded(function.account_id, function.region, [line.message for line in outcome.log])
     values = {
         "Invocations": (1.0, "Count"),
         "Errors": (1.0 if outcome.failed else 0.0, "Count"),
@@ -41,7 +39,10 @@ def count(function: Any, name: str) -> None:
 
 def write_log(backend: Any, group: str, stream: str, lines: Iterable[LogLine]) -> None:
     """Append to a log stream of moto's, which is made when it is not there."""
-    events = [{"timestamp": line.timestamp, "message": line.message} for line in lines]
+    events: list[dict[str, Any]] = []
+    for line in lines:  # in order of time, as PutLogEvents demands, also when the clock was set back meanwhile
+        earliest = events[-1]["timestamp"] if events else 0
+        events.append({"timestamp": max(earliest, line.timestamp), "message": line.message})
     with _writing:
         backend.ensure_log_group(group)
         if stream not in backend.groups[group].streams:

@@ -90,10 +90,14 @@ class Alarms:
         actions.announce(alarm, previous)
 
     def _points(self, alarm: Any, count: int, now: float) -> list[float | None]:
-        """The values of the last `count` complete periods, oldest first."""
-        length = self._context.real_seconds(definitions.period_of(alarm))
-        last = int(now // length)
-        return [self._value(alarm, index * length, length) for index in range(last - count, last)]
+        """The values of the last `count` periods, oldest first.
+
+        As on AWS they end at the last full minute: an alarm over five minutes looks every minute at the last five.
+        """
+        period = definitions.period_of(alarm)
+        length, step = self._context.real_seconds(period), self._context.real_seconds(min(period, 60))
+        end = now // step * step
+        return [self._value(alarm, end - back * length, length) for back in range(count, 0, -1)]
 
     def _value(self, alarm: Any, start: float, length: float) -> float | None:
         """The alarm's value in one period; None without data. start and length in real seconds."""

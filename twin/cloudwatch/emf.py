@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from twin import moto_patches
 from twin.cloudwatch.data import Datum, Dimensions, publish
 
 MAX_VALUES = 100
@@ -33,6 +34,16 @@ def publish_embedded(account: str, region: str, lines: Iterable[str]) -> None:
         except EmfError as error:
             _log.error("metrics embedded in a log line are lost: %s: %.200s", error, line)
             publish(account, region, "AWS/Logs", [Datum("EMFValidationErrors", 1.0, "Count")])
+
+
+def put_log_events(
+    self: Any, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """LogsBackend.put_log_events: whoever writes a log, what it embeds becomes data."""
+    put = moto_patches.original("moto.logs.models:LogsBackend.put_log_events")
+    answer: tuple[str, dict[str, Any]] = put(self, log_group_name, log_stream_name, log_events)
+    publish_embedded(self.account_id, self.region_name, [str(event["message"]) for event in log_events])
+    return answer
 
 
 def parse(line: str) -> list[tuple[str, list[Datum]]]:

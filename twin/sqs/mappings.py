@@ -52,13 +52,6 @@ def update_event_source_mapping(self: Any, uuid: str, spec: dict[str, Any]) -> A
     return updated
 
 
-def delete_event_source_mapping(self: Any, uuid: str) -> Any:
-    """LambdaBackend.delete_event_source_mapping: its poller ends at once."""
-    deleted = moto_patches.original(f"{_MODELS}:LambdaBackend.delete_event_source_mapping")(self, uuid)
-    _tell()
-    return deleted
-
-
 def queue_of(mapping: Any) -> Any:
     """moto's queue behind a mapping; None when it has been deleted."""
     from moto.sqs.models import sqs_backends  # noqa: PLC0415 - moto is heavy

@@ -12,7 +12,7 @@ from twin.context import Context
 from twin.sqs import mappings
 from twin.sqs.poller import Poller
 
-_LOOK_SECONDS = 0.5  # changes are told at once; this look finds what vanished otherwise, as with a reset of moto
+_LOOK_SECONDS = 0.5  # what is new is told at once; this look finds what has gone, on AWS it takes longer
 _END_SECONDS = 2.0
 
 
