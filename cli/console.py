@@ -28,6 +28,11 @@ def remark(text: str) -> None:
     err().print(Text(text, style="dim"))
 
 
+def say(text: str, style: str = "") -> None:
+    """One line on stdout, never folded: a path in it can be copied."""
+    out().print(Text(text, style=style), soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """`value` as JSON on stdout, never wrapped or coloured."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
@@ -47,7 +48,7 @@ def upload(  # noqa: PLR0913 - the options of a command
     files = read_headers(paths, dataset)
     target = chosen(ctx)
     sent = send_all(target, files, again=again)
-    entries = watch(target, sent, timeout) if wait else {}
+    entries = watch(target, sent, timeout, err() if as_json else out()) if wait else {}
     if as_json:
         print_json([_record(item, entries.get(item.digest)) for item in sent])
     elif not wait:
@@ -130,9 +131,8 @@ def _progress() -> Iterator[Progress]:
         yield bar
 
 
-def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float) -> Mapping[str, Entry]:
+def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float, console: Console) -> Mapping[str, Entry]:
     """Show the counts as they happen until all is committed; returns the ledger's last entries."""
-    console = out()
     entries: Mapping[str, Entry] = {}
     if not console.is_terminal:
         entries = list(follow(target, sent, timeout_seconds))[-1]

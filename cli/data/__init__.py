@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cli.console import err, out, print_json, remark
+from cli.console import err, print_json, remark, say
 from cli.data.sources import BESIDE, FILES, VARIABLE, real_data
 from cli.failures import CommandError
 
@@ -29,7 +29,7 @@ def path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     if as_json:
         print_json({"path": str(folder) if folder else None, "files": FILES})
     elif folder is not None:
-        out().print(str(folder))
+        say(str(folder))
     if folder is None:
         raise CommandError(
             f"no real data: {VARIABLE} is not set and {BESIDE} is not there (`usher data movielens DIR` downloads, "
@@ -57,7 +57,7 @@ def generate(  # noqa: PLR0913 - the options of a command
     keep_files(folder, force=force)
     started = time.monotonic()
     rows = generate_with_progress(folder, size, seed)
-    out().print(f"{folder}: " + ", ".join(f"{name} {count:,} rows" for name, count in sorted(rows.items())))
+    say(f"{folder}: " + ", ".join(f"{name} {count:,} rows" for name, count in sorted(rows.items())))
     remark(f"{time.monotonic() - started:.1f} s, seed {seed}")
 
 
@@ -79,7 +79,7 @@ def movielens(folder: Folder, *, force: Force = False) -> None:
 
     keep_files(folder, force=force)
     files = download(folder)
-    out().print(f"{folder}: {', '.join(file.name for file in files)}")
+    say(f"{folder}: {', '.join(file.name for file in files)}")
     remark(f"By GroupLens Research, University of Minnesota: free for research, not for commerce; {LICENCE}")
     remark(f"To use it: export {VARIABLE}={folder.resolve()}")
 

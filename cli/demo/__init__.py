@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from cli.console import err, out
+from cli.console import err, out, say
 from cli.data.sources import FILES, missing_files, real_data
 from cli.failures import CommandError
 
@@ -47,11 +48,15 @@ def demo(
         raise CommandError(f"{data}: there is no {', '.join(missing_files(data))} in it")
     started = time.monotonic()
     _step(1, "The real template on this machine: no account, no Docker")
-    with private_twin(_tell) as (twin, scratch):
-        _say(f"ready after {time.monotonic() - started:.1f} s at {twin.endpoint}")
+    with ExitStack() as stack:
+        status = stack.enter_context(err().status("Deploying"))  # one line that changes on a terminal, else nothing
+        deploying = private_twin(lambda line: status.update(Text(f"Deploying: {line}")))
+        twin, scratch = stack.enter_context(deploying)
+        status.stop()
+        say(f"ready after {time.monotonic() - started:.1f} s at {twin.endpoint}")
         folder = data or real_data() or _generated(scratch)
         _play(of_twin(twin), folder, scratch)
-    _say(f"\nEverything is stopped; it took {time.monotonic() - started:.0f} s in all.")
+    say(f"\nEverything is stopped; it took {time.monotonic() - started:.0f} s in all.")
     _what_next(folder)
 
 
@@ -66,24 +71,24 @@ def _play(target: Target, folder: Path, scratch: Path) -> None:
     _step(2, f"Four files of {folder}, and one with {bad_rows} bad rows planted: to the landing bucket, to the lake")
     started = time.monotonic()
     sent = send_all(target, read_headers([*(folder / name for name in FILES), bad_file]))
-    entries = watch(target, sent, WAIT_SECONDS)
+    entries = watch(target, sent, WAIT_SECONDS, out())
     elapsed = time.monotonic() - started
     late = [item.measured.file.path.name for item in sent if item.digest not in entries]
     if late or any(entry.status != "committed" for entry in entries.values()):
         raise CommandError(f"not in the lake after {WAIT_SECONDS:.0f} s: {', '.join(late) or 'commits are missing'}")
     rows = sum(entry.rows_in for entry in entries.values())
-    _say(f"upload → queryable: {rows:,} rows in {elapsed:.1f} s")
+    say(f"upload → queryable: {rows:,} rows in {elapsed:.1f} s")
     _step(3, "Every row is accounted for: Athena's counts against what was sent, object by object")
     expected = {item.digest: bad_rows for item in sent if item.measured.file.path == bad_file}
     wrong = disagreements(target, sent, entries, expected)
     if wrong:
         raise CommandError(f"the counts do not agree: {'; '.join(wrong)}")
-    _say(f"{len(sent)} objects: rows in = rows in the lake + rows in quarantine")
+    say(f"{len(sent)} objects: rows in = rows in the lake + rows in quarantine")
     _step(4, "Questions, in Athena's SQL")
     for name in QUESTIONS:
         asked = time.monotonic()
         answer = show_question(target, name)
-        _say(f"usher query {name}: {time.monotonic() - asked:.2f} s, {answer.scanned_bytes:,} bytes scanned\n")
+        say(f"usher query {name}: {time.monotonic() - asked:.2f} s, {answer.scanned_bytes:,} bytes scanned\n")
 
 
 def _generated(scratch: Path) -> Path:
@@ -92,15 +97,8 @@ def _generated(scratch: Path) -> Path:
 
     folder = scratch / "generated"
     generate_with_progress(folder, Size(610, 9742, 100_836), _SEED)
-    _say(f"no MovieLens here (USHER_DATA names a folder): generated files, seed {_SEED}")
+    say(f"no MovieLens here (USHER_DATA names a folder): generated files, seed {_SEED}")
     return folder
-
-
-def _tell(line: str) -> None:
-    """The deployment's progress: one line that changes on a terminal, nothing elsewhere."""
-    console = err()
-    if console.is_terminal:
-        console.print(Text(f"\r  {line}"[: console.width - 1].ljust(console.width - 1), style="dim"), end="")
 
 
 def _what_next(folder: Path) -> None:
@@ -114,12 +112,8 @@ def _what_next(folder: Path) -> None:
     }
     width = max(map(len, lines))
     for command, words in lines.items():
-        _say(f"  {command:<{width}}  {words}")
+        say(f"  {command:<{width}}  {words}")
 
 
 def _step(number: int, title: str) -> None:
-    out().print(Text(f"\n{number}  {title}", style="bold"), soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    out().print(Text(text), soft_wrap=True)
+    say(f"\n{number}  {title}", "bold")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import athena
-from cli.console import out, print_json, printable, remark
+from cli.console import out, print_json, printable, remark, say
 from cli.failures import CommandError
 from cli.quarantine import files, original, replay
 from cli.query import show as show_answer
@@ -109,10 +109,10 @@ def replay_file(  # noqa: PLR0913 - the options of a command
     if prepared.left:
         remark(f"{prepared.left} lines are left: quarantine holds only their head")
     if dry_run:
-        out().print(Text(printable_lines(prepared.body())))
+        say(printable_lines(prepared.body()).rstrip("\n"))
         return
     key = replay.send(target, file, prepared, force=force)
-    out().print(f"{len(prepared.lines)} lines sent as s3://{target.resources.landing_bucket}/{key}")
+    say(f"{len(prepared.lines)} lines sent as s3://{target.resources.landing_bucket}/{key}")
 
 
 def printable_lines(body: bytes) -> str:

@@ -1,0 +1,126 @@
+"""`make demo` is the main job: it has to run, to prove its counts, and to leave nothing behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUN_SECONDS = 300.0
+
+pytestmark = pytest.mark.slow
+
+
+def start(scratch: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start the demo with a temporary folder of its own, so that what it leaves can be seen."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "USHER_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "demo", *arguments],
+        cwd=ROOT,
+        env={**clean, "TMPDIR": str(scratch), "NO_COLOR": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def left_behind(scratch: Path) -> list[str]:
+    """Processes that still have the scratch folder in their command line or environment, and what lies in it."""
+    found = [str(path.relative_to(scratch)) for path in scratch.iterdir() if path.name.startswith("usher")]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(scratch).encode() in text:
+            found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def nothing_is_left(scratch: Path, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := left_behind(scratch)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it printed until a line has `text`."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError(f"the demo ended before {text!r}: {''.join(lines)}")
+
+
+@pytest.mark.parametrize("stage", ["1  The real template", "ready after", "2  Four files", "4  Questions"])
+def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
+    process = start(tmp_path)
+    read_until(process, stage)
+    time.sleep(1.0)  # into the middle of the stage
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().endswith("usher: interrupted")
+    assert "Traceback" not in errors
+    nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_way_of_ending_it_leaves_a_process(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path)
+    read_until(process, "2  Four files")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    if number is signal.SIGKILL:
+        deadline = time.monotonic() + 30
+        while [line for line in left_behind(tmp_path) if "python" in line] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [line for line in left_behind(tmp_path) if "python" in line]
+    else:
+        nothing_is_left(tmp_path)
+
+
+def test_a_folder_that_lacks_a_file_is_one_line(tmp_path: Path) -> None:
+    process = start(tmp_path, "--data", str(tmp_path))
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == f"usher: {tmp_path}: there is no ratings.csv, movies.csv, tags.csv, links.csv in it\n"
+    assert output == ""
+
+
+def test_the_demo_accounts_for_every_row_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    output, errors = process.communicate(timeout=RUN_SECONDS)
+    assert process.returncode == 0, output + errors
+    assert "5 objects: rows in = rows in the lake + rows in quarantine" in output
+    assert re.search(r"upload → queryable: [\d,]+ rows in [\d.]+ s", output)
+    for name in ("most_rated", "most_active", "rating_distribution", "ratings_per_genre", "growth_by_month"):
+        assert f"usher query {name}: " in output
+    assert "repeats the header" in output
+    assert "usher twin up" in output
+    assert "\x1b" not in output
+    nothing_is_left(tmp_path)
+
+
+def test_without_real_data_the_demo_generates_its_own(tmp_path: Path) -> None:
+    from cli.data.generator.files import generate  # noqa: PLC0415 - numpy, only here
+    from cli.data.generator.world import Size  # noqa: PLC0415
+
+    generate(tmp_path / "small", Size(30, 300, 2000), 1)
+    process = start(tmp_path, USHER_DATA=str(tmp_path / "small"))
+    output, errors = process.communicate(timeout=RUN_SECONDS)
+    assert process.returncode == 0, output + errors
+    assert "5 objects: rows in" in output
+    assert re.search(r"upload → queryable: 2,\d{3} rows", output)
