@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 Client = Callable[[str], Any]
@@ -24,6 +26,16 @@ ECHO = "def handler(event, context):\n    return event\n"
 def _call(client: Client, arn: str, event: Any = None, **more: Any) -> tuple[Any, str | None]:
     answer = client("lambda").invoke(FunctionName=arn, Payload=json.dumps(event or {}), **more)
     return json.loads(answer["Payload"].read() or b"null"), answer.get("FunctionError")
+
+
+def boto3_once(server: Any) -> Any:
+    """A client that does not try again."""
+    return boto3.client(
+        "lambda",
+        endpoint_url=server.endpoint,
+        region_name=server.region,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def _messages(client: Client, group: str) -> list[str]:
@@ -180,6 +192,30 @@ def test_calls_beyond_the_reserved_concurrency_are_throttled(client: Client, fun
     assert _call(client, arn, {"a": 1}) == ({"a": 1}, None)
 
 
+def test_calls_beyond_what_the_machine_takes_are_throttled(client: Client, function: Make, server: Any) -> None:
+    from twin.awslambda.pool import Pool  # noqa: PLC0415 - a second of imports
+
+    arn = function("import os, time\ndef handler(event, context):\n    time.sleep(1)\n    return os.getpid()\n")
+    small = Pool(server, concurrency=1).start()
+    answers: list[Any] = []
+    busy = threading.Thread(target=lambda: answers.append(_call(client, arn)))
+    try:
+        busy.start()
+        while not small.processes():
+            time.sleep(0.01)
+        with pytest.raises(ClientError, match="Rate Exceeded"):
+            boto3_once(server).invoke(FunctionName=arn)
+        busy.join()
+        (first,) = small.processes()
+        other = function("def handler(event, context):\n    return 1\n")
+        assert _call(client, other) == (1, None), "an idle process makes room"
+        assert _gone(first)
+    finally:
+        busy.join()
+        small.stop()
+    assert answers == [(first, None)]
+
+
 def test_memory_beyond_the_configured_is_reported(client: Client, function: Make) -> None:
     arn = function("def handler(event, context):\n    return len(bytearray(200_000_000))\n", MemorySize=128)
     _call(client, arn)
@@ -271,6 +307,22 @@ def test_a_later_layer_lies_over_an_earlier_one(
         Layers=[lower, upper],
     )
     assert _call(client, arn) == (["upper", 1, "aws_lambda_powertools", True], None)
+
+
+def test_a_deleted_layer_keeps_serving_the_functions_that_have_it(
+    client: Client, function: Make, archive: Callable[..., bytes]
+) -> None:
+    content = {"ZipFile": archive({"python/mine.py": "x = 1"})}
+    layer = client("lambda").publish_layer_version(LayerName="mine", Content=content)
+    arn = function("import mine\ndef handler(event, context):\n    return mine.x\n", Layers=[layer["LayerVersionArn"]])
+    client("lambda").delete_layer_version(LayerName="mine", VersionNumber=layer["Version"])
+    assert _call(client, arn) == (1, None)
+
+
+def test_a_broken_archive_says_so(client: Client, function: Make) -> None:
+    answer, error = _call(client, function(ECHO, Code={"ZipFile": b"no archive"}))
+    assert error == "Unhandled"
+    assert "Could not unzip uploaded file" in answer["errorMessage"]
 
 
 def test_a_layer_built_for_another_python_without_its_list_says_what_to_do(

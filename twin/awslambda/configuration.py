@@ -14,10 +14,11 @@ _MODELS = "moto.awslambda.models"
 
 
 def init_function(self: Any, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
-    """LambdaFunction.__init__: also keeps LoggingConfig and DeadLetterConfig; refuses what cannot run here."""
+    """LambdaFunction.__init__: also keeps LoggingConfig, DeadLetterConfig and layers; refuses what cannot run here."""
     _check(spec)
     moto_patches.original(f"{_MODELS}:LambdaFunction.__init__")(self, account_id, spec, region, version)
     self.dead_letter_config = spec.get("DeadLetterConfig")
+    self.layer_versions = _layer_versions(self)
     _set_logging(self, spec.get("LoggingConfig"))
 
 
@@ -34,6 +35,8 @@ def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str,
     """LambdaFunction.update_configuration: all settings, not only some; the function's processes end."""
     _check({"Runtime": self.run_time, **config_updates})
     moto_patches.original(f"{_MODELS}:LambdaFunction.update_configuration")(self, config_updates)
+    if "Layers" in config_updates:
+        self.layer_versions = _layer_versions(self)
     if "DeadLetterConfig" in config_updates:
         self.dead_letter_config = config_updates["DeadLetterConfig"]
     if "LoggingConfig" in config_updates:
@@ -71,6 +74,14 @@ def put_function_event_invoke_config(self: Any, function_name: str, config: dict
     function = self.get_function(function_name)
     function.event_invoke_config = function.event_invoke_config[-1:]
     return answer
+
+
+def _layer_versions(function: Any) -> list[Any]:
+    """moto's layer versions of a function. It keeps them, as on AWS, also when they are deleted."""
+    from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - this module is resolved while moto's is patched
+
+    layers = lambda_backends[function.account_id][function.region]
+    return [layers.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
 
 
 def _set_logging(function: Any, wanted: dict[str, Any] | None) -> None:

@@ -60,7 +60,7 @@ class Pool:
 
     def invoke(self, function: Any, invocation: Invocation) -> Outcome:
         """Run `function` (moto's) once and write its log and metrics. Raises Throttled."""
-        revision = Revision.of(function, layer_versions(function))
+        revision = Revision.of(function)
         self._enter(revision, function)
         try:
             outcome, stream = self._run(function, revision, invocation)
@@ -129,7 +129,7 @@ class Pool:
 
     def _create(self, function: Any, revision: Revision) -> ExecutionEnvironment:
         self._make_room()
-        layers = [(layer.arn, layer.code_bytes) for layer in layer_versions(function)]
+        layers = [(layer.arn, layer.code_bytes) for layer in function.layer_versions]
         with self._installing:
             installation = install(function.code_bytes, layers, self.context.folder / "lambda")
         environment = ExecutionEnvironment(revision, installation, self.context)
@@ -156,18 +156,6 @@ class Pool:
                 self._idle.append(environment)
                 return
         environment.close()
-
-
-def layer_versions(function: Any) -> list[Any]:
-    """moto's layer versions of a function, in order."""
-    from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - the twin may be imported without moto's weight
-
-    backend = lambda_backends[function.account_id][function.region]
-    found = [(layer["Arn"], backend.layers_versions_by_arn(layer["Arn"])) for layer in function.layers]
-    # AWS keeps a deleted layer version for the functions that use it; moto does not, so say so.
-    if missing := [arn for arn, layer in found if layer is None]:
-        raise LookupError(f"{function.function_name} uses layers that were deleted: {', '.join(missing)}")
-    return [layer for _, layer in found]
 
 
 def current() -> Pool:

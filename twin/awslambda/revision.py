@@ -31,9 +31,8 @@ class Revision:
     log_format: str
 
     @classmethod
-    def of(cls, function: Any, layer_versions: list[Any]) -> Self:
-        """The present state of moto's `function`, whose layers are `layer_versions`."""
-        logging = getattr(function, "logging_config", None) or {}
+    def of(cls, function: Any) -> Self:
+        """The present state of moto's `function`."""
         return cls(
             function_arn=":".join(function.function_arn.split(":")[:7]),
             name=function.function_name,
@@ -44,8 +43,8 @@ class Revision:
             timeout_seconds=float(function.timeout),
             region=function.region,
             code_sha256=function.code_sha_256,
-            layers=tuple((layer.arn, layer.code_sha_256) for layer in layer_versions),
+            layers=tuple((layer.arn, layer.code_sha_256) for layer in function.layer_versions),
             variables=tuple(sorted(function.environment_vars.items())),
             log_group=function.logs_group_name,
-            log_format=logging.get("LogFormat", "Text"),
+            log_format=function.logging_config["LogFormat"],
         )

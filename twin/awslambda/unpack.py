@@ -7,6 +7,7 @@ import io
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,7 +65,10 @@ def _extract(archive: bytes, folder: Path, wanted: Keep) -> None:
         if (size := sum(member.file_size for member in members)) > UNZIPPED_BYTES:
             raise ArchiveError(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes, this archive has {size}")
         for member in members:
-            written = Path(zipped.extract(member, folder))  # never leaves the folder: zipfile strips ".." and roots
+            try:
+                written = Path(zipped.extract(member, folder))  # never leaves the folder: zipfile strips ".." and roots
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                raise ArchiveError(f"Could not unzip {member.filename!r} of the uploaded file: {error}") from error
             if not member.is_dir():
                 written.chmod(0o644 | ((member.external_attr >> 16) & 0o111))
 
