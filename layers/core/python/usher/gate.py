@@ -1,0 +1,152 @@
+"""The gate: whether a candidate may take part of the traffic, decided from the facts of its evaluation alone.
+
+It refuses what is bad; that a candidate is better than the champion is for the experiment to show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Name = Literal["leak", "nan", "insufficient", "popularity", "worse", "pass"]
+
+#: The metric that verdicts rest on.
+METRIC = "ndcg@10"
+_METRICS = ("ndcg@10", "recall@10", "recall@20", "map@10", "rmse", "mae", "coverage@10", "novelty@10")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says: the first rule that refuses, or pass; why, in words; and the numbers behind it."""
+
+    name: Name
+    reason: str
+    numbers: Mapping[str, float | int | None]
+
+    @property
+    def passed(self) -> bool:
+        return self.name == "pass"
+
+
+def judge(facts: Mapping[str, Any], min_gate_users: int) -> Verdict:
+    """The verdict on evaluation.json's facts. min_gate_users: people in the window below whom nothing is certain.
+
+    ValueError for facts of another shape: an evaluation that cannot be read is no reason to deploy.
+    """
+    _check(facts)
+    for rule in _RULES:
+        verdict = rule(facts, min_gate_users)
+        if verdict is not None:
+            return verdict
+    return _passed(facts)
+
+
+def _leak(facts: Mapping[str, Any], _: int) -> Verdict | None:
+    """A leak comes first: with one, no other number means anything."""
+    leaks = [str(finding) for finding in facts["leaks"]]
+    if not leaks:
+        return None
+    return Verdict("leak", f"the evaluation is void: {'; '.join(leaks)}", {"leaks": len(leaks)})
+
+
+def _insufficient(facts: Mapping[str, Any], min_gate_users: int) -> Verdict | None:
+    people = int(facts["window"]["people"])
+    if people >= min_gate_users:
+        return None
+    reason = f"{people} people liked something in the window, at least {min_gate_users} are needed: wait for more data"
+    return Verdict("insufficient", reason, {"people": people, "min_gate_users": min_gate_users})
+
+
+def _nan(facts: Mapping[str, Any], _: int) -> Verdict | None:
+    """null stands for a number that is none; the metric itself must be there."""
+    metrics = facts["metrics"]["candidate"]
+    bad = [name for name in _METRICS if name in metrics and not _finite(metrics[name])]
+    if METRIC not in metrics:
+        bad.append(METRIC)
+    if not bad:
+        return None
+    return Verdict("nan", f"the candidate's {', '.join(bad)} is no number: the fit has failed", dict.fromkeys(bad))
+
+
+def _popularity(facts: Mapping[str, Any], _: int) -> Verdict | None:
+    candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
+    if candidate >= popularity:
+        return None
+    reason = f"its {METRIC} of {candidate:.4f} is below the {popularity:.4f} of showing everybody what is popular"
+    return Verdict("popularity", reason, {"candidate": candidate, "popularity": popularity})
+
+
+def _worse(facts: Mapping[str, Any], _: int) -> Verdict | None:
+    interval = _interval(facts, "champion")
+    if interval is None or interval["high"] >= 0:
+        return None
+    reason = (
+        f"its {METRIC} is {-interval['mean']:.4f} below the champion's, and the 95 % interval "
+        f"[{interval['low']:+.4f}, {interval['high']:+.4f}] of the difference lies below 0"
+    )
+    return Verdict("worse", reason, _numbers(facts, interval))
+
+
+_RULES: tuple[Callable[[Mapping[str, Any], int], Verdict | None], ...] = (
+    _leak,
+    _insufficient,
+    _nan,
+    _popularity,
+    _worse,
+)
+
+
+def _passed(facts: Mapping[str, Any]) -> Verdict:
+    candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
+    people, interval = int(facts["window"]["people"]), _interval(facts, "champion")
+    reason = f"its {METRIC} of {candidate:.4f} over {people} people is not below the {popularity:.4f} of popularity"
+    if interval is None:
+        return Verdict("pass", f"{reason}; there is no champion to compare with", _numbers(facts, None))
+    difference = f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
+    return Verdict("pass", f"{reason}, and against the champion's it is {difference}", _numbers(facts, interval))
+
+
+def _numbers(facts: Mapping[str, Any], interval: Mapping[str, float] | None) -> dict[str, float | int | None]:
+    numbers: dict[str, float | int | None] = {
+        "people": int(facts["window"]["people"]),
+        "candidate": _metric(facts, "candidate"),
+        "popularity": _metric(facts, "popularity"),
+    }
+    if interval is not None:
+        numbers |= {"champion": _metric(facts, "champion")}
+        numbers |= {name: float(interval[name]) for name in ("mean", "low", "high")}
+    return numbers
+
+
+def _metric(facts: Mapping[str, Any], model: str) -> float:
+    value = facts["metrics"][model].get(METRIC)
+    if not _finite(value):
+        raise ValueError(f"evaluation: metrics.{model}.{METRIC} is {value!r}, not a number; evaluate again")
+    return float(value)
+
+
+def _interval(facts: Mapping[str, Any], other: str) -> Mapping[str, float] | None:
+    """candidate - other, or None when there is no such model; a champion without an interval is no champion judged."""
+    if other not in facts["metrics"]:
+        return None
+    interval = facts["intervals"].get(f"candidate-{other}", {}).get(METRIC)
+    if not isinstance(interval, Mapping) or not all(_finite(interval.get(name)) for name in ("mean", "low", "high")):
+        raise ValueError(f"evaluation: intervals.candidate-{other}.{METRIC} is missing or no number; evaluate again")
+    return interval
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    shapes: Mapping[str, type] = {"window": dict, "metrics": dict, "intervals": dict, "leaks": list}
+    wrong = [name for name, kind in shapes.items() if not isinstance(facts.get(name), kind)]
+    if not wrong and not {"candidate", "popularity"} <= facts["metrics"].keys():
+        wrong.append("metrics.candidate and metrics.popularity")
+    if not wrong and not isinstance(facts["window"].get("people"), int):
+        wrong.append("window.people")
+    if wrong:
+        raise ValueError(f"evaluation: {', '.join(wrong)} missing or of another shape; evaluate again with this Usher")
