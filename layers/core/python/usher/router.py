@@ -46,6 +46,10 @@ class Router:
         """The slot that a new model goes to: the champion's neighbour."""
         return SLOTS[1] if self.champion == SLOTS[0] else SLOTS[0]
 
+    def slot_of(self, model: str) -> Slot:
+        """The slot that a model stands in, the champion's first."""
+        return self.champion if self.models[self.champion] == model else self.idle
+
     @property
     def experiment_is_open(self) -> bool:
         return self.state != "steady"

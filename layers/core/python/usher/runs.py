@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 #: What a run's status may be: running, then one of the others.
 STATUSES = ("running", "succeeded", "refused", "failed", "timed_out", "aborted")
 
-_ATTEMPTS_MAX = 50
+#: So often is a run started by itself on the same data.
+ATTEMPTS = 3
 _CAUSE_MAX = 1500
 
 
@@ -41,13 +42,13 @@ class Runs:
             ExpressionAttributeValues=values,
         )
 
-    def next_id(self, snapshots: Mapping[str, int]) -> str:
-        """The id of the next run on these snapshots: the first attempt that no run has been."""
-        for attempt in range(1, _ATTEMPTS_MAX + 1):
+    def next_id(self, snapshots: Mapping[str, int], attempts: int = ATTEMPTS) -> str | None:
+        """The id of the next run on these snapshots: the first attempt that no run has been; None past `attempts`."""
+        for attempt in range(1, attempts + 1):
             run_id = ids.run_id(snapshots, attempt)
             if self.find(run_id) is None:
                 return run_id
-        raise RuntimeError(f"{_ATTEMPTS_MAX} runs on the same data did not succeed: see their causes with `usher runs`")
+        return None
 
 
 def words(error: str, cause: str) -> str:

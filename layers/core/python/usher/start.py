@@ -18,7 +18,7 @@ from usher.errors import RunInProgress, code
 from usher.lock import RunLock
 from usher.records import keys
 from usher.router import read_router
-from usher.runs import Runs
+from usher.runs import ATTEMPTS, Runs
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -103,6 +103,8 @@ class Starter:
 
     def _start(self, head: Head, answer: Answer, now: int) -> Answer:
         run_id = self._runs.next_id(head.snapshots)
+        if run_id is None:
+            return Answer(False, f"{ATTEMPTS} runs on the same data did not succeed: see why with `usher runs`")
         try:
             self._lock.take(run_id, now)
         except RunInProgress as error:

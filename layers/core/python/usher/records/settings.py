@@ -54,6 +54,11 @@ class Settings:
     attribution_seconds: int = 3600
     min_gate_users: int = 50
     budget_usd: float = 10.0
+    quiet_queue_url: str = ""
+    processing_instance_type: str = "ml.m5.xlarge"
+    training_instance_type: str = "ml.m5.xlarge"
+    hosting_instance_type: str = "ml.c5.large"
+    tuning_trials: int = 8
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *needed: str) -> Settings:
@@ -83,7 +88,15 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "serving_backend": _backend,
     "budget_usd": _positive_number,
     **dict.fromkeys(
-        ("min_new_rows", "quiet_seconds", "epoch_seconds", "attribution_seconds", "min_gate_users"), _positive_int
+        (
+            "min_new_rows",
+            "quiet_seconds",
+            "epoch_seconds",
+            "attribution_seconds",
+            "min_gate_users",
+            "tuning_trials",
+        ),
+        _positive_int,
     ),
 }
 

@@ -1,0 +1,36 @@
+"""EvaluateGate: what the container measured, judged by the gate's rules and written into the run's record."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from usher.errors import NotDeployable, code
+from usher.records import places
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+EVALUATION_MAX_BYTES = 16 * 1024 * 1024
+
+
+def read_evaluation(s3: S3Client, bucket: str, run_id: str) -> dict[str, Any]:
+    """evaluation.json of a run; NotDeployable when it is missing, too large or no JSON."""
+    key = f"{places.run_prefix(run_id)}evaluation.json"
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if code(error) != "NoSuchKey":
+            raise
+        raise NotDeployable(f"s3://{bucket}/{key} is missing: evaluate did not finish, start the run again") from error
+    if answer["ContentLength"] > EVALUATION_MAX_BYTES:
+        raise NotDeployable(f"s3://{bucket}/{key} has {answer['ContentLength']} bytes: {EVALUATION_MAX_BYTES} are read")
+    try:
+        evaluation = json.loads(answer["Body"].read())
+        if evaluation["run_id"] != run_id:
+            raise NotDeployable(f"s3://{bucket}/{key} is of run {evaluation['run_id']!r}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotDeployable(f"s3://{bucket}/{key} is no evaluation ({type(error).__name__}: {error})") from error
+    return dict(evaluation)
