@@ -23,7 +23,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that are the
 
 
 @app.command("path")
-def path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show_path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print the folder of the real files; exit code 1 when there is none."""
     folder = real_data()
     if as_json:
@@ -38,7 +38,7 @@ def path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 
 @app.command("generate")
-def generate(  # noqa: PLR0913 - the options of a command
+def generate_files(  # noqa: PLR0913 - the options of a command
     folder: Folder,
     *,
     users: Annotated[int, typer.Option(min=1)] = 610,
@@ -73,7 +73,7 @@ def generate_with_progress(folder: Path, size: Size, seed: int) -> dict[str, int
 
 
 @app.command("movielens")
-def movielens(folder: Folder, *, force: Force = False) -> None:
+def download_movielens(folder: Folder, *, force: Force = False) -> None:
     """Download MovieLens' ml-latest-small from GroupLens, its digest checked."""
     from cli.data.movielens import LICENCE, download  # noqa: PLC0415 - urllib, only here
 

@@ -1,0 +1,207 @@
+"""Generated files: the same bytes for the same seed, MovieLens' shape, long tails, and tastes that can be learnt."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli import main
+from cli.data import sources
+from cli.data.generator import ratings as drawing
+from cli.data.generator.files import generate
+from cli.data.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
+from cli.failures import explain
+from cli.landing.recognise import recognise
+
+SIZE = Size(600, 3000, 60_000)
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("generated")
+    generate(path, SIZE, SEED)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ratings(folder: Path) -> Any:
+    """(rows, 4): user, item, stars, seconds."""
+    return np.loadtxt(folder / "ratings.csv", delimiter=",", skiprows=1)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def gini(counts: Any) -> float:
+    """0: all equal; 1: one has everything."""
+    ordered, n = np.sort(counts), len(counts)
+    return float(((2 * np.arange(1, n + 1) - n - 1) * ordered).sum() / (n * ordered.sum()))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (Size(100, 1000, 1999), "need 2,000 ratings"),
+        (Size(1, 100, 51), "at most 50 of 100 items"),
+        (Size(0, 100, 10), "at least one user"),
+        (Size(1, 1, 1), "two items"),
+    ],
+)
+def test_a_size_that_cannot_be_is_said(size: Size, words: str) -> None:
+    assert words in str(size.fault())
+
+
+@pytest.mark.parametrize("size", [Size(1, 2, 1), Size(1, 100, 50), Size(3, 10, 15), Size(2, 41, 40)])
+def test_the_extremes_of_size_are_generated_exactly(tmp_path: Path, size: Size) -> None:
+    assert size.fault() is None
+    written = generate(tmp_path, size, SEED)
+    found = [(row["userId"], row["movieId"]) for row in rows(tmp_path / "ratings.csv")]
+    assert len(found) == len(set(found)) == written["ratings.csv"] == size.ratings
+
+
+def test_files_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("mine")
+    arguments = ["data", "generate", str(tmp_path), "--users", "2", "--items", "50", "--ratings", "40"]
+    result = CliRunner().invoke(main.app, arguments)
+    assert result.exception is not None
+    assert "has tags.csv already" in str(explain(result.exception))
+    assert (tmp_path / "tags.csv").read_text() == "mine"
+    assert CliRunner().invoke(main.app, [*arguments, "--force"]).exit_code == 0
+    assert (tmp_path / "tags.csv").read_text().startswith("userId,")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder: Path, tmp_path: Path) -> None:
+    generate(tmp_path / "same", SIZE, SEED)
+    generate(tmp_path / "other", SIZE, SEED + 1)
+    assert digests(tmp_path / "same") == digests(folder)
+    assert not digests(tmp_path / "other").items() & digests(folder).items()
+
+
+def test_chunks_are_whole_users_and_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "CHUNK_RATINGS", 5000)
+    world = make(SIZE, SEED)
+    chunks = list(drawing.draw(world, SEED))
+    assert len(chunks) > 5
+    users = np.concatenate([chunk.users for chunk in chunks])
+    assert (np.bincount(users, minlength=SIZE.users) == world.activity).all()
+    assert all(set(a.users) & set(b.users) == set() for a, b in itertools.pairwise(chunks))
+
+
+def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_path: Path) -> None:
+    written = generate(tmp_path, SIZE, SEED)
+    for name, dataset in sources.FILES.items():
+        assert recognise(folder / name).dataset == dataset
+        assert len(rows(folder / name)) == written[name]
+    assert written["ratings.csv"] == SIZE.ratings
+
+
+def test_ratings_are_movielens_shaped(ratings: Any) -> None:
+    users, items, stars, seconds = ratings.T
+    assert set(stars) <= {half / 2 for half in range(1, 11)}
+    assert 3.2 < stars.mean() < 3.9
+    assert (stars % 1 == 0).mean() > 0.65  # MovieLens: 0.70
+    assert np.bincount(users.astype(int))[1:].min() >= 20
+    assert (items.min(), items.max()) >= (1, 1)
+    assert items.max() <= SIZE.items
+    assert seconds.min() >= START_SECOND
+    assert seconds.max() < END_SECOND
+
+
+def test_popularity_and_activity_have_long_tails(ratings: Any) -> None:
+    items = np.bincount(ratings[:, 1].astype(int))
+    items = items[items > 0]
+    users = np.bincount(ratings[:, 0].astype(int))[1:]
+    assert 0.5 < gini(items) < 0.85  # MovieLens: 0.72
+    assert 0.35 < gini(users) < 0.75  # MovieLens: 0.60
+    top = np.sort(items)[::-1][: len(items) // 10].sum() / items.sum()
+    assert top > 0.4  # MovieLens: 0.60
+    assert users.max() > 8 * np.median(users)
+
+
+def test_people_rate_in_sessions(ratings: Any) -> None:
+    days = [len(np.unique(ratings[ratings[:, 0] == user, 3] // 86_400)) for user in range(1, 200)]
+    assert np.median(days) < 12  # of some 100 ratings each
+
+
+def test_nothing_is_rated_before_its_year_by_more_than_a_year(folder: Path, ratings: Any) -> None:
+    year = {int(row["movieId"]): int(row["title"][-5:-1]) for row in rows(folder / "movies.csv")}
+    rated = 1970 + ratings[:, 3] / 31_556_952
+    released = np.array([year[int(item)] for item in ratings[:, 1]])
+    early = rated + 1 < released
+    assert early.mean() < 0.01
+
+
+def _genres(folder: Path) -> Any:
+    """(items + 1, genres) shares that sum to 1, or 0 where none is listed."""
+    names = list(GENRES)
+    made = np.zeros((SIZE.items + 1, len(names)))
+    for row in rows(folder / "movies.csv"):
+        for genre in row["genres"].split("|"):
+            if genre in names:
+                made[int(row["movieId"]), names.index(genre)] = 1
+    return made / np.maximum(made.sum(axis=1, keepdims=True), 1)
+
+
+def test_biases_and_genre_tastes_can_be_learnt(folder: Path, ratings: Any) -> None:
+    held = np.random.default_rng(0).random(len(ratings)) < 0.2
+    error = _error(ratings, held)
+    users, items = ratings[:, 0].astype(int), ratings[:, 1].astype(int)
+    mean = ratings[~held, 2].mean()
+    by_item = _shrunk(items, ratings[:, 2] - mean, ~held, 5)
+    by_user = _shrunk(users, ratings[:, 2] - mean - by_item[items], ~held, 5)
+    biases = mean + by_item[items] + by_user[users]
+    genres = _genres(folder)
+    taste = np.zeros((SIZE.users + 1, genres.shape[1]))
+    weight = np.zeros_like(taste)
+    rest = ratings[:, 2] - biases
+    np.add.at(taste, users[~held], genres[items[~held]] * rest[~held, None])
+    np.add.at(weight, users[~held], genres[items[~held]] ** 2)
+    tastes = (genres[items] * (taste / (weight + 3))[users]).sum(axis=1)
+    assert error(np.full(len(ratings), mean)) - error(biases) > 0.05
+    assert error(biases) - error(biases + tastes) > 0.01
+
+
+def _error(ratings: Any, held: Any) -> Callable[[Any], float]:
+    return lambda predicted: float(np.sqrt(np.mean((np.clip(predicted, 0.5, 5) - ratings[:, 2])[held] ** 2)))
+
+
+def _shrunk(ids: Any, values: Any, known: Any, prior: float) -> Any:
+    sums = np.bincount(ids[known], values[known], minlength=ids.max() + 1)
+    return sums / (np.bincount(ids[known], minlength=ids.max() + 1) + prior)
+
+
+def test_people_choose_by_taste_also_beyond_popularity(folder: Path, ratings: Any) -> None:
+    genres, world = _genres(folder), make(SIZE, SEED)
+    drama = list(GENRES).index("Drama")
+    share = np.array([genres[ratings[ratings[:, 0] == user + 1, 1].astype(int), drama].mean() for user in range(200)])
+    assert np.corrcoef(share, world.tastes[:200, drama])[0, 1] > 0.4
+
+
+def test_tags_fit_their_items_and_some_need_quotes(folder: Path) -> None:
+    from cli.data.generator.titles import TAGS  # noqa: PLC0415 - only here
+
+    genres = {row["movieId"]: set(row["genres"].split("|")) for row in rows(folder / "movies.csv")}
+    fitting = total = 0
+    for row in rows(folder / "tags.csv"):
+        own = {word for genre in genres[row["movieId"]] for word in TAGS.get(genre, ())}
+        fitting += row["tag"] in own or row["tag"] in TAGS[""]
+        total += 1
+    assert total > 1000
+    assert fitting / total > 0.95
+    assert '"visually, stunning"' in (folder / "tags.csv").read_text(encoding="utf-8")
+    assert ", The (" in (folder / "movies.csv").read_text(encoding="utf-8")
