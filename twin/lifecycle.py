@@ -254,8 +254,9 @@ def _logging(path: Path) -> Iterator[None]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    for chatty in ("werkzeug", "botocore", "boto3", "urllib3", "s3transfer", "samtranslator"):
+    for chatty in ("werkzeug", "botocore", "boto3", "urllib3", "s3transfer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of metrics that it would send to nobody
     try:
         yield
     finally:

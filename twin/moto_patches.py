@@ -515,6 +515,12 @@ PATCHES: tuple[Patch, ...] = (
         "takes no metrics from what is logged",
         "test_cloudwatch.py::test_whoever_writes_a_log_in_the_embedded_format_puts_metrics",
     ),
+    Patch(
+        "moto.iam.models:IAMBackend.attach_role_policy",
+        "twin.iam.managed_policies:attach_role_policy",
+        "knows none of AWS's managed policies",
+        "test_cloudformation.py::test_a_role_may_have_policies_of_awss_own",
+    ),
 )
 
 _originals: dict[str, Any] = {}
