@@ -114,7 +114,7 @@ def _watch(moves: Iterator[Step], chosen: Preset, world: World, *, seconds: floa
         history = list(moves)
         if not quiet:
             for step in changes(history):
-                out.print(screen.line(step), markup=False)
+                out.print(screen.line(step), markup=False, soft_wrap=True)
         return history
     pause = seconds / (chosen.horizon_hours / world.epoch_hours)
     history = []

@@ -109,6 +109,8 @@ EQUAL = (
     Claim("A = B, 20,000 users an hour", World(users_per_hour=20_000), _EQUAL, runs=1000),
     Claim("A = B, bots in one epoch of ten", World(bots=0.1), _EQUAL, runs=1000),
     Claim("A = B, heavy-tailed traffic and rates", World(bursts=1.0), _EQUAL, runs=1000),
+    Claim("A = B, demo", World(users_per_hour=3000, epoch_hours=1 / 60), _EQUAL, preset="demo"),
+    Claim("A = B, 20 users an hour at 30 %", World(users_per_hour=20, base_rate=0.3), _EQUAL, runs=4000),
     Claim("A = B, patient", _CYCLES, _EQUAL, preset="patient"),
     Claim("A = B, cautious", _CYCLES, _EQUAL, preset="cautious"),
 )

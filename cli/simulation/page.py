@@ -54,8 +54,8 @@ def charts(preset: Preset, history: Sequence[Step]) -> list[Chart]:
 
 
 def _weights(history: Sequence[Step], hours: list[float], x_max: float) -> Chart:
-    weights = [step.decision.weight for step in history]
-    line = Line("challenger", hours, weights, "b", steps=True)
+    weights = [history[0].decision.weight_before, *(step.decision.weight for step in history)]
+    line = Line("challenger", [0.0, *hours], weights, "b", steps=True)
     return Chart("The challenger's share of new users", x_max, 0.0, 1.0, [line], percent=True)
 
 

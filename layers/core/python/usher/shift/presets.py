@@ -66,7 +66,8 @@ class Preset:
         default_factory=lambda: MappingProxyType({"errors": 0.01, "slow": 0.01, "empty": 0.05})
     )
     alpha_guardrail: float = 0.001
-    alpha_sample_ratio: float = 0.01
+    #: 1/500, not 1/100: a false freeze costs a good challenger its promotion, and detection is hardly later.
+    alpha_sample_ratio: float = 0.002
 
     def __post_init__(self) -> None:
         if not self.looks:
