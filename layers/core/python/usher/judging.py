@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from usher import gate
 from usher.errors import NotDeployable, code
 from usher.records import places
+from usher.runs import Runs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,3 +36,21 @@ def read_evaluation(s3: S3Client, bucket: str, run_id: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise NotDeployable(f"s3://{bucket}/{key} is no evaluation ({type(error).__name__}: {error})") from error
     return dict(evaluation)
+
+
+def judge_run(
+    runs: Runs, run_id: str, evaluation_uri: str, evaluation: dict[str, Any], min_gate_users: int
+) -> dict[str, Any]:
+    """The gate's verdict, kept with the run; {passed, verdict, reason}. NotDeployable for facts of another shape."""
+    try:
+        verdict = gate.judge(evaluation, min_gate_users)
+    except ValueError as error:
+        raise NotDeployable(f"run {run_id}: {error}") from error
+    decided = {"passed": verdict.passed, "verdict": verdict.name, "reason": verdict.reason}
+    runs.record(
+        run_id,
+        gate={**decided, "numbers": dict(verdict.numbers)},
+        evaluation_uri=evaluation_uri,
+        trained_until=str(evaluation["trained_until"]),
+    )
+    return decided
