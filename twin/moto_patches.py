@@ -521,6 +521,12 @@ PATCHES: tuple[Patch, ...] = (
         "knows none of AWS's managed policies",
         "test_cloudformation.py::test_a_role_may_have_policies_of_awss_own",
     ),
+    Patch(
+        "moto.sns.models:Subscription.publish",
+        "twin.awslambda.notifications:publish",
+        "sends functions an example instead of the message's ids, topic and attributes",
+        "test_awslambda.py::test_a_topics_message_reaches_its_function_as_sns_wraps_it",
+    ),
 )
 
 _originals: dict[str, Any] = {}

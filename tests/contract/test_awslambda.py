@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import threading
 import time
@@ -541,3 +542,36 @@ def test_an_object_in_a_bucket_invokes_its_function_in_the_background(
     assert time.monotonic() - began < 0.9
     eventually(lambda: client("logs").describe_log_groups()["logGroups"])
     eventually(lambda: "some.csv" in _messages(client, "/aws/lambda/function-1"))
+
+
+def test_a_topics_message_reaches_its_function_as_sns_wraps_it(
+    client: Client, function: Make, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    arn = function("import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n")
+    topic = client("sns").create_topic(Name="topic")["TopicArn"]
+    subscription = client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)["SubscriptionArn"]
+    with caplog.at_level(logging.ERROR, "usher.twin.lambda"):
+        client("sns").publish(TopicArn=topic, Message="too early")
+    assert f"the policy of {arn} does not let sns.amazonaws.com do lambda:InvokeFunction" in caplog.text
+    permission = {"StatementId": "sns", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"}
+    client("lambda").add_permission(FunctionName=arn, SourceArn=topic, **permission)
+    attributes = {"colour": {"DataType": "String", "StringValue": "blue"}}
+    sent = client("sns").publish(TopicArn=topic, Message="hello", Subject="greeting", MessageAttributes=attributes)
+
+    def seen() -> list[Any]:
+        if not client("logs").describe_log_groups()["logGroups"]:
+            return []
+        lines = _messages(client, "/aws/lambda/function-1")
+        return [json.loads(line[6:]) for line in lines if line.startswith("EVENT ")]
+
+    (event,) = eventually(seen)
+    (record,) = event["Records"]
+    assert (record["EventSource"], record["EventSubscriptionArn"]) == ("aws:sns", subscription)
+    shown = {name: record["Sns"][name] for name in ("MessageId", "TopicArn", "Subject", "Message", "MessageAttributes")}
+    assert shown == {
+        "MessageId": sent["MessageId"],
+        "TopicArn": topic,
+        "Subject": "greeting",
+        "Message": "hello",
+        "MessageAttributes": {"colour": {"Type": "String", "Value": "blue"}},
+    }

@@ -24,7 +24,7 @@ PINNED = b"six==1.17.0 --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e
 
 def test_without_a_network_it_says_what_to_do() -> None:
     with pytest.raises(
-        PinsError, match="of layer core:1 cannot be installed: run `python -m twin.awslambda.pins` once"
+        PinsError, match=r"of layer core:1 cannot be installed: run `python -m twin\.awslambda\.pins` once"
     ):
         pins.installed(PINNED, "layer core:1")
     assert list(pins.cache().iterdir()) == [], "nothing half done stays"
