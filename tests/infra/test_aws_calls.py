@@ -93,12 +93,12 @@ class Names:
                     tables.add(node.arg)
                 else:
                     clients[node.arg] = typed[node.annotation.id]
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.Call)
-                and last_name(node.value.func) == "Table"
-            ):
-                tables |= {last_name(target) for target in node.targets}
+            if isinstance(node, ast.Assign):
+                held = {last_name(target) for target in node.targets}
+                if isinstance(node.value, ast.Call) and _attribute(node.value.func) == "Table":
+                    tables |= held
+                elif _attribute(node.value) == "client":  # `client = table.meta.client`
+                    clients |= dict.fromkeys(held, "dynamodb")
         return cls(clients, frozenset(tables), frozenset(modules))
 
 
@@ -127,6 +127,10 @@ def last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _attribute(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def calls(source: str, where: str) -> Iterator[Call]:
