@@ -244,13 +244,16 @@ def test_depends_on_orders_what_no_reference_orders(client: Client) -> None:
 
 def test_a_role_may_have_policies_of_awss_own(client: Client) -> None:
     policy = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": [policy]}}
-    stack = _create(client, {"R": role})
+
+    def role(attached: str) -> dict[str, Any]:
+        properties = {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": [attached]}
+        return {"R": {"Type": "AWS::IAM::Role", "Properties": properties}}
+
+    stack = _create(client, role(policy))
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     attached = client("iam").list_attached_role_policies(RoleName=_ids(client)["R"])["AttachedPolicies"]
     assert [one["PolicyArn"] for one in attached] == [policy]
-    ghost = {**role, "Properties": {**role["Properties"], "ManagedPolicyArns": ["arn:aws:iam::aws:policy/Ghost"]}}
-    assert _update(client, {"R": ghost})["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert _update(client, role("arn:aws:iam::aws:policy/Ghost"))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
 
 
 def test_exports_are_imported_by_other_stacks(client: Client) -> None:

@@ -97,6 +97,6 @@ def _translate(template: Template, parameters: Mapping[str, Any], region: str) -
 @functools.cache
 def _managed_policies() -> dict[str, str]:
     """AWS's managed policies by name, for those that the translator does not bring along."""
-    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 10 MB, once
+    from twin.iam.managed_policies import catalog  # noqa: PLC0415 - 5 MB of text, seldom wanted
 
-    return {name: policy["Arn"] for name, policy in json.loads(aws_managed_policies_data).items()}
+    return {name: policy_arn for policy_arn, (name, _) in catalog().items()}

@@ -1,4 +1,4 @@
-"""AWS's managed policies exist, as on AWS; moto has them only when all 1,400 are loaded at its start (half a second)."""
+"""AWS's managed policies exist, as on AWS; moto has them only when all are loaded at its start, for half a second."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ def attach_role_policy(self: Any, policy_arn: str, role_name: str) -> None:
     """Attach a policy to a role, and make one of AWS's own the first time that it is asked for."""
     from moto.iam.models import AWSManagedPolicy  # noqa: PLC0415 - the import is circular
 
-    if _AWS in policy_arn and policy_arn not in self.managed_policies and policy_arn in _catalog():
-        name, document = _catalog()[policy_arn]
-        policy = AWSManagedPolicy.from_data(name, self.account_id, self.region_name, document)
+    if _AWS in policy_arn and policy_arn not in self.managed_policies and policy_arn in catalog():
+        name, described = catalog()[policy_arn]
+        policy = AWSManagedPolicy.from_data(name, self.account_id, self.region_name, described)
         self.managed_policies[policy_arn] = policy
         self.aws_managed_policies.append(policy)
     moto_patches.original("moto.iam.models:IAMBackend.attach_role_policy")(self, policy_arn, role_name)
 
 
 @functools.cache
-def _catalog() -> dict[str, tuple[str, dict[str, Any]]]:
+def catalog() -> dict[str, tuple[str, dict[str, Any]]]:
+    """AWS's managed policies by ARN: name, and what moto knows of it."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 5 MB of text
 
-    return {data["Arn"]: (name, data) for name, data in json.loads(aws_managed_policies_data).items()}
+    policies = json.loads(aws_managed_policies_data).items()
+    return {f"arn:aws:iam::aws:policy{described['Path']}{name}": (name, described) for name, described in policies}

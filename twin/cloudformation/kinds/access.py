@@ -61,17 +61,20 @@ class Role:
         """Bring inline policies and attachments from what `old` says to what `new` says."""
         before = {one["PolicyName"]: one["PolicyDocument"] for one in old.get("Policies", [])}
         after = {one["PolicyName"]: one["PolicyDocument"] for one in new.get("Policies", [])}
-        for name in before.keys() - after.keys():
-            call("iam", "delete_role_policy", {"RoleName": role, "PolicyName": name}, where)
+        attached, wanted = set(old.get("ManagedPolicyArns", [])), set(new.get("ManagedPolicyArns", []))
         for name, document in after.items():
             if before.get(name) != document:
                 parameters = {"RoleName": role, "PolicyName": name, "PolicyDocument": document}
                 call("iam", "put_role_policy", parameters, where)
-        attached, wanted = set(old.get("ManagedPolicyArns", [])), set(new.get("ManagedPolicyArns", []))
-        for policy in sorted(attached - wanted):
-            call("iam", "detach_role_policy", {"RoleName": role, "PolicyArn": policy}, where)
         for policy in sorted(wanted - attached):
             call("iam", "attach_role_policy", {"RoleName": role, "PolicyArn": policy}, where)
+        # Last, and tolerant: a roll-back starts from a change that may have got half way only.
+        for name in sorted(before.keys() - after.keys()):
+            gone = {"RoleName": role, "PolicyName": name}
+            tolerate_missing(lambda keys=gone: call("iam", "delete_role_policy", keys, where))  # type: ignore[misc]
+        for policy in sorted(attached - wanted):
+            gone = {"RoleName": role, "PolicyArn": policy}
+            tolerate_missing(lambda keys=gone: call("iam", "detach_role_policy", keys, where))  # type: ignore[misc]
 
 
 class InlinePolicy:

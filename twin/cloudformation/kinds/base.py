@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from twin import context
 from twin.cloudformation.cast import cast
@@ -90,6 +91,8 @@ def call(service: str, operation: str, parameters: Properties, where: str) -> di
         raise ResourceError(
             f"{where}: {error.response['Error']['Message']} ({error.response['Error']['Code']})"
         ) from error
+    except ResponseParserError as error:  # moto's answer to a defect of its own is a page, not an answer
+        raise ResourceError(f"{where}: the twin failed at {service}:{operation}; its log has the trace") from error
     except BotoCoreError as error:
         raise ResourceError(f"{where}: {' '.join(str(error).split())}") from error
     answer.pop("ResponseMetadata", None)
