@@ -33,8 +33,7 @@ SERVICES = (
     "twin.sqs.sources:EventSources",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",
-    "twin.events.schedules:Schedules",
-    "twin.cloudwatch.alarms:Alarms",
+    "twin.sagemaker.service:SageMaker",
 )
 """`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
 

@@ -144,4 +144,4 @@ def lab(
     image = images.Image(entry=(sys.executable, "-u", "-P", str(program)), environment={"COLOUR": "red"})
     monkeypatch.setitem(images.IMAGES, "program", image)
     yield Lab(client, eventually)
-    SageMaker().stop()
+    SageMaker(server).stop()

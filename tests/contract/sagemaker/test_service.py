@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from twin import context
 from twin.sagemaker import backend
 from twin.sagemaker.service import SageMaker
 
@@ -47,7 +48,7 @@ def test_a_reset_ends_the_processes_of_jobs_and_endpoints(lab: Lab) -> None:
 
 def test_stopping_the_twin_ends_the_processes_and_starts_no_more(lab: Lab) -> None:
     pids = _busy(lab)
-    SageMaker().stop()
+    SageMaker(context.current()).stop()
     assert all(_gone(pid) for pid in pids)
     with pytest.raises(ClientError, match="The twin is ending"):
         lab.sagemaker.create_training_job(**lab.training("late"))
@@ -58,7 +59,7 @@ def test_an_endpoint_that_is_still_starting_ends_too(lab: Lab) -> None:
     lab.config("first", A=("slow", 1))
     lab.sagemaker.create_endpoint(EndpointName="shop", EndpointConfigName="first")
     lab.eventually(lambda: lab.client("logs").describe_log_groups()["logGroups"])
-    SageMaker().stop()
+    SageMaker(context.current()).stop()
     assert lab.sagemaker.describe_endpoint(EndpointName="shop")["EndpointStatus"] == "Failed"
 
 
