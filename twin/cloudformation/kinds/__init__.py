@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twin.cloudformation.errors import TemplateError
-from twin.cloudformation.kinds import access, awslambda, custom, messaging, s3, storage, watching
+from twin.cloudformation.kinds import access, awslambda, custom, messaging, s3, storage, watching, workflows
 from twin.cloudformation.kinds.base import Kind
 
 _CUSTOM = custom.Custom()
 
 KINDS: Mapping[str, Kind] = {
-    kind.type: kind for module in (s3, storage, messaging, watching, access, awslambda) for kind in module.KINDS
+    kind.type: kind
+    for module in (s3, storage, messaging, watching, access, awslambda, workflows)
+    for kind in module.KINDS
 } | {_CUSTOM.type: _CUSTOM}
 
 
