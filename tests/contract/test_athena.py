@@ -159,6 +159,11 @@ def lake(server: Context, client: Clients) -> Iterator[Lake]:
         ("MSCK REPAIR TABLE ratings", "not supported by the twin: MSCK"),
         ("DELETE FROM ratings WHERE user_id = 'u1'", "not supported by the twin: DELETE"),
         ("MERGE INTO ratings USING ratings b ON true WHEN MATCHED THEN DELETE", "not supported by the twin: MERGE"),
+        ("SELECT strftime(rated_at, '%Y') AS y FROM ratings", "line 1:8: Function 'strftime' not registered"),
+        ("SELECT * EXCEPT (user_id) FROM ratings", "SYNTAX_ERROR"),
+        ("SELECT user_id FROM ratings WHERE user_id ILIKE 'U%'", "SYNTAX_ERROR: Athena has no ILIKE"),
+        ("SELECT format('%s-%d', user_id, 1) AS f FROM ratings", "not supported by the twin: format"),
+        ("WITH absent AS (SELECT 1 AS a) SELECT * FROM usher.absent", "TABLE_NOT_FOUND"),
         ('SELECT * FROM "ratings$secrets"', "not supported by the twin: the metadata table $secrets"),
         ("SELECT * FROM quarantine FOR VERSION AS OF 7", "is no Iceberg table"),
     ],
@@ -265,6 +270,17 @@ def test_trino_means_what_trino_means(lake: Lake) -> None:
     header, row = lake.ask(sql)
     assert header == ["_col0", "months", "days", "good", "pairs", "month", "_col6", "_col7", "median"]
     assert row[:8] == ["3", "0", "0", "4", "10", "2020-01", "5", "1.0E10"]
+
+
+def test_functions_that_duckdb_means_otherwise_mean_what_trino_means(lake: Lake) -> None:
+    sql = r"""
+        SELECT array_join(slice(ARRAY['a', 'b', 'c', 'd'], 2, 2), '') AS sliced,
+               regexp_extract('abc', 'x(.)', 1) AS absent, regexp_extract('abc', 'b(.)', 1) AS present,
+               regexp_replace('Heat (1995)', '(\w+) \((\d+)\)', '$2 $1') AS swapped,
+               split_part('a,b', ',', 3) AS third, split_part('a,', ',', 2) AS second,
+               from_utf8(from_base64('aGk=')) AS decoded, element_at(map(ARRAY['k'], ARRAY[1]), 'x') AS missing"""
+    _, row = lake.ask(sql)
+    assert row == ["bc", None, "c", "1995 Heat", None, "", "hi", None]
 
 
 def test_unnest_gives_a_row_for_each_element(lake: Lake) -> None:

@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
+from twin.athena import functions
 from twin.athena.errors import QueryError, Unsupported
 from twin.athena.results import UNNAMED
 
@@ -48,9 +49,11 @@ class Statement:
 
 def read(sql: str, database: str, parameters: Sequence[str] = ()) -> Statement:
     """Read one query; QueryError for a syntax error, a statement that is no query, or parameters that do not fit."""
-    tree = _parse(_bind(sql, parameters))
+    bound = _bind(sql, parameters)
+    tree = _parse(bound)
     if not isinstance(tree, exp.Query | exp.Values):
         raise Unsupported(f"{_kind(tree, sql)} (only queries: SELECT, WITH, VALUES)")
+    functions.check(tree, bound)
     columns = _columns(tree)
     tree = _label(tree)
     tables: dict[str, Reference] = {}
@@ -143,7 +146,7 @@ def _real_tables(tree: exp.Expression) -> list[exp.Table]:
     tables: dict[int, exp.Table] = {}
     for scope in traverse_scope(tree):
         for node in scope.tables:
-            if isinstance(scope.sources.get(node.alias_or_name), exp.Table):
+            if node.db or isinstance(scope.sources.get(node.alias_or_name), exp.Table):
                 tables[id(node)] = node
     return list(tables.values())
 
@@ -184,11 +187,8 @@ def _write(tree: exp.Expression) -> str:
 
 
 def _same_meaning(node: exp.Expression) -> exp.Expression:
-    """Where DuckDB's function of the same name means something else."""
-    if isinstance(node, exp.DateDiff):  # Trino counts whole periods, DuckDB's date_diff counts boundaries crossed
-        unit = exp.Literal.string(node.text("unit").lower() or "day")
-        return exp.Anonymous(this="date_sub", expressions=[unit, node.expression, node.this])
+    """A node that DuckDB understands as Trino does."""
     if isinstance(node, exp.Column) and node.args.get("db"):  # db.table.column: the table is local now
         node.set("db", None)
         node.set("catalog", None)
-    return node
+    return functions.same_meaning(node)
