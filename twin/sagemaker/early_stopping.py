@@ -15,8 +15,10 @@ def is_hopeless(series: Sequence[float], finished: Sequence[Sequence[float]], *,
     A trial at or past the last epoch of every other is left alone: it is about to write its model.
     """
     epoch = len(series)
+    if epoch == 0:
+        return False
     others = [statistics.fmean(other[:epoch]) for other in finished if len(other) > epoch]
-    if epoch == 0 or len(others) < TRIALS_MIN:
+    if len(others) < TRIALS_MIN:
         return False
     median = statistics.median(others)
     return series[-1] < median if maximize else series[-1] > median

@@ -62,12 +62,15 @@ class Range:
         return repr(min(max(float(shown), self.low), self.high))
 
     def sampled(self, text: str) -> Any:
-        """The other way round; ValueError for what is no number."""
+        """The other way round; ValueError for what is no value of this range."""
         if self.choices is not None:
+            if text not in self.choices:
+                raise ValueError(f"{text} is none of {self.choices}")
             return text
-        if self.integer:
-            return int(text)
-        return 1 - float(text) if self.scale == "ReverseLogarithmic" else float(text)
+        value = int(text) if self.integer else float(text)
+        if not self.low <= value <= self.high:
+            raise ValueError(f"{text} lies outside of {self.low} to {self.high}")
+        return 1 - value if self.scale == "ReverseLogarithmic" else value
 
 
 def ranges_of(request: dict[str, Any]) -> list[Range]:
@@ -170,12 +173,8 @@ class Sampled:
             params = {item.name: item.sampled(tuned[item.name]) for item in self._ranges}
         except (KeyError, ValueError):
             return
-        if all(
-            self._distributions[name]._contains(self._distributions[name].to_internal_repr(v))
-            for name, v in params.items()
-        ):
-            frozen = optuna.trial.create_trial(params=params, distributions=self._distributions, value=value)
-            self._study.add_trial(frozen)
+        frozen = optuna.trial.create_trial(params=params, distributions=self._distributions, value=value)
+        self._study.add_trial(frozen)
 
 
 def seed_of(name: str, given: int | None) -> int:
