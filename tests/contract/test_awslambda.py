@@ -24,12 +24,28 @@ Wait = Callable[..., Any]
 ECHO = "def handler(event, context):\n    return event\n"
 
 
+WAITING = """
+    import os, time
+    def handler(event, context):
+        until = time.monotonic() + 20
+        while not os.path.exists(os.environ["GATE"]):
+            assert time.monotonic() < until, "nobody opened the gate: the caller waits for this function"
+            time.sleep(0.02)
+        print("attempt", sorted(event))
+"""
+
+
+def _gated(function: Make, gate: Path) -> str:
+    """A function that only ends once its caller, who must not wait for it, has made the file `gate`."""
+    return function(WAITING, Timeout=30, Environment={"Variables": {"GATE": str(gate)}})
+
+
 def _call(client: Client, arn: str, event: Any = None, **more: Any) -> tuple[Any, str | None]:
     answer = client("lambda").invoke(FunctionName=arn, Payload=json.dumps(event or {}), **more)
     return json.loads(answer["Payload"].read() or b"null"), answer.get("FunctionError")
 
 
-def boto3_once(server: Any) -> Any:
+def _once(server: Any) -> Any:
     """A client that does not try again."""
     return boto3.client(
         "lambda",
@@ -193,10 +209,12 @@ def test_calls_beyond_the_reserved_concurrency_are_throttled(client: Client, fun
     assert _call(client, arn, {"a": 1}) == ({"a": 1}, None)
 
 
-def test_calls_beyond_what_the_machine_takes_are_throttled(client: Client, function: Make, server: Any) -> None:
+def test_calls_beyond_what_the_machine_takes_are_throttled(
+    client: Client, function: Make, server: Any, tmp_path: Path
+) -> None:
     from twin.awslambda.pool import Pool  # noqa: PLC0415 - a second of imports
 
-    arn = function("import os, time\ndef handler(event, context):\n    time.sleep(1)\n    return os.getpid()\n")
+    arn = _gated(function, tmp_path / "gate")
     small = Pool(server, concurrency=1).start()
     answers: list[Any] = []
     busy = threading.Thread(target=lambda: answers.append(_call(client, arn)))
@@ -205,16 +223,18 @@ def test_calls_beyond_what_the_machine_takes_are_throttled(client: Client, funct
         while not small.processes():
             time.sleep(0.01)
         with pytest.raises(ClientError, match="Rate Exceeded"):
-            boto3_once(server).invoke(FunctionName=arn)
+            _once(server).invoke(FunctionName=arn)
+        (tmp_path / "gate").touch()
         busy.join()
         (first,) = small.processes()
         other = function("def handler(event, context):\n    return 1\n")
         assert _call(client, other) == (1, None), "an idle process makes room"
         assert _gone(first)
     finally:
+        (tmp_path / "gate").touch()
         busy.join()
         small.stop()
-    assert answers == [(first, None)]
+    assert answers == [(None, None)]
 
 
 def test_memory_beyond_the_configured_is_reported(client: Client, function: Make) -> None:
@@ -374,23 +394,30 @@ def test_what_moto_calls_runs_the_real_function(client: Client, function: Make, 
     assert "seen" in log.splitlines()
 
 
-def test_four_simultaneous_calls_run_in_four_processes(client: Client, function: Make) -> None:
+def test_four_simultaneous_calls_run_in_four_processes(client: Client, function: Make, tmp_path: Path) -> None:
     arn = function(
         """
-        import os, time
+        import os, pathlib, time
         def handler(event, context):
-            time.sleep(1.5)
+            folder = pathlib.Path(os.environ["FOLDER"])
+            (folder / str(os.getpid())).touch()
+            until = time.monotonic() + 20
+            while len(list(folder.iterdir())) < 4:
+                assert time.monotonic() < until, "the others have not come: the calls run one after the other"
+                time.sleep(0.02)
             return os.getpid()
         """,
         Timeout=30,
+        Environment={"Variables": {"FOLDER": str(tmp_path)}},
     )
-    answers: list[int] = []
-    threads = [threading.Thread(target=lambda: answers.append(_call(client, arn)[0])) for _ in range(4)]
+    answers: list[Any] = []
+    threads = [threading.Thread(target=lambda: answers.append(_call(client, arn))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(answers)) == 4
+    assert {error for _, error in answers} == {None}
+    assert len({pid for pid, _ in answers}) == 4
 
 
 def test_a_published_version_keeps_its_code_and_is_called_by_its_qualifier(client: Client, function: Make) -> None:
@@ -467,11 +494,12 @@ def _received(client: Client, url: str) -> list[dict[str, Any]]:
 FAILING = "def handler(event, context):\n    print('attempt')\n    raise ValueError('no')\n"
 
 
-def _attempts(client: Client) -> int:
+def _logged(client: Client, line: str) -> list[str]:
+    """That line, as often as the first function has printed it."""
     try:
-        return _messages(client, "/aws/lambda/function-1").count("attempt")
+        return [message for message in _messages(client, "/aws/lambda/function-1") if message == line]
     except client("logs").exceptions.ResourceNotFoundException:
-        return 0
+        return []
 
 
 def test_a_failing_event_is_tried_three_times_and_goes_to_the_dead_letter_queue(
@@ -484,7 +512,7 @@ def test_a_failing_event_is_tried_three_times_and_goes_to_the_dead_letter_queue(
     (message,) = eventually(lambda: _received(client, url), seconds=15)
     assert json.loads(message["Body"]) == {"a": 1}
     assert message["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
-    assert _attempts(client) == 3
+    assert len(_logged(client, "attempt")) == 3
 
 
 def test_the_newest_retry_settings_count(client: Client, function: Make, eventually: Wait) -> None:
@@ -504,7 +532,7 @@ def test_the_newest_retry_settings_count(client: Client, function: Make, eventua
     assert record["requestContext"]["approximateInvokeCount"] == 1
     assert record["requestPayload"] == {"a": 1}
     assert record["responsePayload"]["errorMessage"] == "no"
-    assert _attempts(client) == 1
+    assert len(_logged(client, "attempt")) == 1
 
 
 def test_a_lost_event_is_counted(client: Client, function: Make, eventually: Wait) -> None:
@@ -514,34 +542,37 @@ def test_a_lost_event_is_counted(client: Client, function: Make, eventually: Wai
     eventually(lambda: _sum(client, "AWS/Lambda", "AsyncEventsDropped", FunctionName="function-1") == 1)
 
 
-def test_the_old_asynchronous_api_takes_an_event(client: Client, function: Make, eventually: Wait) -> None:
-    arn = function("import time\ndef handler(event, context):\n    time.sleep(1)\n    print('attempt')\n")
-    began = time.monotonic()
-    client("lambda").invoke_async(FunctionName=arn.split(":")[-1], InvokeArgs=b"{}")
-    assert time.monotonic() - began < 0.9
-    eventually(lambda: _attempts(client) == 1)
+def test_the_old_asynchronous_api_takes_an_event(
+    client: Client, function: Make, eventually: Wait, tmp_path: Path
+) -> None:
+    arn = _gated(function, tmp_path / "gate")
+    client("lambda").invoke_async(FunctionName=arn.split(":")[-1], InvokeArgs=b'{"a": 1}')
+    (tmp_path / "gate").touch()
+    eventually(lambda: _logged(client, "attempt ['a']"))
 
 
 def test_an_object_in_a_bucket_invokes_its_function_in_the_background(
-    client: Client, function: Make, eventually: Wait
+    client: Client, function: Make, eventually: Wait, tmp_path: Path
 ) -> None:
-    arn = function(
-        """
-        import time
-        def handler(event, context):
-            time.sleep(1)
-            print(event["Records"][0]["s3"]["object"]["key"])
-        """
-    )
+    arn = _gated(function, tmp_path / "gate")
     s3 = client("s3")
     s3.create_bucket(Bucket="inbox", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     wanted = {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
     s3.put_bucket_notification_configuration(Bucket="inbox", NotificationConfiguration=wanted)
-    began = time.monotonic()
     s3.put_object(Bucket="inbox", Key="some.csv", Body=b"x")
-    assert time.monotonic() - began < 0.9
-    eventually(lambda: client("logs").describe_log_groups()["logGroups"])
-    eventually(lambda: "some.csv" in _messages(client, "/aws/lambda/function-1"))
+    (tmp_path / "gate").touch()
+    eventually(lambda: _logged(client, "attempt ['Records']"))
+
+
+def test_a_waiting_event_goes_with_its_function(client: Client, function: Make, eventually: Wait) -> None:
+    arn = function(FAILING)
+    client("lambda").invoke(FunctionName=arn, InvocationType="Event")
+    eventually(lambda: _logged(client, "attempt"))
+    client("lambda").delete_function(FunctionName=arn)
+    same = function("def handler(event, context):\n    print('stranger')\n", FunctionName="function-1")
+    assert same == arn
+    time.sleep(1.5)  # the first retry comes after a minute of AWS's
+    assert _logged(client, "stranger") == []
 
 
 def test_a_topics_message_reaches_its_function_as_sns_wraps_it(

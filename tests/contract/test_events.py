@@ -328,7 +328,7 @@ def test_a_scheduled_rule_fires_again_and_again_until_it_is_disabled(
         "detail": {},
     }
     client("events").disable_rule(Name="tick")
-    time.sleep(0.2)  # one that was on its way
+    time.sleep(1)  # one that was on its way
     _received(client, url)
     time.sleep(1.3)  # more than a minute of AWS's
     assert _received(client, url) == []

@@ -47,8 +47,12 @@ def accept(function: Any, invocation: Invocation) -> None:
 
 
 def _submit(event: _Event) -> None:
-    if event.running_in is context.current():  # else that twin has ended
+    if event.running_in is not context.current():  # that twin has ended
+        return
+    if _exists(event.function):
         _workers.submit(_attempt, event)
+    else:
+        _log.warning("%s was deleted, its waiting event with it", event.function.function_name)
 
 
 def _attempt(event: _Event) -> None:
@@ -61,7 +65,7 @@ def _attempt(event: _Event) -> None:
 
 def _attempt_once(event: _Event) -> None:
     try:
-        outcome = pool.current().invoke(_present(event.function), event.invocation)
+        outcome = pool.current().invoke(event.function, event.invocation)
     except Throttled:
         _after_throttling(event)
         return
@@ -78,7 +82,7 @@ def _attempt_once(event: _Event) -> None:
 def _after_throttling(event: _Event) -> None:
     delay = min(THROTTLED_SECONDS * 2.0**event.throttled, 300.0)
     refused = Outcome(event.invocation.request_id, b'{"errorMessage": "Rate Exceeded."}', failed=True)
-    if _present(event.function).reserved_concurrency in (0, "0"):
+    if event.function.reserved_concurrency in (0, "0"):
         _give_up(event, refused, "ZeroReservedConcurrency")
         return
     _again(replace(event, throttled=event.throttled + 1), delay, refused)
@@ -173,19 +177,20 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
 
 
 def _settings(function: Any) -> dict[str, Any]:
-    configs = _present(function).event_invoke_config
+    configs = function.event_invoke_config
     return dict(configs[-1].config) if configs else {}
 
 
-def _present(function: Any) -> Any:
-    """The function as it is now: it may have been updated since the event came."""
+def _exists(function: Any) -> bool:
+    """Whether it is still there; moto updates a function in place, so another object is another function."""
     from moto.awslambda.exceptions import UnknownFunctionException  # noqa: PLC0415 - moto is heavy
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415
 
     try:
-        return lambda_backends[function.account_id][function.region].get_function(function.function_arn)
+        found = lambda_backends[function.account_id][function.region].get_function(function.function_arn)
     except UnknownFunctionException:
-        return function
+        return False
+    return bool(found is function)
 
 
 _workers = ThreadPoolExecutor(pool.CONCURRENCY, thread_name_prefix="lambda event")
