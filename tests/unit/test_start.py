@@ -214,17 +214,29 @@ def test_a_question_that_lacks_quiet_alone_is_asked_again_by_a_message(aws: Aws)
 def test_an_overtaken_message_asks_nothing(aws: Aws) -> None:
     aws.head()
     questions = Questions(aws.table, aws.starter, aws.sqs, aws.queue)
-    questions.delayed(json.dumps({"last_arrival": NOW - 61}), NOW)
+    questions.message(json.dumps({"last_arrival": NOW - 61}), NOW)
     assert aws.executions == []
-    questions.delayed(json.dumps({"last_arrival": NOW - 60}), NOW)
+    questions.message(json.dumps({"last_arrival": NOW - 60}), NOW)
     assert len(aws.executions) == 1
 
 
-@pytest.mark.parametrize("body", ["", "{}", "[]", '{"last_arrival": null}', "null", '{"last_arrival": "x"}'])
+@pytest.mark.parametrize(
+    "body", ["", "{}", "[" * 100_000, '{"detail": {}}', "[]", '{"last_arrival": null}', "null", '{"last_arrival": "x"}']
+)
 def test_a_message_that_is_no_question_goes_to_the_dead_letters(aws: Aws, body: str) -> None:
     questions = Questions(aws.table, aws.starter, aws.sqs, aws.queue)
     with pytest.raises(InputError):
-        questions.delayed(body, NOW)
+        questions.message(body, NOW)
+
+
+def test_an_executions_end_gives_the_lock_back_and_starts_the_next_run(aws: Aws) -> None:
+    aws.head()
+    RunLock(aws.table).take("rother-1", NOW, "arn:execution")
+    questions = Questions(aws.table, aws.starter, aws.sqs, aws.queue)
+    answer = questions.message(json.dumps({"detail": {"name": "rother-1", "status": "ABORTED"}}), NOW)
+    assert answer
+    assert answer.due
+    assert (Runs(aws.table).find("rother-1") or {})["status"] == "aborted"
 
 
 def test_a_long_quiet_is_waited_for_in_pieces() -> None:
