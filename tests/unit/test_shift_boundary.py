@@ -97,7 +97,7 @@ def test_many_experiments_get_the_bounds_they_would_get_alone() -> None:
     bounds = np.array([3.0, 2.9]) * np.sqrt(informations[:, :2])
     look = Look(informations[:, :2], bounds, informations[:, 2], np.full(300, 9000.0), 0.012, 0.031)
     together = look_bounds(look)
-    for row in (0, 127, 128, 299):
+    for row in (0, 31, 32, 299):
         alone = look_bounds(look.rows(slice(row, row + 1)))
         assert (together.now[row], together.end[row]) == pytest.approx((alone.now[0], alone.end[0]))
 

@@ -125,6 +125,20 @@ def test_an_outage_of_both_freezes_and_passes() -> None:
     assert state.weight[0] == 0.05
 
 
+def test_a_promoted_challenger_that_breaks_is_rolled_back_by_the_next_minutes() -> None:
+    state, outcomes = run((0.10, 0.115), 400)
+    assert last(outcomes).decision == "promote"
+    decisions = []
+    for minute in range(24 * 60, 24 * 60 + 4):
+        outcome = check_minute(state, Minute(minute, (0, 33), {"errors": (0, 33)}), DEFAULT)
+        decisions.append((outcome.decision.decision, outcome.decision.weight))
+        state = outcome.state
+    assert decisions[-1] == ("roll_back", 0.0)
+    first = decisions.index(("roll_back", 0.0))
+    assert first <= 1
+    assert set(decisions[first:]) == {("roll_back", 0.0)}
+
+
 def test_freezing_keeps_the_weight_where_rolling_back_takes_it() -> None:
     state, _ = run((0.1, 0.1), 5)
     before = float(state.weight[0])

@@ -19,6 +19,8 @@ from usher.shift.presets import PRESETS
 LIMITS = np.array([0.01, 0.01, 0.05])
 MINUTES = 14 * 1440
 ALARM = math.log(1000)
+#: The champion serves beside the challenger.
+BESIDE = np.array([False])
 
 
 def minute(requests: tuple[float, float], errors: tuple[float, float]) -> Answers:
@@ -39,27 +41,33 @@ def run(minutes: list[Answers], start: int = 0) -> tuple[Guardrails, Floats]:
 def test_a_challenger_that_only_errs_is_stopped_within_four_minutes_on_its_first_traffic() -> None:
     # 33 requests a minute, 5 % of them to the challenger: one to two a minute
     rails, started = run([minute((31, 2), (0, 2)), minute((32, 1), (0, 1)), minute((31, 2), (0, 2))])
-    assert guardrails.log_e_challenger(rails, started)[0] >= ALARM
+    assert guardrails.log_e_challenger(rails, started, BESIDE)[0] >= ALARM
 
 
 def test_a_challenger_that_breaks_after_a_quiet_week_is_stopped_as_fast_as_an_early_one() -> None:
     quiet = [minute((17, 16), (0, 0))] * (7 * 1440)
     rails, started = run([*quiet, *[minute((17, 16), (0, 16))] * 2])
-    assert guardrails.log_e_challenger(rails, started)[0] >= ALARM
+    assert guardrails.log_e_challenger(rails, started, BESIDE)[0] >= ALARM
 
 
 def test_an_outage_of_both_is_no_fault_of_the_challenger() -> None:
     outage = [minute((17, 16), (17, 16))] * 10
     rails, started = run([*[minute((17, 16), (0, 0))] * 100, *outage])
-    assert guardrails.log_e_challenger(rails, started)[0] < ALARM
+    assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
     assert guardrails.log_e_champion(rails, started)[0] >= ALARM
+
+
+def test_a_promoted_challenger_that_breaks_while_it_serves_alone_is_stopped() -> None:
+    rails, started = run([*[minute((0, 33), (0, 0))] * 100, *[minute((0, 33), (0, 33))] * 2])
+    assert guardrails.log_e_challenger(rails, started, np.array([True]))[0] >= ALARM
+    assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
 
 
 def test_a_champion_that_recovered_is_believed_within_the_hour_and_the_challenger_was_never_blamed() -> None:
     outage, healthy = [minute((17, 16), (17, 16))] * 30, [minute((17, 16), (0, 0))] * 60
     rails, started = run([*healthy, *outage, *healthy])
     assert guardrails.log_e_champion(rails, started)[0] < ALARM
-    assert guardrails.log_e_challenger(rails, started)[0] < ALARM
+    assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
 
 
 def test_no_requests_leave_the_evidence_where_it_was() -> None:
@@ -68,14 +76,14 @@ def test_no_requests_leave_the_evidence_where_it_was() -> None:
     before, after = guardrails.log_e_champion(once, started)[0], guardrails.log_e_champion(often, later)[0]
     assert before == pytest.approx(0, abs=1e-9)
     assert after == pytest.approx(0, abs=1e-9)
-    assert guardrails.log_e_challenger(often, later)[0] <= 0
+    assert guardrails.log_e_challenger(often, later, BESIDE)[0] <= 0
 
 
 @given(st.integers(0, 10**8), st.integers(0, 10**8), st.data())
 def test_no_counts_make_the_guardrails_nan(champion: int, challenger: int, data: st.DataObject) -> None:
     errors = data.draw(st.integers(0, champion)), data.draw(st.integers(0, challenger))
     rails, started = run([minute((champion, challenger), errors)] * 3)
-    assert not np.isnan(guardrails.log_e_challenger(rails, started)).any()
+    assert not np.isnan(guardrails.log_e_challenger(rails, started, BESIDE)).any()
     assert not np.isnan(guardrails.log_e_champion(rails, started)).any()
 
 
@@ -85,7 +93,7 @@ def test_one_more_error_of_the_challenger_is_more_evidence_against_it(a: int, b:
     champions = data.draw(st.integers(0, a // 100))
     few, started = run([minute((a, b), (champions, errors))])
     many, _ = run([minute((a, b), (champions, more))])
-    low, high = (guardrails.log_e_challenger(rails, started)[0] for rails in (few, many))
+    low, high = (guardrails.log_e_challenger(rails, started, BESIDE)[0] for rails in (few, many))
     assert low <= high + 1e-9
 
 

@@ -89,7 +89,19 @@ def test_json_is_the_whole_answer(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_plan_states_power_and_duration(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "--plan", "--json", "--runs", "20", "--preset", "demo", "--users-per-hour", "20000")
+    code, out, _ = call(
+        capsys,
+        "--plan",
+        "--json",
+        "--runs",
+        "20",
+        "--preset",
+        "demo",
+        "--users-per-hour",
+        "20000",
+        "--epoch-minutes",
+        "6",
+    )
     assert code == 0
     planned = json.loads(out)
     assert [row["label"] for row in planned["lifts"]][:2] == ["none", "+1%"]
@@ -98,7 +110,7 @@ def test_a_plan_states_power_and_duration(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_plan_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = call(capsys, "--plan", "--runs", "20", "--preset", "demo")
+    _, out, _ = call(capsys, "--plan", "--runs", "20", "--preset", "demo", "--epoch-minutes", "6")
     assert "true lift" in out
     assert "…" not in out
     assert max(map(len, out.splitlines())) <= 80

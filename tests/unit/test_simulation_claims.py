@@ -14,21 +14,21 @@ from cli.simulation.worlds import World
 from usher.shift.presets import PRESETS
 
 DEFAULT = PRESETS["default"]
-#: Runs of the quick set: enough to catch a rule that is broken, some 20 s CPU in all.
+#: Runs of the quick set: enough to catch a rule that is broken, some 15 s CPU in all.
 QUICK = {
-    "A = B": 600,
-    "A = B, daily cycle ±50 %": 300,
-    "A = B, conversions late (24 h window)": 200,
+    "A = B": 400,
+    "A = B, daily cycle ±50 %": 150,
+    "A = B, conversions late (24 h window)": 100,
     "A = B, epochs of 24 hours": 600,
     "A = B, 200 users an hour": 200,
-    "A = B, bots in one epoch of ten": 200,
-    "A = B, heavy-tailed traffic and rates": 100,
-    "B +2 %": 200,
+    "A = B, bots in one epoch of ten": 60,
+    "A = B, heavy-tailed traffic and rates": 60,
+    "B +2 %": 150,
     "B +5 %": 300,
     "B +10 %": 400,
     "B −5 %": 400,
     "B −20 %": 1500,
-    "B +10 % wears off to −3 %, cautious": 100,
+    "B +10 % wears off to −3 %, cautious": 60,
     "B loses 5 % of its exposures": 100,
 }
 

@@ -20,7 +20,7 @@ _SPAN = 8.0
 #: Less alpha than this is not worth a look; it goes to the next one.
 _LEAST_ALPHA = 1e-7
 #: Experiments are taken in blocks that stay in the processor's cache.
-_BLOCK_ROWS = 128
+_BLOCK_ROWS = 32
 
 
 class Bounds(NamedTuple):

@@ -149,7 +149,7 @@ def _minute_fault(minute: Minute, state: State) -> str | None:
 def _guardrail_numbers(state: State, preset: Preset) -> dict[str, float]:
     started = states.guard_started(state.last_minute, preset)
     return {
-        "log_e_guardrail": float(guardrails.log_e_challenger(state.guardrails, started)[0]),
+        "log_e_guardrail": float(guardrails.log_e_challenger(state.guardrails, started, state.alone)[0]),
         "log_e_champion": float(guardrails.log_e_champion(state.guardrails, started)[0]),
     }
 

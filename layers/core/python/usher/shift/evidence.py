@@ -25,7 +25,7 @@ _EXACT_DEVIATIONS = 8.0
 #: The sum reaches 9 standard deviations past the farthest tilt.
 _WINDOW_DEVIATIONS = _EXACT_DEVIATIONS + 9.0
 #: Rows are taken in blocks of at most this many terms, to bound memory.
-_BLOCK_TERMS = 400_000
+_BLOCK_TERMS = 100_000
 
 
 class Evidence(NamedTuple):

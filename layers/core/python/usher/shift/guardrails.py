@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from usher.shift import changes
-from usher.shift.numerics import Floats, log_mean_exp
+from usher.shift.numerics import Bools, Floats, log_mean_exp
 
 #: The odds ratio that is still tolerated, and the log odds ratios tested against it.
 _TOLERATED = math.log(1.5)
@@ -87,14 +87,16 @@ def _relative(requests: Floats, bad: Floats) -> Floats:
     return result
 
 
-def log_e_challenger(rails: Guardrails, started: Floats) -> Floats:
+def log_e_challenger(rails: Guardrails, started: Floats, alone: Bools) -> Floats:
     """log e-value (R,) that the challenger breaks a guardrail: the mean over kinds, half relative, half absolute.
 
     In an outage of both, whoever happens to cross a limit first must not be blamed: the absolute half counts only where
-    the challenger is also worse than the champion. Leaving evidence out keeps the error rate.
+    the challenger is also worse than the champion, or serves `alone` (R,), as after its promotion. Leaving evidence out
+    keeps the error rate.
     """
     relative = log_mean_exp(rails.relative)
-    absolute = np.where(relative >= _WORSE_LOG_E, log_mean_exp(rails.absolute), -np.inf)
+    counts = (relative >= _WORSE_LOG_E) | alone[:, None]
+    absolute = np.where(counts, log_mean_exp(rails.absolute), -np.inf)
     halves = np.stack([relative, absolute], axis=-1)
     return changes.with_waiting(log_mean_exp(log_mean_exp(halves)), started)
 

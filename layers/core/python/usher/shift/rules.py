@@ -82,7 +82,7 @@ def minute_rules(state: State, preset: Preset) -> Ints:
     """GUARDRAIL, CHAMPION_BROKEN or CONTINUE, (R,): what is checked each minute."""
     started = guard_started(state.last_minute, preset)
     threshold = -math.log(preset.alpha_guardrail)
-    challenger = guardrails.log_e_challenger(state.guardrails, started) >= threshold
+    challenger = guardrails.log_e_challenger(state.guardrails, started, state.alone) >= threshold
     champion = guardrails.log_e_champion(state.guardrails, started) >= threshold
     return np.where(challenger, int(Rule.GUARDRAIL), np.where(champion, int(Rule.CHAMPION_BROKEN), int(Rule.CONTINUE)))
 

@@ -47,6 +47,11 @@ class State:
         return State(**{item.name: getattr(self, item.name)[where] for item in fields(self)})
 
     @property
+    def alone(self) -> Bools:
+        """Whether one role serves everybody, (R,): after a promotion, or after a roll back, which a repeat confirms."""
+        return (self.weight >= 1.0) | (self.weight <= 0.0)
+
+    @property
     def guardrails(self) -> Guardrails:
         return Guardrails(self.guard_relative, self.guard_absolute, self.guard_champion)
 
