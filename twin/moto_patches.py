@@ -527,6 +527,20 @@ PATCHES: tuple[Patch, ...] = (
         "sends functions an example instead of the message's ids, topic and attributes",
         "test_awslambda.py::test_a_topics_message_reaches_its_function_as_sns_wraps_it",
     ),
+    Patch(
+        "moto.athena.responses:AthenaResponse.update_work_group",
+        "twin.athena.workgroups:update_work_group",
+        "there is no UpdateWorkGroup",
+        "test_cloudformation_types.py::test_a_workgroup_is_updated",
+        adds=True,
+    ),
+    Patch(
+        "moto.athena.responses:AthenaResponse.delete_named_query",
+        "twin.athena.workgroups:delete_named_query",
+        "there is no DeleteNamedQuery",
+        "test_cloudformation_types.py::test_a_named_query_is_deleted",
+        adds=True,
+    ),
 )
 
 _originals: dict[str, Any] = {}

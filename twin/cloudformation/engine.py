@@ -225,7 +225,10 @@ class Deployment:
         if not isinstance(error, StackError):
             log.error("%s of %s (%s)", status, resource.logical_id, resource.type, exc_info=error)
         text = " ".join(str(error).split()) or type(error).__name__
-        text = text if isinstance(error, StackError) else f"{type(error).__name__}: {text}"
+        if isinstance(error, KeyError):
+            text = f"property {error.args[0]} is missing"
+        elif not isinstance(error, StackError):
+            text = f"{type(error).__name__}: {text}"
         self._tell(resource, status, text)
         return ResourceError(
             text if resource.logical_id in text else f"{resource.logical_id} ({resource.type}): {text}"

@@ -29,11 +29,12 @@ class Order:
     type: str
     properties: dict[str, Any]
 
-    def named(self, property_name: str, limit: int = 64) -> Order:
+    def named(self, property_name: str, limit: int = 64, *, lower: bool = False) -> Order:
         """This order with a name in `property_name`: the given one, or one made as CloudFormation makes them."""
         if property_name in self.properties:
             return self
-        return self.with_properties(**{property_name: generated_name(self.stack_name, self.logical_id, limit)})
+        name = generated_name(self.stack_name, self.logical_id, limit)
+        return self.with_properties(**{property_name: name.lower() if lower else name})
 
     def with_properties(self, **changed: Any) -> Order:
         """This order with other values for some properties."""
@@ -137,7 +138,7 @@ class ApiKind:
     """A resource type whose properties are, by and large, the parameters of the service's create call.
 
     rename:      property → API parameter, where the names differ by more than case.
-    name:        the property that gets a generated name; name_limit its length.
+    name:        the property that gets a generated name; name_limit its length, name_lower its case.
     ref:         what `Ref` gives, from the properties and the answer.
     attributes:  what `Fn::GetAtt` gives, from the physical id, the properties and the answer.
     identify:    physical id and properties → the parameters that name the resource in update and delete calls.
@@ -157,6 +158,7 @@ class ApiKind:
     rename: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     name_limit: int = 64
+    name_lower: bool = False
     ref: Callable[[Properties, Properties], str] = lambda properties, answer: str(answer or properties)
     attributes: Callable[[str, Properties, Properties], dict[str, Any]] = lambda *_: {}
     identify: Callable[[str, Properties], Properties] = lambda *_: {}
@@ -168,7 +170,7 @@ class ApiKind:
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda properties: properties
 
     def create(self, order: Order) -> Made:
-        order = order.named(self.name, self.name_limit) if self.name else order
+        order = order.named(self.name, self.name_limit, lower=self.name_lower) if self.name else order
         answer = call(self.service, self.create_by, self._parameters(order), _where(order))
         physical_id = self.ref(order.properties, answer)
         for property_name, extra in self.extras.items():

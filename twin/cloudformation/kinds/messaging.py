@@ -14,6 +14,7 @@ from twin.cloudformation.kinds.base import (
     arn,
     call,
     changed_properties,
+    only_known,
     tolerate_missing,
 )
 
@@ -90,6 +91,7 @@ class QueuePolicy:
     type = "AWS::SQS::QueuePolicy"
 
     def create(self, order: Order) -> Made:
+        only_known(order, frozenset(("Queues", "PolicyDocument")))
         for url in order.properties["Queues"]:
             self._set(url, json.dumps(order.properties["PolicyDocument"]), order.logical_id)
         identity = f"{order.stack_name}-{order.logical_id}"
@@ -120,7 +122,7 @@ class Rule:
         order = order.named("Name")
         properties = dict(order.properties)
         targets = properties.pop("Targets", [])
-        answer = call("events", "put_rule", properties, order.logical_id)
+        answer = call("events", "put_rule", properties, f"{order.logical_id} ({self.type})")
         bus = str(properties.get("EventBusName", "default"))
         self._put_targets(bus, str(properties["Name"]), targets, order.logical_id)
         name = str(properties["Name"])
@@ -133,7 +135,7 @@ class Rule:
         bus, name = _rule(existing)
         properties = {**order.properties, "Name": name}
         targets = properties.pop("Targets", [])
-        call("events", "put_rule", properties, order.logical_id)
+        call("events", "put_rule", properties, f"{order.logical_id} ({self.type})")
         kept = {target["Id"] for target in targets}
         gone = [target["Id"] for target in existing.properties.get("Targets", []) if target["Id"] not in kept]
         if gone:
@@ -167,14 +169,37 @@ def _rule(existing: Existing) -> tuple[str, str]:
     return bus or "default", name
 
 
+_TOPIC_ATTRIBUTES = frozenset(
+    (
+        "ContentBasedDeduplication",
+        "DisplayName",
+        "FifoThroughputScope",
+        "FifoTopic",
+        "KmsMasterKeyId",
+        "SignatureVersion",
+    )
+)
+_SUBSCRIPTION_ATTRIBUTES = frozenset(
+    (
+        "DeliveryPolicy",
+        "FilterPolicy",
+        "FilterPolicyScope",
+        "RawMessageDelivery",
+        "RedrivePolicy",
+        "SubscriptionRoleArn",
+    )
+)
+
+
 class Topic:
     """AWS::SNS::Topic, with the subscriptions that its property may hold."""
 
     type = "AWS::SNS::Topic"
     name = "TopicName"
-    _plain = ("TopicName", "Tags", "Subscription", "DataProtectionPolicy")
+    _plain = ("TopicName", "Tags", "Subscription")
 
     def create(self, order: Order) -> Made:
+        only_known(order, _TOPIC_ATTRIBUTES | set(self._plain))
         order = order.named("TopicName", 256)
         attributes = {key: value for key, value in order.properties.items() if key not in self._plain}
         parameters: dict[str, Any] = {"Name": order.properties["TopicName"], "Attributes": attributes}
@@ -185,6 +210,7 @@ class Topic:
         return Made(topic, {"TopicArn": topic, "TopicName": topic.rpartition(":")[2]})
 
     def update(self, order: Order, existing: Existing) -> Made:
+        only_known(order, _TOPIC_ATTRIBUTES | set(self._plain))
         changed = changed_properties(order.properties, existing.properties)
         if changed & set(self._plain) or changed - order.properties.keys():
             raise Replace
@@ -205,6 +231,7 @@ class TopicPolicy:
     type = "AWS::SNS::TopicPolicy"
 
     def create(self, order: Order) -> Made:
+        only_known(order, frozenset(("Topics", "PolicyDocument")))
         for topic in order.properties["Topics"]:
             parameters = {"TopicArn": topic, "AttributeName": "Policy"}
             parameters["AttributeValue"] = json.dumps(order.properties["PolicyDocument"])
@@ -233,8 +260,8 @@ KINDS = (
         ref=lambda _, answer: str(answer["SubscriptionArn"]),
         identify=lambda subscription, _: {"SubscriptionArn": subscription},
         prepare=lambda properties: {
-            **{key: properties[key] for key in ("TopicArn", "Protocol", "Endpoint") if key in properties},
-            "Attributes": {k: v for k, v in properties.items() if k not in ("TopicArn", "Protocol", "Endpoint")},
+            **{key: value for key, value in properties.items() if key not in _SUBSCRIPTION_ATTRIBUTES},
+            "Attributes": {key: properties[key] for key in _SUBSCRIPTION_ATTRIBUTES & properties.keys()},
             "ReturnSubscriptionArn": True,
         },
     ),

@@ -131,6 +131,7 @@ KINDS = (
         "create_repository",
         delete_by="delete_repository",
         name="RepositoryName",
+        name_lower=True,
         ref=lambda properties, _: str(properties["RepositoryName"]),
         attributes=lambda name, *_: {
             "Arn": arn("ecr", f"repository/{name}"),
