@@ -1,6 +1,6 @@
 """The comparison table of the README, side by side in one run, and every promise of docs/shifting.md with its figure.
 
-    python benchmarks/shifting.py [--runs 2000] [--part table|claims|faults] [--seed 1]
+    python benchmarks/shifting.py [--runs 2000] [--part table|claims|faults|paired|ablation] [--seed 1]
 
 Each policy may promote an equal challenger in 5 % of runs by its own promise (ours: 3.4 %). 2,000 new users an hour,
 10 % of whom convert, hourly epochs, 14 days at most.
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core, whatever the machine
 
@@ -23,9 +24,12 @@ from cli.simulation.controller import simulate_in_blocks
 from cli.simulation.faults import Faults, first_alarms
 from cli.simulation.rivals import Rival, RivalResults, rivals, run_rival
 from cli.simulation.worlds import World
-from usher.shift import changes
-from usher.shift.presets import PRESETS
+from usher.shift import changes, rules
+from usher.shift.numerics import Floats, Ints
+from usher.shift.paired import ErrorGain, log_e_better
+from usher.shift.presets import PRESETS, Preset
 from usher.shift.rules import PROMOTES, Rule
+from usher.shift.weights import Share, next_share
 
 CYCLE = 0.5
 
@@ -104,27 +108,84 @@ def faults(runs: int, seed: int) -> Iterator[str]:
 
 
 def _minutes(world: Faults, runs: int, seed: int, mixture: bool) -> str:
-    kept = changes.AT_ONCE, changes.INITIAL
-    if not mixture:  # the ablation: all evidence starts with the experiment
-        changes.AT_ONCE, changes.INITIAL = 1.0 - 1e-12, 0.0
-    try:
+    at_once = (changes.AT_ONCE, changes.INITIAL) if mixture else (1.0 - 1e-12, 0.0)  # the ablation: all starts at once
+    with patch.multiple(changes, AT_ONCE=at_once[0], INITIAL=at_once[1]):
         alarms = first_alarms(world, PRESETS["default"], runs, seed)
-    finally:
-        changes.AT_ONCE, changes.INITIAL = kept
     late = np.where(alarms < 0, np.inf, alarms)
     return f"{np.median(late):.0f}" if np.isfinite(np.median(late)) else f"> {world.minutes}"
 
 
+def paired(runs: int, seed: int) -> Iterator[str]:
+    """Median events until a smaller rating error is certain (e-value 20), by pairs and by a split of them."""
+    yield "| correlation of the errors | error smaller by | pairs | split |"
+    yield "|---|---|---|---|"
+    rng = np.random.default_rng(seed)
+    for correlation in (0.90, 0.95, 0.98):
+        for smaller in (0.005, 0.01):
+            events = np.array([_events(correlation, smaller, rng) for _ in range(runs)])
+            medians = [f"{value:,.0f}" if value <= EVENTS else f"> {EVENTS:,}" for value in np.median(events, axis=0)]
+            yield f"| {correlation} | {smaller:.1%} | {' | '.join(medians)} |"
+
+
+def ablation(runs: int, seed: int) -> Iterator[str]:
+    """What the looks' error rate becomes when the share reacts to the challenger being ahead, which it must not."""
+    yield "| share of the challenger | A = B promoted |"
+    yield "|---|---|"
+    for name, weigh in SHARES.items():
+        with patch.object(rules, "next_share", _reacting(weigh) if weigh else next_share):
+            promoted = simulate_in_blocks(World(), PRESETS["default"], runs, seed).promoted
+        yield f"| {name} | {promoted:.1%} ± {np.sqrt(promoted * (1 - promoted) / runs):.1%} |"
+
+
+#: From P(better) to a share, after the stages.
+SHARES: dict[str, Callable[[Floats], Floats] | None] = {
+    "Usher's": None,
+    "P(better), clipped to [.1, .9]": lambda better: np.clip(better, 0.1, 0.9),
+    "half, but 2 % for one that is clearly ahead": lambda better: np.where(better > 0.975, 0.02, 0.5),
+}
+
+
+def _reacting(weigh: Callable[[Floats], Floats]) -> Callable[[Ints, Ints, Floats, Preset], Share]:
+    def share(stage: Ints, users: Ints, better: Floats, preset: Preset) -> Share:
+        ours = next_share(stage, users, better, preset)
+        return ours._replace(weight=np.where(ours.stage == len(preset.stages), weigh(better), ours.weight))
+
+    return share
+
+
+EVENTS, _EVERY = 200_000, 500
+
+
+def _events(correlation: float, smaller: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Events that a pair and a split needed, looked at every 500; above EVENTS when they did not suffice."""
+    noise = rng.normal(0, 0.95, (2, EVENTS))
+    other = correlation * noise[0] + np.sqrt(1 - correlation**2) * noise[1]
+    champion, challenger = np.abs(noise[0]).clip(0, 4), np.abs(other).clip(0, 4) * (1 - smaller)
+    mine = rng.random(EVENTS) < 0.5
+    middle = champion.mean()
+    return _first((champion - challenger) / 4), _first(np.where(mine, middle - challenger, champion - middle) / 4)
+
+
+def _first(gains: Floats) -> int:
+    total, squares = np.cumsum(gains)[_EVERY - 1 :: _EVERY], np.cumsum(gains**2)[_EVERY - 1 :: _EVERY]
+    pairs = zip(total, squares, strict=True)
+    log_e = [log_e_better(ErrorGain(0, float(one), float(other))) for one, other in pairs]
+    reached = np.flatnonzero(np.array(log_e) >= np.log(20))
+    return int(reached[0] + 1) * _EVERY if len(reached) else EVENTS + 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="What the decision reaches, beside others, in simulated worlds.")
-    parser.add_argument("--runs", type=int, help="runs a cell (table 2,000, faults 200; claims: each its own number)")
-    parser.add_argument("--part", choices=("table", "claims", "faults"), help="only this part")
+    parser.add_argument("--runs", type=int, help="runs a cell (table, ablation 2,000, faults 200, paired 40)")
+    parser.add_argument("--part", choices=("table", "claims", "faults", "paired", "ablation"), help="only this part")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[str]]] = {
         "table": lambda: table(given.runs or 2000, given.seed),
         "claims": lambda: claims(given.runs, given.seed),
         "faults": lambda: faults(given.runs or 200, given.seed),
+        "paired": lambda: paired(given.runs or 40, given.seed),
+        "ablation": lambda: ablation(given.runs or 2000, given.seed),
     }
     for name, lines in parts.items():
         if given.part in (None, name):

@@ -22,7 +22,7 @@ from cli.simulation.worlds import World
 from usher.shift.errors import PresetError
 from usher.shift.presets import Preset, preset
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Lift = Annotated[float, typer.Option(min=-1.0, max=100.0, help="The challenger's true relative lift: 0.05 is +5 %.")]
 Users = Annotated[float, typer.Option(min=0.1, max=1e6, help="New users an hour.")]
@@ -30,9 +30,11 @@ Rate = Annotated[float, typer.Option(min=1e-5, max=1.0, help="The champion's con
 Drift = Annotated[float, typer.Option(min=0.0, max=0.9, help="Amplitude of the base rate's daily cycle: 0.5 is ±50 %.")]
 Trend = Annotated[float, typer.Option(min=0.05, max=20.0, help="The base rate's factor at the end: 0.5 halves it.")]
 Delay = Annotated[float, typer.Option(min=0.0, max=1000.0, help="Mean hours until a conversion.")]
-Window = Annotated[float, typer.Option(min=0.0, max=168.0, help="Hours a conversion may take to count.")]
+Window = Annotated[
+    float, typer.Option(min=0.0, max=168.0, help="Hours a conversion may take to count: twice the delay.")
+]
 Errors = Annotated[float, typer.Option(min=0.0, max=1.0, help="The challenger's share of server errors.")]
-Epoch = Annotated[float, typer.Option(min=0.5, max=1440.0, help="Minutes between decisions (demo: 1).")]
+Epoch = Annotated[float | None, typer.Option(min=0.5, max=1440.0, help="Minutes between decisions: 60, demo 1.")]
 Html = Annotated[Path | None, typer.Option(help="Also write the experiment as one HTML page.")]
 
 
@@ -46,7 +48,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     delay_hours: Delay = 0.0,
     window_hours: Window = 0.0,
     error_rate: Errors = 0.0,
-    epoch_minutes: Epoch = 60.0,
+    epoch_minutes: Epoch = None,
     preset_name: Annotated[str, typer.Option("--preset", help="default, patient, cautious or demo.")] = "default",
     plan: Annotated[bool, typer.Option("--plan", help="Power, duration and cost instead of one experiment.")] = False,
     runs: Annotated[int, typer.Option(min=20, max=20_000, help="Simulated experiments a row of the plan.")] = 300,
@@ -69,7 +71,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         trend_hours=chosen.horizon_hours,
         delay_hours=delay_hours,
         window_hours=window_hours or delay_hours * 2,
-        epoch_hours=(1.0 if chosen.name == "demo" and epoch_minutes == 60.0 else epoch_minutes) / 60,
+        epoch_hours=(epoch_minutes or (1.0 if chosen.name == "demo" else 60.0)) / 60,
     )
     _check(world, chosen)
     if plan:

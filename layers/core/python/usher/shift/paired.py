@@ -4,8 +4,8 @@ With d = (|r − champion's| − |r − challenger's|) / range in [−1, 1], for
 
     e(λ) = exp{ λ·Σd − (−log(1−λ) − λ)·Σd² }
 
-is an e-process against "the challenger's error is not smaller" (Fan, Grama, Liu 2015). Beside the tests of a split it
-needs 8 to 17 times fewer events (docs/shifting.md).
+is an e-process against "the challenger's error is not smaller" (Fan, Grama, Liu 2015). It needs about a tenth of the
+events that a split needs (docs/shifting.md).
 """
 
 from __future__ import annotations
