@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.shift import state as states
+from usher.shift.assignment import check_weights
 from usher.shift.decisions import Decision, Minute, Outcome, Signals, check_minute, close_epoch
 from usher.shift.errors import CountError
 from usher.shift.presets import PRESETS, Preset
@@ -299,9 +300,36 @@ def test_whatever_comes_no_decision_crashes_and_no_weight_leaves_its_bounds(
     for strata, hours in closes:
         outcome = close_epoch(state, strata, hours, preset)
         assert 0 <= outcome.decision.weight <= 1
+        check_weights(outcome.decision.weights)
         assert outcome.decision.reason
         assert all(math.isfinite(value) for value in outcome.decision.numbers.values())
         assert np.isfinite(outcome.state.log_likelihood).all()
         state = outcome.state
         if outcome.decision.ends:
             break
+
+
+@given(st.integers(400, 3000), st.integers(20, 300), st.data())
+@settings(max_examples=40, deadline=None)
+def test_more_conversions_of_the_challenger_never_take_share_from_it(
+    users: int, both: int, data: st.DataObject
+) -> None:
+    few, more = sorted(data.draw(st.tuples(st.integers(0, both // 2), st.integers(0, both // 2))))
+    weights = []
+    for conversions in (few, more):
+        roles = [RoleCount(users, both - conversions), RoleCount(users, conversions)]
+        outcome = close_epoch(new_state(DEFAULT), [Stratum(1, 0.5, *roles)], 1.0, DEFAULT)
+        weights.append(outcome.decision.weight)
+    assert weights[0] <= weights[1]
+
+
+def test_a_look_that_is_skipped_leaves_its_alpha_to_the_next() -> None:
+    """Held at 24 h: the look of 36 h may spend what both were given, so its bound is lower."""
+    _, plain = run((0.1, 0.1), 36)
+    state, _ = run((0.1, 0.1), 23)
+    for hour in range(24, 37):
+        held = Signals(held=hour == 24)
+        outcome = close_epoch(state, [stratum(hour, float(state.weight[0]))], float(hour), DEFAULT, held)
+        state = outcome.state
+    assert np.isnan(state.look_information[0, 0])
+    assert outcome.decision.numbers["bound"] < last(plain).numbers["bound"]

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from usher.shift import state as states
 from usher.shift.codec import SCHEMA, from_item, to_item
+from usher.shift.decisions import close_epoch
 from usher.shift.errors import StateError
 from usher.shift.guardrails import Answers
 from usher.shift.presets import PRESETS, Preset
 from usher.shift.rules import epoch_rules
 from usher.shift.state import Counts, State, new_state
+from usher.shift.strata import RoleCount, Stratum
 
 DEFAULT = PRESETS["default"]
 
@@ -148,3 +150,21 @@ def test_functions_leave_the_state_they_were_given_as_it_was() -> None:
     epoch_rules(later, DEFAULT, np.array([False]))
     states.check_minute(later, np.array([9999]), Answers(np.ones((1, 2)), np.zeros((1, 3, 2))), DEFAULT)
     assert to_item(state) == before
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3000), st.floats(0, 1), st.floats(0, 1)), max_size=6))
+@settings(max_examples=30, deadline=None)
+def test_every_prefix_of_strata_gives_a_valid_state_and_the_whole_is_the_sum(
+    drawn: list[tuple[int, int, float, float]],
+) -> None:
+    strata = [
+        Stratum(number, 0.5, RoleCount(a, round(a * one)), RoleCount(b, round(b * other)))
+        for number, (a, b, one, other) in enumerate(drawn)
+    ]
+    state = new_state(DEFAULT)
+    for stratum in strata:
+        state = close_epoch(state, [stratum], 1.0, DEFAULT).state
+        assert same(from_item(to_item(state), DEFAULT), state)
+    whole = close_epoch(new_state(DEFAULT), strata, 1.0, DEFAULT).state
+    assert state.log_likelihood == pytest.approx(whole.log_likelihood)
+    assert state.last_version == whole.last_version

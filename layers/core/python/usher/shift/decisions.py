@@ -53,6 +53,11 @@ class Decision:
     numbers: Mapping[str, float]
 
     @property
+    def weights(self) -> dict[str, float]:
+        """By role, summing to one."""
+        return {"champion": round(1.0 - self.weight, 4), "challenger": self.weight}
+
+    @property
     def ends(self) -> bool:
         """Whether the experiment is over."""
         return self.decision not in ("continue", "freeze")

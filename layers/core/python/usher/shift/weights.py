@@ -36,4 +36,5 @@ def next_share(stage: Ints, users: Ints, better: Floats, preset: Preset) -> Shar
         stage, users = stage + opens, users - np.where(opens, needed[stage], 0)
     cap = caps[stage]
     weight = np.maximum(cap * np.minimum(better / preset.knee, 1.0), np.minimum(preset.floor, cap))
-    return Share(stage, users, weight)
+    # In steps of 1/10,000: the router, the endpoint and the stored state hold the same number.
+    return Share(stage, users, np.round(weight, 4))
