@@ -30,6 +30,7 @@ def private_twin(tell: Callable[[str], None]) -> Iterator[tuple[RunningTwin, Pat
     tell: is told how the deployment goes. Raises CommandError, in the twin's own words, when it cannot start.
     """
     folder = Path(tempfile.mkdtemp(prefix="usher-demo-"))
+    children.remove_at_end(folder)  # by the janitor, when the demo is killed
     with _terminated_is_interrupted():
         process: subprocess.Popen[Any] | None = None
         try:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import main
+from cli import demo, main
 from cli.data import sources
 from cli.data.generator import ratings as drawing
 from cli.data.generator.files import generate
@@ -108,6 +108,12 @@ def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_pat
         assert recognise(folder / name).dataset == dataset
         assert len(rows(folder / name)) == written[name]
     assert written["ratings.csv"] == SIZE.ratings
+
+
+def test_the_demo_without_real_data_generates_files_of_movielens_size(tmp_path: Path) -> None:
+    made = demo._generated(tmp_path)
+    assert sources.missing_files(made) == []
+    assert len(rows(made / "ratings.csv")) == 100_836
 
 
 def test_ratings_are_movielens_shaped(ratings: Any) -> None:
