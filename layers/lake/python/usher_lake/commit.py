@@ -8,9 +8,11 @@ it is off.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ DIGESTS = "usher.digests"
 _ATTEMPTS = 30
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 2.0
+_FOOTERS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def commit_objects(
         missing = [wanted[digest] for digest in sorted(wanted) if digest not in committed]
         if not missing:
             return {digest: committed[digest] for digest in wanted}
+        _read_footers(table, missing, files)
         try:
             _append(table, missing, files)
         except CommitFailedException:
@@ -70,6 +74,13 @@ def _wait_seconds(attempt: int) -> float:
     return random.uniform(0, longest)  # noqa: S311 - jitter, so that two committers do not meet again
 
 
+def _read_footers(table: Table, missing: list[Addition], files: dict[str, DataFile]) -> None:
+    """Put the manifest entries of files that were not read yet into `files`; each costs three requests, so at once."""
+    paths = [path for addition in missing for path in addition.paths if path not in files]
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+        files.update(zip(paths, pool.map(functools.partial(_data_file, table), paths), strict=True))
+
+
 def _append(table: Table, missing: list[Addition], files: dict[str, DataFile]) -> None:
     # Only this copy of the properties: the table's own, for other writers, stay as they are.
     table.metadata.properties[TableProperties.COMMIT_NUM_RETRIES] = "0"
@@ -79,9 +90,6 @@ def _append(table: Table, missing: list[Addition], files: dict[str, DataFile]) -
         if table.metadata.name_mapping() is None:
             mapping = table.schema().name_mapping.model_dump_json()
             transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
-        for path in paths:
-            if path not in files:
-                files[path] = _data_file(table, path)
         with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
             for path in paths:
                 append.append_data_file(files[path])

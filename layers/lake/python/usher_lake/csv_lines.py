@@ -20,17 +20,12 @@ BLANK = Fault("", "is blank")
 
 
 def is_suspect(chunk: bytes) -> bool:
-    """Whether any line of the chunk needs a closer look."""
-    return (
-        b'"' in chunk
-        or b"\0" in chunk
-        or BOM in chunk
-        or chunk.startswith((b"\n", b"\r"))
-        or b"\n\n" in chunk
-        or b"\n\r" in chunk
-        or chunk.count(b"\r") != chunk.count(b"\r\n")
-        or not is_utf8(chunk)
-    )
+    """Whether any line of the chunk needs a closer look. Blank lines do not: the parser tells them."""
+    if b'"' in chunk or b"\0" in chunk:
+        return True
+    if not chunk.isascii() and (BOM in chunk or not is_utf8(chunk)):
+        return True
+    return b"\r" in chunk and chunk.count(b"\r") != chunk.count(b"\r\n")
 
 
 def is_utf8(data: bytes) -> bool:

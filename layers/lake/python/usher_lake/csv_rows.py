@@ -19,7 +19,7 @@ from usher_lake.checks import check_columns
 from usher_lake.derive import complete, fill_release
 from usher_lake.framer import Chunk
 from usher_lake.header import Header, HeaderRefused, resolve, spellings, split_header
-from usher_lake.rows import Bad, Fault, Parsed, bad_lines
+from usher_lake.rows import Bad, Fault, Parsed, bad_lines, numbers_from
 from usher_lake.schemas import row_schema
 
 REPEATED_HEADER = Fault("", "repeats the header")
@@ -128,7 +128,7 @@ def _bad(chunk: Chunk, faults: dict[int, Fault], lines: list[bytes] | None) -> I
 
 def _line_numbers(chunk: Chunk, rows: int, faults: dict[int, Fault]) -> pa.Array:
     """The line number of each parsed row: all lines of the chunk but those at fault."""
-    lines = pa.array(range(chunk.line, chunk.line + rows + len(faults)), pa.int64())
+    lines = numbers_from(chunk.line, rows + len(faults))
     return lines.filter(_all_but(faults, rows + len(faults))) if faults else lines
 
 
@@ -188,7 +188,8 @@ def _columns(header: Header) -> dict[str, int]:
 
 def _read(work: bytes, header: Header, columns: dict[str, int], invalid: dict[int, Fault]) -> pa.Table:
     def on_invalid(row: pyarrow.csv.InvalidRow) -> str:
-        invalid[row.number - 1] = Fault("", f"has {row.actual_columns} columns instead of {row.expected_columns}")
+        wrong = Fault("", f"has {row.actual_columns} columns instead of {row.expected_columns}")
+        invalid[row.number - 1] = wrong if row.text else csv_lines.BLANK
         return "skip"
 
     names = [f"unused {position}" for position in range(len(header.names))]

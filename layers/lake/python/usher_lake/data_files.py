@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from usher.records.datasets import PROVENANCE
+from usher.records.datasets import PROVENANCE, dataset
 from usher.records.places import data_key
 from usher_lake.schemas import TIME, file_schema
 from usher_lake.upload import Upload
@@ -27,8 +27,8 @@ GROUP_BYTES = 64 << 20
 class DataFiles:
     """The data files of one landing object. rows, files: what was written so far."""
 
-    def __init__(self, s3: S3Client, bucket: str, dataset: str, digest: str, landed_at: datetime) -> None:
-        self.dataset = dataset
+    def __init__(self, s3: S3Client, bucket: str, dataset_name: str, digest: str, landed_at: datetime) -> None:
+        self.dataset = dataset_name
         self.rows = 0
         self.files = 0
         self._s3 = s3
@@ -98,7 +98,7 @@ class DataFiles:
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[field.name for field in schema if field.name != "source"],
+            use_dictionary=_repeated_columns(self.dataset),
             write_statistics=True,
             store_schema=False,
             version="2.6",
@@ -111,3 +111,13 @@ class DataFiles:
         self._file = self._writer = None
         self._file_rows = 0
         self.files += 1
+
+
+def _repeated_columns(name: str) -> list[str]:
+    """The columns in which values come again, for a dictionary. Times and sources hardly do: one costs a third more.
+
+    Delta encodings would halve the files, but Iceberg's vectorised reader in Spark refuses them.
+    """
+    data = dataset(name)
+    unique = {field.name for field in data.fields if field.kind == "timestamp"} | {"source"}
+    return [field.name for field in data.columns if field.name not in unique]

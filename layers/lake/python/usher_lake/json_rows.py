@@ -21,7 +21,7 @@ from usher_lake.csv_rows import one_bad
 from usher_lake.derive import fill_release
 from usher_lake.framer import Chunk
 from usher_lake.header import spellings
-from usher_lake.rows import Fault, Parsed, bad_lines
+from usher_lake.rows import Fault, Parsed, bad_lines, numbers_from
 from usher_lake.schemas import arrow_type, row_schema
 
 _PYTHON_TYPES: dict[Kind, Any] = {
@@ -53,7 +53,7 @@ class JsonReader:
         rows = chunk.data.count(b"\n")
         columns = self._quick(chunk.data, rows)
         if columns is not None:
-            numbers = pa.array(range(chunk.line, chunk.line + rows), pa.int64())
+            numbers = numbers_from(chunk.line, rows)
             return self._check(chunk, columns, numbers, {}, None)
         lines = chunk.data.split(b"\n")
         lines.pop()

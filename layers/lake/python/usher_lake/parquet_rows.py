@@ -16,7 +16,7 @@ from usher_lake.casting import plain
 from usher_lake.checks import check_columns
 from usher_lake.derive import complete, fill_release
 from usher_lake.header import Header, HeaderRefused, resolve
-from usher_lake.rows import Bad, Fault, Parsed
+from usher_lake.rows import Bad, Fault, Parsed, numbers_from
 from usher_lake.schemas import row_schema
 
 MAGIC = b"PAR1"
@@ -60,7 +60,7 @@ class ParquetReader:
     def _batch(self, batch: pa.RecordBatch, first: int) -> Parsed:
         header = self.header
         assert header is not None  # noqa: S101 - read() made it
-        numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+        numbers = numbers_from(first, batch.num_rows)
         names = {name: header.names[place] for name, place in header.positions.items()}
         names |= {f"attribute {name}": header.names[place] for name, place in header.attributes}
         raw = {name: plain(batch.column(column)) for name, column in names.items()}

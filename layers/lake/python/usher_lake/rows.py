@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 class Bad(NamedTuple):
@@ -58,3 +59,14 @@ def bad_lines(lines: list[bytes], faults: dict[int, Fault], first_line: int, fir
         if fault is not None:
             yield Bad(fault.reason, fault.field, first_line + index, offset, len(raw), raw)
         offset += len(raw) + 1
+
+
+_COUNTED = pa.array(range(1 << 16), pa.int64())
+
+
+def numbers_from(first: int, count: int) -> pa.Array:
+    """`first`, `first + 1`, … as int64: the numbers of `count` lines."""
+    global _COUNTED  # noqa: PLW0603 - grows to the longest piece, which is bounded by the chunk
+    if count > len(_COUNTED):
+        _COUNTED = pa.array(range(2 * count), pa.int64())
+    return pc.add(_COUNTED.slice(0, count), first)
