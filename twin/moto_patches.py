@@ -188,7 +188,7 @@ PATCHES: tuple[Patch, ...] = (
         "moto.sqs.models:SQSBackend.receive_message",
         "twin.sqs.queues:receive_message",
         "gives one message to two consumers, looks once a second",
-        "test_sqs_sources.py::test_a_long_poll_returns_as_soon_as_a_message_is_visible_again",
+        "test_sqs_sources.py::test_two_consumers_do_not_get_the_same_message",
     ),
     Patch(
         "moto.sqs.models:SQSBackend.change_message_visibility",
@@ -540,6 +540,36 @@ PATCHES: tuple[Patch, ...] = (
         "there is no DeleteNamedQuery",
         "test_cloudformation_types.py::test_a_named_query_is_deleted",
         adds=True,
+    ),
+    Patch(
+        "moto.sqs.models:Queue.messages",
+        "twin.sqs.queues:messages",
+        "reads the clock for each message",
+        "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
+    ),
+    Patch(
+        "moto.sqs.models:Queue.approximate_number_of_messages",
+        "twin.sqs.queues:approximate_number_of_messages",
+        "reads the clock for each message",
+        "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
+    ),
+    Patch(
+        "moto.sqs.models:Queue.approximate_number_of_messages_delayed",
+        "twin.sqs.queues:approximate_number_of_messages_delayed",
+        "reads the clock for each message",
+        "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
+    ),
+    Patch(
+        "moto.sqs.models:Queue.approximate_number_of_messages_not_visible",
+        "twin.sqs.queues:approximate_number_of_messages_not_visible",
+        "reads the clock for each message",
+        "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
+    ),
+    Patch(
+        "moto.sqs.models:SQSBackend.is_message_valid_based_on_retention_period",
+        "twin.sqs.queues:is_message_valid_based_on_retention_period",
+        "counts the queue for each message",
+        "test_sqs_sources.py::test_receiving_does_not_count_the_queue_for_each_message",
     ),
 )
 

@@ -81,10 +81,14 @@ def _left(client: Client, url: str) -> int:
     return sum(int(value) for value in found.values())
 
 
-def _moto_queue(name: str) -> Any:
-    from moto.sqs.models import sqs_backends  # noqa: PLC0415
+def _sqs_backend() -> Any:
+    from moto.sqs.models import sqs_backends  # noqa: PLC0415 - a second of imports
 
-    return sqs_backends["123456789012"]["eu-west-1"].queues[name]
+    return sqs_backends["123456789012"]["eu-west-1"]
+
+
+def _moto_queue(name: str) -> Any:
+    return _sqs_backend().queues[name]
 
 
 # ── what goes wrong ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -417,6 +421,20 @@ def test_a_delete_waits_for_who_works_on_the_queue(client: Client, queue: Queue)
     assert _moto_queue("inbox")._messages == []
 
 
+def test_two_consumers_do_not_get_the_same_message(client: Client, queue: Queue) -> None:
+    url, _ = queue("inbox", VisibilityTimeout="600")
+    client("sqs").send_message(QueueUrl=url, MessageBody="a")
+    answers: list[Any] = []
+    receiving = threading.Thread(target=lambda: answers.append(client("sqs").receive_message(QueueUrl=url)))
+    with _moto_queue("inbox")._messages_lock:  # a consumer that has looked and not taken yet
+        receiving.start()
+        receiving.join(0.5)
+        assert answers == []
+        assert len(_sqs_backend().receive_message("inbox", 1, 0, 600)) == 1
+    receiving.join()
+    assert "Messages" not in answers[0]
+
+
 def test_a_long_poll_returns_as_soon_as_a_message_is_visible_again(client: Client, queue: Queue) -> None:
     url, _ = queue("inbox", VisibilityTimeout="6")  # a tenth of a second
     client("sqs").send_message(QueueUrl=url, MessageBody="a")
@@ -427,6 +445,52 @@ def test_a_long_poll_returns_as_soon_as_a_message_is_visible_again(client: Clien
         assert client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
         took.append(time.monotonic() - began)
     assert min(took) < 0.8
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "messages",
+        "approximate_number_of_messages",
+        "approximate_number_of_messages_delayed",
+        "approximate_number_of_messages_not_visible",
+    ],
+)
+def test_counting_a_queue_reads_the_clock_once(
+    client: Client, queue: Queue, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from moto.sqs import models  # noqa: PLC0415
+
+    url, _ = queue("inbox")
+    _send(client, url, *"0123456789")
+    client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=600)
+    assert len(client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=3)["Messages"]) == 3
+    reads: list[int] = []
+    clock = models.unix_time_millis  # type: ignore[attr-defined]  # imported there
+
+    def read() -> float:
+        reads.append(1)
+        return float(clock())
+
+    monkeypatch.setattr(models, "unix_time_millis", read)
+    found = getattr(_moto_queue("inbox"), name)
+    assert reads == []
+    counted = {"messages": 7, "": 7, "_delayed": 1, "_not_visible": 3}
+    assert (len(found) if name == "messages" else found) == counted[name.removeprefix("approximate_number_of_messages")]
+
+
+def test_receiving_does_not_count_the_queue_for_each_message(
+    client: Client, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = queue("inbox", MessageRetentionPeriod="60")
+    _send(client, url, *"0123456789")
+    backend = _sqs_backend()
+    monkeypatch.setattr(backend, "get_queue_attributes", None)
+    assert len(backend.receive_message("inbox", 10, 0, 30)) == 10
+    message = _moto_queue("inbox")._messages[0]
+    assert backend.is_message_valid_based_on_retention_period("inbox", message)
+    message.sent_timestamp -= 61_000
+    assert not backend.is_message_valid_based_on_retention_period("inbox", message)
 
 
 def test_a_message_that_is_given_back_wakes_who_waits(client: Client, queue: Queue) -> None:

@@ -73,6 +73,35 @@ def delay(self: Any, delay_seconds: float) -> None:
     self.delayed_until = unix_time_millis() + context.current().real_seconds(float(delay_seconds)) * 1000
 
 
+def _visible(queue: Any) -> list[Any]:
+    now = unix_time_millis()
+    return [each for each in list(queue._messages) if now > each.visible_at and now >= each.delayed_until]
+
+
+def _delayed(queue: Any) -> int:
+    now = unix_time_millis()
+    return sum(now < each.delayed_until for each in list(queue._messages))
+
+
+def _in_flight(queue: Any) -> int:
+    now = unix_time_millis()
+    return sum(now <= each.visible_at for each in list(queue._messages))
+
+
+# moto reads the clock for each message, and counts them all for each one that is sent or received: with some thousands
+# waiting, sending a batch took a second.
+messages = property(_visible)
+approximate_number_of_messages = property(lambda queue: len(_visible(queue)))
+approximate_number_of_messages_delayed = property(_delayed)
+approximate_number_of_messages_not_visible = property(_in_flight)
+
+
+def is_message_valid_based_on_retention_period(self: Any, queue_name: str, message: Any) -> bool:
+    """SQSBackend.is_message_valid_based_on_retention_period, without counting the queue for each message."""
+    period_seconds = self.get_queue(queue_name).message_retention_period
+    return bool(period_seconds + message.sent_timestamp / 1000 > unix_time_millis() / 1000)
+
+
 def seconds_to_next(queue: Any) -> float:
     """Real seconds until a message of the queue can become visible by itself; bounded. The caller holds the lock."""
     now = unix_time_millis()
