@@ -11,7 +11,7 @@ from moto.sagemaker.exceptions import SagemakerClientError
 
 from twin.sagemaker import backend, job_actions, registry, tags, tuning_actions, validation
 from twin.sagemaker.account import Account
-from twin.sagemaker.errors import Refused
+from twin.sagemaker.errors import Refused, unsupported
 from twin.sagemaker.hosting import actions as endpoints
 from twin.sagemaker.hosting import config as configs
 from twin.sagemaker.hosting import model as models
@@ -66,10 +66,19 @@ _ANSWERED: tuple[Action, ...] = (
 ACTIONS: dict[str, Action] = {action.__name__.title().replace("_", ""): action for action in _ANSWERED}
 
 
+#: Work that moto pretends to have done at once. To refuse it is more honest.
+PRETENDED = {
+    "CreateTransformJob": "batch transform",
+    "CreateCompilationJob": "compilation",
+    "CreateAutoMLJobV2": "AutoML",
+    "StartPipelineExecution": "SageMaker Pipelines",
+}
+
+
 def call_action(self: Any) -> Any:
     """moto's way in for every call of the service: `self` is its SageMakerResponse."""
     name = self._get_action()
-    if name not in ACTIONS:
+    if name not in ACTIONS and name not in PRETENDED:
         return BaseResponse.call_action(self)
     try:
         result: object = _answer(name, self.body, backend.of(self.current_account, self.region))
@@ -79,6 +88,8 @@ def call_action(self: Any) -> Any:
 
 
 def _answer(name: str, body: str | bytes, account: Account) -> dict[str, Any]:
+    if name in PRETENDED:
+        raise unsupported(PRETENDED[name])
     try:
         request = json.loads(body or "{}")
     except ValueError as error:

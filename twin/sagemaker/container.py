@@ -96,7 +96,6 @@ class Container:
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "SAGEMAKER_BASE_DIR": str(self.folder),
         }
 

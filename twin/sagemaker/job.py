@@ -136,4 +136,6 @@ class Job(Resource, abc.ABC):
             exceeded = time.monotonic() > deadline
         container.end(0 if self._abandoned or not (exceeded or stopped) else None)
         lines(container.lines(last=True))
-        return Ended(container.exit_code() or 0, exceeded=exceeded and not stopped, stopped=stopped)
+        code = container.exit_code() or 0
+        shown = code if code >= 0 else 128 - code  # killed by a signal: as a shell and AWS count it
+        return Ended(shown, exceeded=exceeded and not stopped, stopped=stopped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class TrainingJob(Job):
         super().__init__(account, name, account.arn("training-job", name), request)
         self.tuning = tuning
         self.metrics = Metrics(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
-        self.secondary = "Starting"
+        self.secondary = ""
+        self._entering = threading.Lock()
         self.artifact: str | None = None
         self.transitions: list[dict[str, Any]] = []
         self._ended: Ended | None = None
@@ -161,8 +163,7 @@ class TrainingJob(Job):
             publish_training(self.account.account, self.account.region, self.name, self.metrics.read(lines))
 
     def _upload(self, container: Container) -> None:
-        if self.status != "Stopping":
-            self._enter("Uploading", announce=True)
+        self._enter("Uploading", announce=True)
         output = self.request["OutputDataConfig"]
         target = f"{output['S3OutputPath'].rstrip('/')}/{self.name}/output"
         model = container.folder / "model"
@@ -188,14 +189,17 @@ class TrainingJob(Job):
         self._enter("MaxRuntimeExceeded" if exceeded else status, at=self.ended)
 
     def _enter(self, secondary: str, *, announce: bool = False, at: datetime.datetime | None = None) -> None:
+        final = secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded")
         moment = at or now()
-        if self.transitions:
-            self.transitions[-1]["EndTime"] = moment
-        message = self.failure_reason or _MESSAGES[secondary]
-        self.transitions.append({"Status": secondary, "StartTime": moment, "StatusMessage": message})
-        if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded"):
-            self.transitions[-1]["EndTime"] = moment
-        self.secondary = secondary
+        with self._entering:
+            if self.secondary == "Stopping" and not final:
+                return  # the job's own thread goes on for a moment after StopTrainingJob
+            if self.transitions:
+                self.transitions[-1]["EndTime"] = moment
+            message = self.failure_reason or _MESSAGES[secondary]
+            step = {"Status": secondary, "StartTime": moment, "StatusMessage": message}
+            self.transitions.append({**step, "EndTime": moment} if final else step)
+            self.secondary = secondary
         if announce:
             self.announce()
 

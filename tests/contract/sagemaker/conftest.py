@@ -108,7 +108,7 @@ class Lab:
         ]
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=listed)
 
-    def endpoint(self, name: str = "shop", seconds: float = 30) -> dict[str, Any]:
+    def endpoint(self, name: str = "shop", seconds: float = 90) -> dict[str, Any]:
         """The endpoint's description, once it is no longer on its way."""
 
         def settled() -> dict[str, Any] | None:

@@ -26,6 +26,8 @@ def train() -> int:
     if "failure" in asked:
         (BASE / "output/failure").write_text(asked["failure"])
         return int(asked.get("code", "1"))
+    if "kill" in asked:
+        os.kill(os.getpid(), int(asked["kill"]))
     x = float(asked.get("x", "0"))
     for epoch in range(int(asked.get("epochs", "1"))):
         print(f"epoch {epoch}: validation:score={1 - (x - 0.3) ** 2:.6f} loss=nan", flush=True)

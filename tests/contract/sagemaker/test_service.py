@@ -64,8 +64,15 @@ def test_an_endpoint_that_is_still_starting_ends_too(lab: Lab) -> None:
 
 
 def test_changes_of_status_are_events(lab: Lab) -> None:
-    queue = lab.client("sqs").create_queue(QueueName="events")["QueueUrl"]
     arn = "arn:aws:sqs:eu-west-1:123456789012:events"
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    queue = lab.client("sqs").create_queue(QueueName="events", Attributes={"Policy": policy})["QueueUrl"]
     events = lab.client("events")
     events.put_rule(Name="all", EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
     events.put_targets(Rule="all", Targets=[{"Id": "1", "Arn": arn}])
@@ -98,6 +105,18 @@ def test_tags_are_kept(lab: Lab) -> None:
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "run", "Value": "r2"}]
     with pytest.raises(ClientError, match="does not exist"):
         lab.sagemaker.list_tags(ResourceArn=arn + "x")
+
+
+def test_work_that_nobody_does_is_refused_rather_than_pretended(lab: Lab) -> None:
+    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{lab.bucket}/in"}}}
+    with pytest.raises(ClientError, match="does not support batch transform"):
+        lab.sagemaker.create_transform_job(
+            TransformJobName="job",
+            ModelName="m",
+            TransformInput=source,
+            TransformOutput={"S3OutputPath": f"s3://{lab.bucket}/out"},
+            TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        )
 
 
 def test_what_the_twin_does_not_answer_itself_is_motos(lab: Lab) -> None:

@@ -81,6 +81,10 @@ def test_a_failing_program_says_why(lab: Lab) -> None:
     assert lab.client("s3").list_objects_v2(Bucket=lab.bucket)["KeyCount"] == 0
 
 
+def test_a_program_that_is_killed_is_told_by_its_signal(lab: Lab) -> None:
+    assert lab.train("job", {"kill": "9"})["FailureReason"] == "AlgorithmError: , exit code: 137"
+
+
 def test_an_image_that_nobody_knows_cannot_be_pulled(lab: Lab) -> None:
     request = lab.training("job")
     request["AlgorithmSpecification"]["TrainingImage"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/other:1"

@@ -234,6 +234,22 @@ def test_a_reached_target_ends_the_tuning_job(lab: Lab) -> None:
     assert len(_trials(lab)) == 1
 
 
+def test_a_hopeless_trial_is_stopped_early(lab: Lab) -> None:
+    ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["0.3", "0.31", "0.29", "5"]}]}
+    limits = {"MaxParallelTrainingJobs": 1}
+    grid = {
+        "Strategy": "Grid",
+        "ParameterRanges": ranges,
+        "ResourceLimits": limits,
+        "TrainingJobEarlyStoppingType": "Auto",
+    }
+    job = _tune(lab, _request(lab, static={"epochs": "8", "pause": "0.2"}, **grid))
+    states = {trial["TunedHyperParameters"]["x"]: trial["TrainingJobStatus"] for trial in _trials(lab)}
+    assert states == {"0.3": "Completed", "0.31": "Completed", "0.29": "Completed", "5": "Stopped"}
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"x": "0.3"}
+
+
 def test_trials_are_listed_by_objective_and_paged(lab: Lab) -> None:
     _tune(lab, _request(lab, count=3))
     order = {"SortBy": "FinalObjectiveMetricValue", "SortOrder": "Descending"}
