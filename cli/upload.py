@@ -145,7 +145,7 @@ def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float, console:
 
 
 def _table(sent: Sequence[Sent], entries: Mapping[str, Entry]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for name in ("file", "data set", "bytes", "rows in", "accepted", "quarantined", "state"):
         table.add_column(name, justify="left" if name in ("file", "data set", "state") else "right", no_wrap=True)
     for item in sent:

@@ -45,7 +45,7 @@ def left_behind(scratch: Path) -> list[str]:
     return found
 
 
-def nothing_is_left(scratch: Path, seconds: float = 30.0) -> None:
+def nothing_is_left(scratch: Path, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while (left := left_behind(scratch)) and time.monotonic() < deadline:
         time.sleep(0.1)
