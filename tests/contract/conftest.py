@@ -106,7 +106,7 @@ def function(
 def eventually() -> Callable[..., Any]:
     """`eventually(probe, seconds=10)`: what `probe()` returns as soon as that is truthy; fails after `seconds`."""
 
-    def wait(probe: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def wait(probe: Callable[[], Any], seconds: float = 60.0) -> Any:
         until = time.monotonic() + seconds
         while not (found := probe()):
             assert time.monotonic() < until, f"nothing within {seconds} s from {probe!r}"
@@ -153,7 +153,7 @@ class Workflows:
         )
         return str(answer["executionArn"])
 
-    def finished(self, arn: str, seconds: float = 30.0) -> dict[str, Any]:
+    def finished(self, arn: str, seconds: float = 90.0) -> dict[str, Any]:
         """Wait for an execution's end."""
         states = context.client("stepfunctions")
         end = time.monotonic() + seconds

@@ -27,7 +27,7 @@ ECHO = "def handler(event, context):\n    return event\n"
 WAITING = """
     import os, time
     def handler(event, context):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not os.path.exists(os.environ["GATE"]):
             assert time.monotonic() < until, "nobody opened the gate: the caller waits for this function"
             time.sleep(0.02)
@@ -401,7 +401,7 @@ def test_four_simultaneous_calls_run_in_four_processes(client: Client, function:
         def handler(event, context):
             folder = pathlib.Path(os.environ["FOLDER"])
             (folder / str(os.getpid())).touch()
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while len(list(folder.iterdir())) < 4:
                 assert time.monotonic() < until, "the others have not come: the calls run one after the other"
                 time.sleep(0.02)

@@ -13,7 +13,7 @@ import pytest
 
 Client = Callable[[str], Any]
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 PART = b"x" * 5 * 1024 * 1024
 
 

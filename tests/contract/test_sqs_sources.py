@@ -392,7 +392,7 @@ def test_sending_does_not_wait_for_the_function(  # noqa: PLR0917 - fixtures
         """
         import os, time
         def handler(event, context):
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while not os.path.exists(os.environ["GATE"]):
                 assert time.monotonic() < until, "nobody opened the gate: the sender waits for this function"
                 time.sleep(0.02)

@@ -52,7 +52,7 @@ def _usher(state: Path, *arguments: str, project: Path = ROOT) -> subprocess.Com
     )
 
 
-def _eventually(true: Callable[[], bool], seconds: float = 15.0) -> bool:
+def _eventually(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():

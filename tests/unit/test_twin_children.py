@@ -36,7 +36,7 @@ time.sleep(600)
 """
 
 
-def _eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+def _eventually(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():
