@@ -83,8 +83,12 @@ def call_action(self: Any) -> Any:
     try:
         result: object = _answer(name, self.body, backend.of(self.current_account, self.region))
     except Refused as error:
+        if error.code == "SerializationException":  # the protocol's own error, in no service's model
+            told = json.dumps({"__type": error.code, "Message": error.message})
+            return 400, self._enrich_response(dict(self.response_headers), told)[0], told
         result = SagemakerClientError(error.code, error.message)
-    return self.serialized(ActionResult(result))
+    status, headers, answer = self.serialized(ActionResult(result))
+    return status, *self._enrich_response(headers, answer)
 
 
 def _answer(name: str, body: str | bytes, account: Account) -> dict[str, Any]:

@@ -24,7 +24,6 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 #: Secondary status → what AWS writes beside it.
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
-    "Pending": "Insufficient capacity error from EC2 while launching instances, retrying!",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",

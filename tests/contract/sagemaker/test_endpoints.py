@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -271,6 +272,15 @@ def test_headers_reach_the_container_and_come_back(lab: Lab) -> None:
     assert (answer["CustomAttributes"], answer["ContentType"]) == ("seen", "application/json")
 
 
+def test_a_model_may_lie_unpacked_in_the_bucket(lab: Lab) -> None:
+    lab.put("bundle/model.json", json.dumps({"name": "loose"}))
+    source = {"S3Uri": f"s3://{lab.bucket}/bundle/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container = {"Image": lab.image, "ModelDataSource": {"S3DataSource": source}}
+    lab.sagemaker.create_model(ModelName="m", ExecutionRoleArn=lab.role, PrimaryContainer=container)
+    lab.deploy(A=("m", 1))
+    assert lab.call()[0]["model"]["name"] == "loose"
+
+
 def test_an_endpoint_is_described_as_aws_does(lab: Lab) -> None:
     lab.model("m")
     described = lab.deploy(A=("m", 1.0), B=("m", 0.0))
@@ -332,6 +342,20 @@ def test_an_update_swaps_only_the_variant_that_changes_and_answers_all_the_time(
     assert [v["CurrentWeight"] for v in described["ProductionVariants"]] == [0.9, 0.1]
     assert lab.call(TargetVariant="A")[0]["pid"] == before
     assert lab.call(TargetVariant="B")[0]["model"]["name"] == "new"
+
+
+def test_a_swap_waits_for_the_calls_that_the_old_variant_still_answers(lab: Lab) -> None:
+    lab.model("old")
+    lab.model("new")
+    lab.deploy(A=("old", 1))
+    lab.config("second", A=("new", 1))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lab.call, {"pause": 3})
+        lab.sagemaker.update_endpoint(EndpointName="shop", EndpointConfigName="second")
+        assert lab.endpoint()["EndpointConfigName"] == "second"
+        assert not slow.done()
+        assert lab.call()[0]["model"]["name"] == "new"
+        assert slow.result()[0]["model"]["name"] == "old"
 
 
 def test_an_update_may_keep_the_weights(lab: Lab) -> None:

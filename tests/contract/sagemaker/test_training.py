@@ -12,6 +12,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from twin.sagemaker import machine
+
 Lab = Any
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -196,6 +198,43 @@ def test_jobs_are_listed_filtered_and_paged(lab: Lab) -> None:
     assert [len(page["TrainingJobSummaries"]) for page in pages] == [2, 1]
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
     assert lab.sagemaker.list_training_jobs(CreationTimeAfter=tomorrow)["TrainingJobSummaries"] == []
+
+
+def test_checkpoints_come_back_to_the_next_job(lab: Lab) -> None:
+    checkpoints = {"S3Uri": f"s3://{lab.bucket}/checkpoints"}
+    for name, seen in (("first", []), ("second", ["first"])):
+        job = lab.train(name, {"checkpoint": name}, CheckpointConfig=checkpoints)
+        model = json.loads(lab.unpacked(job["ModelArtifacts"]["S3ModelArtifacts"])["model.json"])
+        assert model["checkpoints"] == seen
+
+
+def test_a_model_may_stay_unpacked(lab: Lab) -> None:
+    output = {"S3OutputPath": f"s3://{lab.bucket}/models", "CompressionType": "NONE"}
+    job = lab.train("job", OutputDataConfig=output)
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{lab.bucket}/models/job/output/model/"
+    assert json.loads(lab.get("models/job/output/model/model.json"))["files"] == []
+
+
+def test_jobs_wait_for_a_free_instance_and_may_be_stopped_meanwhile(lab: Lab) -> None:
+    long = {"epochs": "200", "pause": "0.5"}
+    names = [f"job-{number}" for number in range(machine.INSTANCES + 1)]
+    for name in names:
+        lab.sagemaker.create_training_job(**lab.training(name, long))
+
+    def secondary() -> list[str]:
+        describe = lab.sagemaker.describe_training_job
+        return sorted(describe(TrainingJobName=name)["SecondaryStatus"] for name in names)
+
+    lab.eventually(lambda: secondary() == ["Starting", *["Training"] * machine.INSTANCES], seconds=30)
+    (waiting,) = (
+        name
+        for name in names
+        if lab.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Starting"
+    )
+    lab.sagemaker.stop_training_job(TrainingJobName=waiting)
+    job = lab.trained(waiting)
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert "TrainingTimeInSeconds" not in job
 
 
 def test_equal_models_are_equal_byte_for_byte(lab: Lab) -> None:

@@ -8,7 +8,8 @@ from twin.sagemaker import listing
 from twin.sagemaker.account import Account
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import config
-from twin.sagemaker.hosting.endpoint import Endpoint, Plan
+from twin.sagemaker.hosting.endpoint import Endpoint
+from twin.sagemaker.hosting.plan import Plan
 from twin.sagemaker.resource import Request
 
 

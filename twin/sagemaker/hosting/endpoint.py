@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twin import context
@@ -17,6 +17,7 @@ from twin.sagemaker.account import Account
 from twin.sagemaker.errors import JobFailed, Refused, invalid
 from twin.sagemaker.hosting import model
 from twin.sagemaker.hosting.model import Served
+from twin.sagemaker.hosting.plan import Plan, Share
 from twin.sagemaker.hosting.reply import unavailable, wrong
 from twin.sagemaker.hosting.variant import Variant
 from twin.sagemaker.resource import Request, Resource, now
@@ -33,42 +34,6 @@ _EVENT_STATUS = {
     "Failed": "FAILED",
     "Deleting": "DELETING",
 }
-
-
-@dataclass(frozen=True)
-class Share:
-    """One variant's place in the endpoint: its weight (any number from 0) and its count of instances."""
-
-    name: str
-    image: str
-    weight: float
-    instances: int
-    weight_wanted: float
-    instances_wanted: int
-    since: datetime.datetime
-
-    def describe(self) -> dict[str, Any]:
-        """Its member of DescribeEndpoint's ProductionVariants."""
-        deployed = {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.since}
-        return {
-            "VariantName": self.name,
-            "DeployedImages": [deployed],
-            "CurrentWeight": self.weight,
-            "DesiredWeight": self.weight_wanted,
-            "CurrentInstanceCount": self.instances,
-            "DesiredInstanceCount": self.instances_wanted,
-        }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One deployment: a configuration, and what of the present variants is kept."""
-
-    config: str
-    variants: list[dict[str, Any]]
-    keep_weights: bool = False
-    keep_instances: bool = False
-    started: datetime.datetime | None = None
 
 
 class Endpoint(Resource):
@@ -92,10 +57,22 @@ class Endpoint(Resource):
 
     # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def variant_for(self, target: str | None) -> Variant:
-        """The variant that takes the next call: `target`, or one at random by weight. Raises CallFailed."""
+    @contextlib.contextmanager
+    def variant_for(self, target: str | None) -> Iterator[Variant]:
+        """The variant that takes the next call: `target`, or one at random by weight. Raises CallFailed.
+
+        Within the context it is not closed: a swap waits for the calls that the old variants still answer.
+        """
         with self._lock:
-            live, shares = self._live, self.shares
+            variant = self._chosen(target)
+            variant.enter()
+        try:
+            yield variant
+        finally:
+            variant.leave()
+
+    def _chosen(self, target: str | None) -> Variant:
+        live, shares = self._live, self.shares
         if not live:
             raise unavailable(f"Endpoint {self.name} is {self.status} and cannot be invoked.")
         if target is not None:
@@ -124,7 +101,7 @@ class Endpoint(Resource):
                     f'"{self.account.arn("endpoint-config", self.config)}".'
                 )
             self._begin("Updating", self._arrive, None)
-            self.shares = [_wanting(share, *wanted.get(share.name, (None, None))) for share in self.shares]
+            self.shares = [share.wanting(*wanted.get(share.name, (None, None))) for share in self.shares]
 
     def delete(self) -> None:
         """End it in the background; Refused while busy."""
@@ -149,7 +126,7 @@ class Endpoint(Resource):
                 "EndpointArn": self.arn,
                 "EndpointConfigName": self.config,
                 "ProductionVariants": [share.describe() for share in self.shares] or None,
-                "PendingDeploymentSummary": _summary(pending) if pending and self.status == "Updating" else None,
+                "PendingDeploymentSummary": pending.describe() if pending and self.status == "Updating" else None,
                 "LastDeploymentConfig": self.deployment,
                 "EndpointStatus": self.status,
                 "FailureReason": self.failure_reason,
@@ -164,6 +141,7 @@ class Endpoint(Resource):
             if self.status == "Failed" and status != "Deleting":
                 raise invalid(f'Cannot update failed endpoint "{self.arn}"; delete it.')
             self.status, self._pending = status, plan
+            self.failure_reason = None if plan else self.failure_reason
             self._worker = threading.Thread(target=self._run, args=(work,), name=f"endpoint-{self.name}", daemon=True)
             self.touch()
             self._worker.start()
@@ -213,10 +191,12 @@ class Endpoint(Resource):
         with self._lock:
             before = {share.name: share for share in self.shares}
             replaced = {name: item for name, item in self._live.items() if live.get(name) is not item}
-            self.shares = [_share(item, served, before.get(item["VariantName"]), plan) for item in plan.variants]
+            self.shares = plan.shares({name: item.image for name, item in served.items()}, before)
             self._live, self.config, self.failure_reason = live, plan.config, None
             self.status, self._worker = "InService", None
             self.touch()
+        for variant in replaced.values():
+            variant.drain()
         _close_all(replaced)
 
     def _failed(self, reason: str) -> None:
@@ -229,7 +209,7 @@ class Endpoint(Resource):
     def _arrive(self) -> None:
         self._closing.wait(max(0.1, context.current().real_seconds(WEIGHTS_SECONDS)))
         with self._lock:
-            self.shares = [replace(s, weight=s.weight_wanted, instances=s.instances_wanted) for s in self.shares]
+            self.shares = [share.arrived() for share in self.shares]
             self.status, self._worker = "InService", None
             self.touch()
 
@@ -242,36 +222,6 @@ class Endpoint(Resource):
         if not self._closing.is_set() or self.status == "Deleting":
             described = self.describe()
             status_events.send("Endpoint", self.arn, {**described, "EndpointStatus": _EVENT_STATUS[self.status]})
-
-
-def _share(item: dict[str, Any], served: dict[str, Served], before: Share | None, plan: Plan) -> Share:
-    weight, instances = float(item["InitialVariantWeight"]), int(item["InitialInstanceCount"])
-    if before and plan.keep_weights:
-        weight = before.weight
-    if before and plan.keep_instances:
-        instances = before.instances
-    name = item["VariantName"]
-    return Share(name, served[name].image, weight, instances, weight, instances, now())
-
-
-def _wanting(share: Share, weight: float | None, instances: int | None) -> Share:
-    return replace(
-        share,
-        weight_wanted=share.weight_wanted if weight is None else weight,
-        instances_wanted=share.instances_wanted if instances is None else instances,
-    )
-
-
-def _summary(plan: Plan) -> dict[str, Any]:
-    variants = [
-        {
-            "VariantName": item["VariantName"],
-            "DesiredWeight": item["InitialVariantWeight"],
-            "DesiredInstanceCount": item["InitialInstanceCount"],
-        }
-        for item in plan.variants
-    ]
-    return {"EndpointConfigName": plan.config, "ProductionVariants": variants, "StartTime": plan.started}
 
 
 def _close_all(variants: dict[str, Variant]) -> None:

@@ -28,14 +28,18 @@ def invoke_endpoint(self: Any) -> Response:
                 "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length "
                 f"less than or equal to {BODY_BYTES_MAX}"
             )
-        variant = endpoint.variant_for(self.headers.get("X-Amzn-SageMaker-Target-Variant"))
         headers = {name: self.headers[name] for name in _PASSED if self.headers.get(name)}
-        try:
-            answer = variant.invoke(body, headers)
-        except NoAnswer as fault:
-            return _model_error(endpoint, variant, 0, str(fault))
+        with endpoint.variant_for(self.headers.get("X-Amzn-SageMaker-Target-Variant")) as variant:
+            return _invoke(endpoint, variant, body, headers)
     except CallFailed as error:
         return _error(error.status, error.code, {"Message": error.message})
+
+
+def _invoke(endpoint: Endpoint, variant: Variant, body: bytes, headers: dict[str, str]) -> Response:
+    try:
+        answer = variant.invoke(body, headers)
+    except NoAnswer as fault:
+        return _model_error(endpoint, variant, 0, str(fault))
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, variant, answer.status, answer.body.decode("utf-8", "replace"))
     return _answer(variant, answer)

@@ -15,7 +15,7 @@ from twin.sagemaker import images, limits, objects
 from twin.sagemaker.account import Account
 from twin.sagemaker.container import Container
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.hosting.connections import Connections
+from twin.sagemaker.hosting.connections import ANSWER_SECONDS, Connections
 from twin.sagemaker.hosting.model import Served
 from twin.sagemaker.hosting.reply import Answer, NoAnswer, unavailable
 from twin.sagemaker.hosting.traffic import Traffic
@@ -48,6 +48,8 @@ class Variant:
         self._container = Container(folder)
         self._connections = Connections(0)
         self._closing = threading.Event()
+        self._calls = 0
+        self._idle = threading.Condition()
         self._thread = threading.Thread(target=self._look_after, name=f"variant-{endpoint}-{name}", daemon=True)
 
     def start(self, limit_seconds: float) -> None:
@@ -81,6 +83,22 @@ class Variant:
             raise
         self._traffic.count(answer.status, answer.seconds, time.monotonic() - began - answer.seconds)
         return answer
+
+    def enter(self) -> None:
+        """A call is on its way to this variant: `drain` waits until it has `left`."""
+        with self._idle:
+            self._calls += 1
+
+    def leave(self) -> None:
+        """That call has its answer."""
+        with self._idle:
+            self._calls -= 1
+            self._idle.notify_all()
+
+    def drain(self) -> None:
+        """Wait for the calls that are on their way, no longer than an answer may take."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._calls == 0, ANSWER_SECONDS)
 
     def close(self) -> None:
         """End the process; its last output and metrics are kept."""
