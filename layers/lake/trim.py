@@ -22,7 +22,10 @@ PARTS = (
     *("pyiceberg/cli", "zstandard/_cffi*", "zstandard/backend_cffi*"),
     *(f"pyarrow/{part}" for part in ("include", "includes", "src", "tests", "*.pxd", "*.pyx", "*.pxi", "*.h")),
     # Arrow's engines for what Usher does not use. libarrow_substrait stays: other libraries are linked to it.
-    *(f"pyarrow/lib{engine}" for engine in ("arrow_flight*", "arrow_python_flight*", "arrow_python_parquet_encryption*")),
+    *(
+        f"pyarrow/lib{engine}"
+        for engine in ("arrow_flight*", "arrow_python_flight*", "arrow_python_parquet_encryption*")
+    ),
     *(f"pyarrow/_{engine}.*" for engine in ("flight", "parquet_encryption", "dataset_parquet_encryption", "substrait")),
     *(f"pyarrow/_{engine}.*" for engine in ("azurefs", "gcsfs", "hdfs", "orc", "dataset_orc", "pyarrow_cpp_tests")),
 )
