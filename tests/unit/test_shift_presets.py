@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,18 @@ def test_looks_lie_between_the_minimum_and_the_end(horizon: int, minimum: int) -
     assert list(looks) == sorted(set(looks))
     assert looks[-1] == horizon
     assert all(hours >= min(minimum, horizon) for hours in looks)
+
+
+def test_the_documentation_lists_every_preset_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "shifting.md").read_text(encoding="utf-8")
+    section = text[text.index("## Presets") : text.index("## Measured")]
+    rows = {cells[1].strip(" `"): cells[2:] for line in section.splitlines() if len(cells := line.split("|")) > 5}
+    for name, chosen in PRESETS.items():
+        horizon, minimum = (f"{hours / 24:g} d" for hours in (chosen.horizon_hours, chosen.minimum_hours))
+        said = [cell.strip() for cell in rows[name]]
+        if name == "demo":
+            assert said[:2] == [f"{chosen.horizon_hours:.2g} h", f"{60 * chosen.minimum_hours:.0f} min"]
+        else:
+            assert said[0] == horizon
+            assert said[1] in (minimum, f"{chosen.minimum_hours:g} h")
+            assert said[2] in (str(len(chosen.looks)), "from 7 d on")
