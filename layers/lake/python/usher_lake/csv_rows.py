@@ -98,14 +98,12 @@ class CsvReader:
             faults |= {line - chunk.line: fault for line, fault in zip(at, wrong.values(), strict=True)}
             good = _all_but(wrong, table.num_rows)
             batch, numbers = batch.filter(good), numbers.filter(good)
-        bad = {index: fault for index, fault in faults.items() if fault is not csv_lines.BLANK}
-        return Parsed(batch, numbers, _bad(chunk, bad, lines), len(bad))
+        return _parsed(batch, numbers, chunk, faults, lines)
 
     def _all_bad(self, chunk: Chunk) -> Parsed:
         refused = self._refused or Fault("", "has no header")
         lines = _split(chunk.data)
-        bad = {index: refused for index, line in enumerate(lines) if line not in (b"", b"\r")}
-        return Parsed(None, None, _bad(chunk, bad, lines), len(bad))
+        return _parsed(None, None, chunk, dict.fromkeys(range(len(lines)), refused), lines)
 
 
 def one_bad(chunk: Chunk, reason: str) -> Parsed:
@@ -120,10 +118,22 @@ def _split(data: bytes) -> list[bytes]:
     return lines
 
 
-def _bad(chunk: Chunk, faults: dict[int, Fault], lines: list[bytes] | None) -> Iterable[Bad]:
+def _parsed(
+    rows: pa.RecordBatch | None,
+    numbers: pa.Array | None,
+    chunk: Chunk,
+    faults: dict[int, Fault],
+    lines: list[bytes] | None,
+) -> Parsed:
+    """The piece, with the lines at fault by index. A blank line is no row: it is left out, whatever was found wrong.
+
+    The parser makes a row of empty fields of it, so that it is always at fault: every data set has a required field.
+    """
     if not faults:
-        return ()
-    return bad_lines(lines if lines is not None else _split(chunk.data), faults, chunk.line, chunk.offset)
+        return Parsed(rows, numbers, (), 0)
+    lines = _split(chunk.data) if lines is None else lines
+    bad = {index: fault for index, fault in faults.items() if lines[index] not in (b"", b"\r")}
+    return Parsed(rows, numbers, bad_lines(lines, bad, chunk.line, chunk.offset), len(bad))
 
 
 def _line_numbers(chunk: Chunk, rows: int, faults: dict[int, Fault]) -> pa.Array:
@@ -188,8 +198,7 @@ def _columns(header: Header) -> dict[str, int]:
 
 def _read(work: bytes, header: Header, columns: dict[str, int], invalid: dict[int, Fault]) -> pa.Table:
     def on_invalid(row: pyarrow.csv.InvalidRow) -> str:
-        wrong = Fault("", f"has {row.actual_columns} columns instead of {row.expected_columns}")
-        invalid[row.number - 1] = wrong if row.text else csv_lines.BLANK
+        invalid[row.number - 1] = Fault("", f"has {row.actual_columns} columns instead of {row.expected_columns}")
         return "skip"
 
     names = [f"unused {position}" for position in range(len(header.names))]
