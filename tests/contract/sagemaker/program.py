@@ -79,6 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(body or b"{}")
         if "exit" in asked:
             os._exit(1)
+        if "ping" in asked:
+            Handler.model["ping"] = asked["ping"]
         time.sleep(asked.get("pause", 0))
         size = asked.get("size", 0)
         seen = {name.lower(): value for name, value in self.headers.items()}
