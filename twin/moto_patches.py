@@ -548,12 +548,6 @@ PATCHES: tuple[Patch, ...] = (
         "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
     ),
     Patch(
-        "moto.sqs.models:Queue.approximate_number_of_messages",
-        "twin.sqs.queues:approximate_number_of_messages",
-        "reads the clock for each message",
-        "test_sqs_sources.py::test_counting_a_queue_reads_the_clock_once",
-    ),
-    Patch(
         "moto.sqs.models:Queue.approximate_number_of_messages_delayed",
         "twin.sqs.queues:approximate_number_of_messages_delayed",
         "reads the clock for each message",

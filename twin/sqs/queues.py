@@ -91,7 +91,6 @@ def _in_flight(queue: Any) -> int:
 # moto reads the clock for each message, and counts them all for each one that is sent or received: with some thousands
 # waiting, sending a batch took a second.
 messages = property(_visible)
-approximate_number_of_messages = property(lambda queue: len(_visible(queue)))
 approximate_number_of_messages_delayed = property(_delayed)
 approximate_number_of_messages_not_visible = property(_in_flight)
 
