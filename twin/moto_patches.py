@@ -235,7 +235,7 @@ PATCHES: tuple[Patch, ...] = (
     Patch(
         "moto.s3.notifications:send_event",
         "twin.s3.events:send_event",
-        "tells of a completed multipart upload twice",
+        "tells of a completed multipart upload twice, and of each new object as newly tagged",
         "test_s3_events.py::test_a_multipart_upload_is_told_of_once_and_as_what_it_is",
     ),
     Patch(

@@ -29,11 +29,13 @@ def bucket(client: Client) -> str:
 def _listen(client: Client, bucket: str) -> None:
     configuration: dict[str, Any] = {"EventBridgeConfiguration": {}}
     client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
-    client("sqs").create_queue(QueueName="events")
+    arn = "arn:aws:sqs:eu-west-1:123456789012:events"
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]}
+    client("sqs").create_queue(QueueName="events", Attributes={"Policy": json.dumps(policy)})
     pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
     client("events").put_rule(Name="all", EventPattern=json.dumps(pattern))
-    target = {"Id": "queue", "Arn": "arn:aws:sqs:eu-west-1:123456789012:events"}
-    client("events").put_targets(Rule="all", Targets=[target])
+    client("events").put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": arn}])
 
 
 def _events(client: Client, count: int) -> list[dict[str, Any]]:
@@ -82,18 +84,27 @@ def test_a_multipart_upload_is_told_of_once_and_as_what_it_is(client: Client, bu
     assert event["detail"]["object"]["size"] == len(PART) + 3
 
 
+def test_tags_are_told_of_when_they_are_set_by_a_request_of_their_own(client: Client, bucket: str) -> None:
+    client("s3").put_object(Bucket=bucket, Key="a", Body=b"1", Tagging="a=b")
+    client("s3").put_object_tagging(Bucket=bucket, Key="a", Tagging={"TagSet": [{"Key": "a", "Value": "c"}]})
+    kinds = [event["detail-type"] for event in _events(client, 2)]
+    assert sorted(kinds) == ["Object Created", "Object Tags Added"]
+
+
 def test_a_copy_is_told_of_as_a_copy(client: Client, bucket: str) -> None:
     client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
     client("s3").copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"})
-    assert [event["detail"]["reason"] for event in _events(client, 2)] == ["PutObject", "CopyObject"]
+    assert sorted(event["detail"]["reason"] for event in _events(client, 2)) == ["CopyObject", "PutObject"]
 
 
 def test_events_of_one_key_are_ordered_by_their_sequencer(client: Client, bucket: str) -> None:
-    for body in (b"1", b"2", b"3"):
-        client("s3").put_object(Bucket=bucket, Key="a", Body=body)
-    sequencers = [event["detail"]["object"]["sequencer"] for event in _events(client, 3)]
+    versions = [client("s3").put_object(Bucket=bucket, Key="a", Body=body)["VersionId"] for body in (b"1", b"2", b"3")]
+    objects = [event["detail"]["object"] for event in _events(client, 3)]
+    sequencers = [described["sequencer"] for described in objects]
+    in_order = sorted(objects, key=lambda described: str(described["sequencer"]))
+    assert [described["version-id"] for described in in_order] == versions
     assert len(set(sequencers)) == 3
-    assert sequencers == sorted(sequencers)
+    assert all(len(sequencer) == 18 for sequencer in sequencers)
 
 
 def test_an_object_without_versions_has_no_version_in_its_event(client: Client, server: object) -> None:
@@ -101,7 +112,7 @@ def test_an_object_without_versions_has_no_version_in_its_event(client: Client, 
     _listen(client, "plain")
     client("s3").put_object(Bucket="plain", Key="a", Body=b"1")
     client("s3").delete_object(Bucket="plain", Key="a")
-    created, deleted = _events(client, 2)
+    created, deleted = sorted(_events(client, 2), key=lambda event: str(event["detail-type"]))
     assert "version-id" not in created["detail"]["object"]
     assert deleted["detail-type"] == "Object Deleted"
     assert deleted["detail"]["reason"] == "DeleteObject"

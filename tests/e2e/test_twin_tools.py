@@ -128,7 +128,8 @@ def test_sam_shows_why_a_deployment_failed_and_the_stack_is_as_before(deployed: 
     ran = _run(twin, [SAM, "deploy", *options], deployed)
     (deployed / "template.yaml").write_text(kept)
     assert ran.returncode == 1
-    assert "UPDATE_ROLLBACK_COMPLETE" in ran.stdout
+    assert "CREATE_FAILED" in ran.stdout
+    assert "UPDATE_ROLLBACK_COMPLETE" in ran.stderr
     assert _ids(twin) == before
 
 

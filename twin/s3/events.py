@@ -1,7 +1,7 @@
 """S3's events as EventBridge gets them from AWS.
 
 Source: Amazon S3 User Guide, "EventBridge event message structure". moto spells the ETag `eTag`, gives the time as a
-number, calls every reason ObjectCreated, repeats one sequencer, tells a completed upload twice and hides what fails.
+number, calls every reason ObjectCreated, repeats one sequencer, tells of one request twice and hides what fails.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import secrets
 import time
 import uuid
 from typing import Any, cast
+
+from flask import has_request_context, request
 
 from twin import moto_patches
 
@@ -34,8 +36,12 @@ _sequence = itertools.count(time.time_ns())  # grows with every event, so it ord
 
 
 def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
-    """moto's `send_event`, once for a completed multipart upload: moto tells of it as a PutObject too."""
+    """moto's `send_event`, once for a request: moto tells of a completed multipart upload as a PutObject too, and of
+    every new object as newly tagged.
+    """
     if event_name.value == "s3:ObjectCreated:Put" and key.multipart is not None:
+        return
+    if event_name.value.startswith("s3:ObjectTagging:") and has_request_context() and "tagging" not in request.args:
         return
     moto_patches.original("moto.s3.notifications:send_event")(account_id, event_name, bucket, key)
 
