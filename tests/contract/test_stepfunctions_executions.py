@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from typing import Any
@@ -219,6 +220,27 @@ def test_every_end_of_an_execution_is_an_event(
     assert (json.loads(detail["input"]), json.loads(detail["output"])) == ({"a": 1}, {"a": 1})
     detail = by_status[("FAILED", ended["FAILED"]["executionArn"])]["detail"]
     assert (detail["error"], detail["cause"], detail["output"]) == ("E", "why", None)
+
+
+def test_executions_are_counted_by_how_they_end(execute: Any, client: Client, eventually: Eventually) -> None:
+    found = execute(_machine(A={"Type": "Fail", "Error": "E"}))
+    dimensions = [{"Name": "StateMachineArn", "Value": found["stateMachineArn"]}]
+
+    def counted(name: str) -> float:
+        end = found["stopDate"] + datetime.timedelta(hours=1)
+        points = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/States",
+            MetricName=name,
+            Dimensions=dimensions,
+            StartTime=found["startDate"] - datetime.timedelta(hours=1),
+            EndTime=end,
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
+
+    eventually(lambda: counted("ExecutionsFailed") == 1)
+    assert (counted("ExecutionsStarted"), counted("ExecutionsSucceeded")) == (1, 0)
 
 
 def _seen(client: Client, arn: str) -> dict[str, Any]:

@@ -21,16 +21,13 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 
 from twin import moto_patches
 from twin.stepfunctions import pace
+from twin.stepfunctions.pace import Interrupted
 
 SET_ERROR = "moto.stepfunctions.parser.asl.eval.environment:Environment.set_error"
 _LOOK_SECONDS = 0.05
 
 #: What `States.ALL` does not match: the definition itself is wrong, or a limit was passed.
 _TERMINAL = ("States.Runtime", "States.DataLimitExceeded")
-
-
-class Interrupted(Exception):
-    """The execution ended while a state was running."""
 
 
 def set_error(self: Any, error: Any) -> None:

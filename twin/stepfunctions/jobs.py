@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
 from twin.stepfunctions import faults, names
+from twin.stepfunctions.pace import Interrupted
 
 POLL_SECONDS = 0.2
 
@@ -164,7 +165,7 @@ class JobTask(StateTaskServiceCallback):
                 return result
             time.sleep(POLL_SECONDS)
         sync_resolver.stop()
-        return None
+        raise Interrupted  # nobody waits for a result any more
 
 
 class _Follow:

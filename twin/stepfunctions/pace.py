@@ -13,6 +13,10 @@ LIMIT_FLOOR_SECONDS = 60.0
 _LOOK_SECONDS = 0.1  # an execution that was stopped is noticed within this time
 
 
+class Interrupted(Exception):
+    """The execution, or the state, ended while its work was under way."""
+
+
 def limit_seconds(seconds: float) -> float:
     """How long a time-out of `seconds` of AWS's time lasts here."""
     return max(context.current().real_seconds(seconds), min(seconds, LIMIT_FLOOR_SECONDS))

@@ -12,8 +12,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import ExecutionStatus
 
 from twin import context, moto_patches
+from twin.cloudwatch import data
 
 TERMINATED = "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication._reflect_execution_status"
+_METRICS = {
+    ExecutionStatus.RUNNING: "ExecutionsStarted",
+    ExecutionStatus.SUCCEEDED: "ExecutionsSucceeded",
+    ExecutionStatus.FAILED: "ExecutionsFailed",
+    ExecutionStatus.TIMED_OUT: "ExecutionsTimedOut",
+    ExecutionStatus.ABORTED: "ExecutionsAborted",
+}
 _LOG = logging.getLogger(__name__)
 _settling = threading.Lock()
 
@@ -43,7 +51,8 @@ def abort(execution: Any, error: str | None, cause: str | None) -> None:
 
 
 def publish(execution: Any) -> None:
-    """Send the event; what EventBridge refuses is logged, as nobody waits for it."""
+    """Count it, and send the event; what EventBridge refuses is logged, as nobody waits for it."""
+    _count(execution)
     entry = {
         "Source": "aws.states",
         "DetailType": "Step Functions Execution Status Change",
@@ -57,6 +66,13 @@ def publish(execution: Any) -> None:
         return
     if answer["FailedEntryCount"]:
         _LOG.error("EventBridge refused the status change of %s: %s", execution.exec_arn, answer["Entries"])
+
+
+def _count(execution: Any) -> None:
+    """AWS/States' metrics, which alarms watch."""
+    dimensions = (("StateMachineArn", execution.state_machine_arn),)
+    counted = data.Datum(_METRICS[execution.exec_status], 1, "Count", dimensions)
+    data.publish(execution.account_id, execution.region_name, "AWS/States", [counted])
 
 
 def detail(execution: Any) -> dict[str, Any]:

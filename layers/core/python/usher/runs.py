@@ -71,7 +71,8 @@ def _said(cause: str) -> str:
         return str(body["errorMessage"])
     name = next((str(body[key]) for key in _JOB_NAMES if key in body), "the job")
     status = next((str(body[key]) for key in _JOB_STATUSES if key in body), "")
-    reason = body.get("FailureReason") or body.get("ExitMessage")
+    # A processing job's FailureReason points to its logs; what its program said is the exit message.
+    reason = body.get("ExitMessage") or body.get("FailureReason")
     return f"{name} {status.lower() or 'failed'}: {reason or 'no reason was given'}" if status or reason else cause
 
 

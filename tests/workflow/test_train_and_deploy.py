@@ -1,0 +1,178 @@
+"""train_and_deploy, run as it is, on the twin: what it does when all goes well, and who asks for the next run."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+TRAINING = ["IsTuned", "Tune", "Train"]
+DEPLOYED = ["WaitForService", "CheckService", "IsInService"]
+RUN_ID, SECOND = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
+
+
+def endpoint(run: Any) -> dict[str, Any]:
+    found = run.client("sagemaker").describe_endpoint(EndpointName="usher")
+    config = run.client("sagemaker").describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+    models = {variant["VariantName"]: variant["ModelName"] for variant in config["ProductionVariants"]}
+    weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in found["ProductionVariants"]}
+    return {
+        "status": found["EndpointStatus"],
+        "config": found["EndpointConfigName"],
+        "models": models,
+        "weights": weights,
+    }
+
+
+def test_a_first_run_goes_from_data_to_both_variants_in_service(run: Any) -> None:
+    found = run.go()
+    assert found["status"] == "SUCCEEDED", (found, run.record())
+    visited = [name for name in found["states"] if name not in TRAINING]
+    loop = [name for name in visited if name in DEPLOYED]
+    assert loop == DEPLOYED * (len(loop) // 3)
+    assert [name for name in visited if name not in DEPLOYED] == [
+        "PrepareRun",
+        "Prepare",
+        "TrainAll",
+        "Evaluate",
+        "EvaluateGate",
+        "IsPassed",
+        "RegisterModel",
+        "ServesFromEndpoint",
+        "CreateModel",
+        "CreateEndpointConfig",
+        "FindEndpoint",
+        "EndpointState",
+        "CreateEndpoint",
+        "DeployExperiment",
+        "PrepareNext",
+        "HowItEnded",
+        "RunEnded",
+    ]
+    assert {name: found["states"].count(name) for name in TRAINING} == dict.fromkeys(TRAINING, 3)
+    assert found["errors"] == []
+    assert found["output"] == {"status": "succeeded", "slot": "A", "router_version": 1}
+    name = f"usher-{RUN_ID}"
+    assert endpoint(run) == {
+        "status": "InService",
+        "config": name,
+        "models": {"A": name, "B": name},
+        "weights": {"A": 1.0, "B": 0.0},
+    }
+    _is_recorded(run)
+    _trained_what_was_tuned(run)
+
+
+def _is_recorded(run: Any) -> None:
+    router = run.router
+    assert (router["champion"], router["models"]) == ("A", {"A": RUN_ID, "B": RUN_ID})
+    assert (router["state"], router["weights"]) == ("steady", {"A": 1, "B": 0})
+    popular = run.item("ROUTER", "POPULAR")
+    assert [item["title"] for item in popular["all"]] == ["Fargo", "Heat"]
+    record = run.record()
+    assert (record["status"], record["gate"]["verdict"], record["rows"]) == ("succeeded", "pass", 5000)
+    assert record["cost_usd"] > 0
+    assert record["evaluation_uri"] == f"s3://lake/runs/{RUN_ID}/evaluation.json"
+    assert record["ended_at"] >= record["started_at"]
+    assert run.lock is None
+    packages = run.client("sagemaker").list_model_packages(ModelPackageGroupName="usher")["ModelPackageSummaryList"]
+    assert [package["ModelApprovalStatus"] for package in packages] == ["Approved"]
+    plan = json.loads(run.client("s3").get_object(Bucket="lake", Key=f"runs/{RUN_ID}/plan.json")["Body"].read())
+    assert plan["snapshots"] == {"ratings": 2**62 + 1, "items": 7}
+    assert plan["champion"] is None
+
+
+def _trained_what_was_tuned(run: Any) -> None:
+    for kind, names in (("fm", {"num_factors", "init_sigma"}), ("knn", {"k", "shrinkage"})):
+        (trial,) = run.ran(f"{kind}-hpo")
+        (trained,) = run.ran(kind)
+        assert (trial["fit_rows"], trained["fit_rows"]) == ("train", "train_and_validation")
+        assert {name: trial[name] for name in names} == {name: trained[name] for name in names}
+        assert run.record()["hyperparameters"][kind] == {name: trained[name] for name in names}
+    jobs = run.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+    names = {job["TrainingJobName"] for job in jobs if "-hpo" not in job["TrainingJobName"]}
+    assert names == {f"{RUN_ID}-fm", f"{RUN_ID}-knn", f"{RUN_ID}-ranker"}
+
+
+def test_a_later_run_is_judged_beside_the_champion_and_takes_the_idle_slot_without_tuning(run: Any) -> None:
+    assert run.go()["status"] == "SUCCEEDED"
+    found = run.go(SECOND)
+    assert found["status"] == "SUCCEEDED", run.record(SECOND)
+    assert "Tune" not in found["states"]
+    assert "CreateEndpoint" not in found["states"]
+    assert found["output"] == {"status": "succeeded", "slot": "B", "router_version": 2}
+    first, second = f"usher-{RUN_ID}", f"usher-{SECOND}"
+    assert endpoint(run) == {
+        "status": "InService",
+        "config": second,
+        "models": {"A": first, "B": second},
+        "weights": {"A": 1.0, "B": 0.0},
+    }
+    assert run.router["models"] == {"A": RUN_ID, "B": SECOND}
+    assert "champion" in run.record(SECOND)["gate"]["numbers"]
+    assert run.item("ROUTER", "POPULAR")["model_id"] == RUN_ID  # what serves is still the champion
+    plan = json.loads(run.client("s3").get_object(Bucket="lake", Key=f"runs/{SECOND}/plan.json")["Body"].read())
+    assert plan["champion"] == {"run_id": RUN_ID, "trained_until": "2020-01-01T00:00:00+00:00"}
+
+
+def test_the_function_back_end_needs_no_endpoint(run: Any) -> None:
+    found = run.go_from("RegisterModel", run={"serving": "function"})
+    assert "CreateModel" not in found["states"]
+    assert found["states"][-5:-2] == ["DeployExperiment", "RecordFailure", "PrepareNext"]  # there is no bundle here
+    assert found["error"] == "NotDeployable"
+
+
+def test_an_endpoint_whose_creation_failed_is_deleted_and_made_anew(run: Any) -> None:
+    sagemaker = run.client("sagemaker")
+    run.script(serve={"fail": "no memory"})
+    found = run.go_from("CreateModel")
+    assert (found["status"], found["error"]) == ("FAILED", "EndpointNotUpdated")
+    assert sagemaker.describe_endpoint(EndpointName="usher")["EndpointStatus"] == "Failed"
+    run.script()
+    found = run.go_from("CreateModel", run={"model_name": "usher-rb"})
+    assert "DeleteFailedEndpoint" in found["states"]
+    assert found["states"].count("CreateEndpoint") == 1
+    assert endpoint(run)["status"] == "InService"
+
+
+def test_a_run_starts_by_data_alone_once_and_what_arrives_meanwhile_is_for_the_next(run: Any) -> None:
+    run.script(prepare={"fail": "enough for this test"})
+    assert not run.ask()["due"]
+    run.head(rows=1000, arrived=int(time.time()) - 60)
+    first = run.ask()
+    assert first["due"], first
+    run.ask()
+    executions = run.client("stepfunctions").list_executions(stateMachineArn=run.machine)["executions"]
+    assert len(executions) == 1
+    run_id = executions[0]["name"]
+    run.table.update_item(
+        Key={"pk": "RUN", "sk": "HEAD"},
+        UpdateExpression="ADD rows_since_run :more SET snapshots.ratings = :next",
+        ExpressionAttributeValues={":more": 300, ":next": 2**62 + 2},
+    )
+    found = run.finished(executions[0]["executionArn"])
+    assert found["error"] == "States.TaskFailed"
+    assert run.item("RUN", "HEAD")["rows_since_run"] == 300
+    assert run.record(run_id)["rows_taken"] == 1000
+    assert run.lock is None
+
+
+def test_the_end_of_a_run_starts_the_next_one_that_is_due(run: Any) -> None:
+    run.script(prepare={"fail": "enough for this test"})
+    run.head(rows=2500, arrived=int(time.time()) - 60)
+    found = run.go()  # started by hand on 0 rows: 2500 are left
+    assert found["status"] == "FAILED"
+    executions = run.client("stepfunctions").list_executions(stateMachineArn=run.machine)["executions"]
+    (following,) = [one for one in executions if one["name"] != RUN_ID]
+    run.finished(following["executionArn"])
+    assert run.record(following["name"])["rows_taken"] == 2500
+    assert run.item("RUN", "HEAD")["rows_since_run"] == 0
+
+
+def test_an_execution_started_by_hand_without_input_takes_the_newest_snapshots_and_all_rows(run: Any) -> None:
+    run.script(prepare={"fail": "enough for this test"})
+    run.head(rows=700)
+    arn = run.client("stepfunctions").start_execution(stateMachineArn=run.machine, name=RUN_ID)["executionArn"]
+    run.finished(arn)
+    record = run.record()
+    assert (record["rows_taken"], record["snapshots"]["ratings"]) == (700, str(2**62 + 1))
