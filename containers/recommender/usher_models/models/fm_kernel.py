@@ -28,7 +28,7 @@ Int64 = npt.NDArray[np.int64]
 LANES = 8
 
 #: nogil: threads each take a range of rows. cache: compiled once, into NUMBA_CACHE_DIR or __pycache__.
-compiled: Any = njit(fastmath=True, nogil=True, cache=True)
+compiled: Any = njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
 
 
 def statistics_size(width: int) -> int:

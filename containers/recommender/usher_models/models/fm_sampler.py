@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import gammaln, ndtr, ndtri
 
+from usher_models.errors import FitError
 from usher_models.models import fm_kernel as kernel
 from usher_models.models.fm_kernel import LANES, Float32, Float64, Int32, Int64
 
@@ -257,6 +258,8 @@ def _draw_tower(  # noqa: PLR0913, PLR0917 - its inputs, one by one
     precision = tower.precision.astype(np.float32)
     out = (tower.rows, tower.means, tower.errors)
     list(pool.map(lambda r: kernel.draw(stats, tower.noise, precision, tower.prior, normals, *r, *out), ranges))
+    if not np.isfinite(tower.rows).all():
+        raise FitError(f"fm: sweep {number} drew NaN or infinity: check the ratings, or take fewer factors")
     tower.draw_features_centred(random)
 
 

@@ -97,12 +97,15 @@ class FactorRanker:
     alpha: float
 
     def _system(self, profile: Profiles) -> tuple[Float32, Any, Float64]:
-        """The profile's positives' factors, A^-1 and the confidence of each row; x = A^-1 sum confidence * factors."""
+        """The factors of what was rated, A^-1, and the confidence c of each row; the person is A^-1 sum c y.
+
+        A = gram + sum (c - 1) y y^T with c = alpha * weight, as the `implicit` package has it; no weight is not rated.
+        """
         places = self.position[profile.items]
-        confidence = np.maximum(grade(profile.values), 0) * recency(profile.ages()) * (places >= 0)
+        confidence = self.alpha * np.maximum(grade(profile.values), 0) * recency(profile.ages()) * (places >= 0)
         rated = self.factors[np.maximum(places, 0)]
-        a = self.gram + (rated.T * (self.alpha * confidence)) @ rated
-        return rated, np.linalg.inv(a), confidence * (1 + self.alpha)
+        a = self.gram + (rated.T * np.where(confidence > 0, confidence - 1, 0)) @ rated
+        return rated, np.linalg.inv(a), confidence
 
     def scores(self, profiles: Profiles) -> Float32:
         vectors = np.empty((len(profiles), self.factors.shape[1]), np.float32)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from usher_scorer.errors import BundleError
-from usher_scorer.profiles import Float32, Float64, Int64, Profiles
+from usher_scorer.profiles import POSITIVE, Bool, Float32, Float64, Int64, Profiles
 
 #: Ratings lie in this range, and so do predictions.
 RATING_MIN, RATING_MAX = 0.5, 5.0
@@ -70,18 +70,18 @@ class Rater:
         precision[:, np.arange(width), np.arange(width)] += self.prior_precision
         prior = self.prior_precision * self.prior_mean
         if self.binary:
-            return self._fold_in_labels(values, rated, bias, precision, prior)
+            return self._fold_in_labels(values >= POSITIVE, rated, bias, precision, prior)
         residual = self.noise[:, None] * (values - self.offset - bias)
         right = prior + np.einsum("sn,snd->sd", residual, rated)
         row: Float64 = np.linalg.solve(precision.astype(np.float64), right[:, :, None])[:, :, 0]
         return row
 
     def _fold_in_labels(
-        self, labels: Float32, rated: Float32, bias: Float32, precision: Float32, prior: Float32
+        self, labels: Bool, rated: Float32, bias: Float32, precision: Float32, prior: Float32
     ) -> Float64:
         """Expectation-maximisation for the probit link: the latent values' means, then the row, a few times."""
         inverse = np.linalg.inv(precision.astype(np.float64))
-        sign = np.where(labels > 0.5, 1.0, -1.0)
+        sign = np.where(labels, 1.0, -1.0)
         row: Float64 = np.einsum("sde,se->sd", inverse, prior)
         for _ in range(_PROBIT_STEPS):
             fitted = np.einsum("snd,sd->sn", rated, row) + bias

@@ -1,0 +1,78 @@
+"""Hyperparameters: strings in, values out, every fault named at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from usher_models.errors import HyperparameterError
+from usher_models.hyperparameters import SHARED, parse, read_file
+from usher_models.registry import ALGORITHMS, algorithm
+
+PARAMETERS = [*algorithm("fm").parameters, *SHARED]
+DOCUMENT = Path(__file__).parents[3] / "docs/models.md"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_factor": "8"}, "unknown hyperparameter 'num_factor'; did you mean 'num_factors'?"),
+        ({"Epochs": "8"}, "did you mean 'epochs'?"),
+        ({"zzz": "8"}, "known are epochs"),
+        ({"num_factors": "0"}, "num_factors is '0': it must lie from 1 to 256"),
+        ({"num_factors": "1e9"}, "must be a whole number from 1 to 256"),
+        ({"num_factors": "8.5"}, "must be a whole number"),
+        ({"num_factors": ""}, "must be a whole number"),
+        ({"init_sigma": "nan"}, "must lie from 0.001 to 10"),
+        ({"init_sigma": "inf"}, "must lie from 0.001 to 10"),
+        ({"predictor_type": "regresor"}, "did you mean 'regressor'?"),
+        ({"seed": "-1"}, "must lie from 0"),
+    ],
+)
+def test_a_bad_hyperparameter_is_named_with_what_is_meant(given: dict[str, str], message: str) -> None:
+    with pytest.raises(HyperparameterError, match=re.escape(message)):
+        parse(given, PARAMETERS)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(HyperparameterError, match=r"num_factor'.*; epochs is 'x'"):
+        parse({"num_factor": "8", "epochs": "x"}, PARAMETERS)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("fmm", "fm"), ("k-nn", "knn"), ("rank", "ranker")])
+def test_an_unknown_algorithm_names_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(HyperparameterError, match=f"did you mean '{meant}'"):
+        algorithm(name)
+
+
+def test_what_sagemaker_adds_is_accepted_and_ignored() -> None:
+    values = parse(
+        {"_tuning_objective_metric": "validation:rmse", "sagemaker_program": "x", "epochs": " 7 "}, PARAMETERS
+    )
+    assert values["epochs"] == 7
+    assert not any(name.startswith(("_", "sagemaker")) for name in values)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"epochs": 7}'])
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "hyperparameters.json"
+    path.write_text(text)
+    with pytest.raises(HyperparameterError):
+        read_file(path)
+
+
+def test_the_quotes_of_the_sdk_are_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "hyperparameters.json"
+    path.write_text('{"predictor_type": "\\"regressor\\"", "epochs": "7"}')
+    assert read_file(path) == {"predictor_type": "regressor", "epochs": "7"}
+    assert read_file(tmp_path / "none.json") == {}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_default_is_within_its_own_bounds_and_documented(name: str) -> None:
+    text = DOCUMENT.read_text()
+    for parameter in [*algorithm(name).parameters, *SHARED]:
+        assert parameter.read(str(parameter.default)) == parameter.default
+        assert f"| `{parameter.name}` |" in text, f"docs/models.md does not tell of {parameter.name}"

@@ -1,0 +1,578 @@
+"""The read path: each bad request gets a problem that names its parameter, each failure the next rung of the ladder.
+
+The state table and the secret are moto's; the variants are a local server that asks a real bundle, or fails as told.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+import pytest
+from moto import mock_aws
+from openapi_schema_validator import OAS31Validator
+
+import usher_scorer.bundle
+from usher.decimals import stored
+from usher.popular import make_lists, write_lists
+from usher.recommend import ladder, openapi, wiring
+from usher.recommend.keyring import current_key, valid_keys
+from usher.recommend.responses import respond
+from usher.recommend.slots import in_order, slot_for
+from usher.recommend.wiring import Scorer, make_service
+from usher.records import keys
+from usher.records.ids import user_hash
+from usher.records.settings import Settings, SettingsError
+from usher.records.signing import verify
+from usher.router import Router, write_router
+from usher_scorer.bundle import Bundle
+from usher_scorer.errors import RequestError
+from usher_scorer.invocations import invoke, problem
+
+NOW = 1_800_000_000
+KEY = "k" * 64
+STEADY = Router(1, NOW, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
+TESTING = replace(STEADY, state="testing", experiment_id="xrtest-2", weights={"A": 0.5, "B": 0.5})
+
+
+class Variants(ThreadingHTTPServer):
+    """InvokeEndpoint for two variants. modes: slot → ok, down, broken, slow, garbage, gone, odd."""
+
+    daemon_threads = True
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(("127.0.0.1", 0), Invocation)
+        self.bundle = bundle
+        self.modes = {"A": "ok", "B": "ok"}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.release = threading.Event()
+
+
+class Invocation(BaseHTTPRequestHandler):
+    server: Variants
+
+    def do_POST(self) -> None:
+        slot = self.headers["X-Amzn-SageMaker-Target-Variant"]
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append((slot, json.loads(body)))
+        mode = self.server.modes[slot]
+        if mode == "slow":
+            self.server.release.wait(20)
+        if mode in ("slow", "down"):
+            self.connection.close()
+        elif mode == "gone":
+            self._send(400, {"Message": "Endpoint usher not found."}, "ValidationError")
+        elif mode == "broken":
+            self._model_error(500, '{"error": {"code": "internal", "message": "the model failed"}}')
+        elif mode == "odd":
+            self._model_error(400, '{"error": {"code": "bad_profile", "message": "profile row 0"}}')
+        elif mode == "garbage":
+            self._send(200, {"items": [{"title": "no id"}], "model_id": "m"})
+        else:
+            self._invoke(body)
+
+    def _invoke(self, body: bytes) -> None:
+        try:
+            self._send(200, invoke(self.server.bundle, body))
+        except RequestError as error:
+            self._model_error(400, json.dumps(problem(error)))
+
+    def _model_error(self, status: int, said: str) -> None:
+        fields = {"Message": "Received error", "OriginalMessage": said, "OriginalStatusCode": status}
+        self._send(424, fields, "ModelError")
+
+    def _send(self, status: int, body: Any, error: str = "") -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        if error:
+            self.send_header("x-amzn-errortype", error)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Told:
+    """Telemetry that remembers."""
+
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    unread_: list[str] = field(default_factory=list)
+    defects: list[Exception] = field(default_factory=list)
+
+    def slot_failed(self, slot: str, reason: str) -> None:
+        self.failed.append((slot, reason))
+
+    def unread(self, what: str, _error: Exception) -> None:
+        self.unread_.append(what)
+
+
+@dataclass
+class Api:
+    """The read path, asked as API Gateway asks it."""
+
+    settings: Settings
+    variants: Variants
+    table: Any
+    now: float = NOW
+    told: Any = field(default_factory=Told)
+    scorer: Scorer = field(default_factory=lambda: Scorer(usher_scorer.bundle.load, invoke))
+    _service: Any = None
+
+    def __call__(self, path: str, body: Any = None, method: str = "", **query: Any) -> tuple[int, dict[str, Any]]:
+        """Status and body; the answer is held against the OpenAPI document."""
+        event: dict[str, Any] = {
+            "rawPath": path,
+            "rawQueryString": urlencode(query, doseq=True),
+            "requestContext": {"stage": "$default", "http": {"method": method or ("POST" if body else "GET")}},
+        }
+        if body is not None:
+            event["body"] = body if isinstance(body, str) else json.dumps(body)
+        return self.send(event)
+
+    def send(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        response, body = respond(event, self.service, self.told.defects.append)
+        assert json.loads(response["body"]) == body
+        expected = "application/json" if response["statusCode"] == 200 else "application/problem+json"
+        assert response["headers"]["content-type"] == expected
+        self._check(event, response["statusCode"], body)
+        return response["statusCode"], body
+
+    def service(self) -> Any:
+        if self._service is None:
+            self._service = make_service(self.settings, self.told, lambda: self.now, lambda: self.scorer)
+        return self._service
+
+    @staticmethod
+    def _check(event: dict[str, Any], status: int, body: dict[str, Any]) -> None:
+        name = "Problem"
+        if status == 200:
+            said = openapi.document()["paths"][event["rawPath"].removeprefix("/v1")]
+            said = said[event["requestContext"]["http"]["method"].lower()]["responses"]["200"]
+            name = said["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+        components = openapi.document()["components"]
+        OAS31Validator({"$ref": f"#/components/schemas/{name}", "components": components}).validate(body)
+
+
+@pytest.fixture
+def variants(bundle: Bundle) -> Iterator[Variants]:
+    with Variants(bundle) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield server
+        server.release.set()
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.fixture
+def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A deployed stack: router, popularity lists and signing secret are there, both variants answer."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{variants.server_port}")
+    with mock_aws():
+        table = boto3.resource("dynamodb").create_table(
+            TableName="state",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        secret = boto3.client("secretsmanager").create_secret(Name="signing", SecretString=KEY)["ARN"]
+        write_router(table, STEADY)
+        items = [bundle.catalogue.describe(n) for n in range(len(bundle.catalogue))]
+        write_lists(table, "rtest-1", make_lists(bundle.popularity.all.tolist(), items))
+        yield Api(Settings(state_table="state", endpoint_name="usher", signing_secret_arn=secret), variants, table)
+
+
+def shown(body: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in body["items"]]
+
+
+def keep_profile(api: Api, user_id: str, *rows: tuple[str, float, int]) -> None:
+    recent = [{"item_id": item, "rating": rating, "at": at} for item, rating, at in rows]
+    api.table.put_item(Item=keys.profile(user_hash(user_id)).item() | stored({"recent": recent}))
+
+
+# Bad requests
+
+
+BAD_QUERIES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("/recommendations", {}, "missing-parameter", "user_id"),
+    ("/recommendations", {"user_id": ""}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": "x" * 129}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": "x" * 10_240}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": "ü" * 65}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": "a\x00b"}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": ["1", "2"]}, "bad-parameter", "user_id"),
+    ("/recommendations", {"user_id": "1", "limit": "0"}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "limit": "-1"}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "limit": "1000000000"}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "limit": "9" * 4000}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "limit": "ten"}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "limit": "1.5"}, "bad-parameter", "limit"),
+    ("/recommendations", {"user_id": "1", "explain": "yes"}, "bad-parameter", "explain"),
+    ("/recommendations", {"user_id": "1", "genre": "x" * 101}, "bad-parameter", "genre"),
+    ("/recommendations", {"user_id": "1", "genre": "Comdy"}, "unknown-genre", "genre"),
+    ("/recommendations", {"user_id": "1", "not_released_after": "soon"}, "bad-parameter", "not_released_after"),
+    ("/recommendations", {"user_id": "1", "exclude": ["a"] * 501}, "bad-parameter", "exclude"),
+    ("/recommendations", {"user_id": "1", "exclude": ["a", "b" * 129]}, "bad-parameter", "exclude[1]"),
+    ("/recommendations", {"user_id": "1", "limt": "5"}, "unknown-parameter", "limt"),
+    ("/similar", {}, "missing-parameter", "item_id"),
+    ("/similar", {"item_id": "nobody-has-this"}, "unknown-item", "item_id"),
+    ("/similar", {"item_id": "m1", "user_id": "1"}, "unknown-parameter", "user_id"),
+    ("/popular", {"limit": "101"}, "bad-parameter", "limit"),
+    ("/popular", {"genre": "Wstern"}, "unknown-genre", "genre"),
+    ("/health", {"verbose": "1"}, "unknown-parameter", "verbose"),
+    ("/fly", {}, "not-found", ""),
+]
+
+
+def test_a_bad_request_gets_a_problem_that_names_its_parameter(api: Api) -> None:
+    for path, query, kind, parameter in BAD_QUERIES:
+        _, body = api(path, **query)
+        found = (body["type"], body.get("parameter", ""))
+        assert found == (f"urn:usher:problem:{kind}", parameter), (path, str(query)[:200], body)
+        assert len(json.dumps(body)) < 1200
+    assert not api.told.defects
+
+
+BAD_BODIES: list[tuple[Any, str, str]] = [
+    ("{", "bad-body", ""),
+    ('{"session": NaN}', "bad-body", ""),
+    ("[" * 30_000, "bad-body", ""),
+    ("[]", "bad-parameter", ""),
+    ({}, "missing-parameter", "session"),
+    ({"session": []}, "bad-parameter", "session"),
+    ({"session": [{}]}, "missing-parameter", "session[0].item_id"),
+    ({"session": [{"item_id": 1}]}, "bad-parameter", "session[0].item_id"),
+    ({"session": [{"item_id": "\ud800"}]}, "bad-parameter", "session[0].item_id"),
+    ({"session": [{"item_id": "m1", "rating": 9}]}, "bad-parameter", "session[0].rating"),
+    ({"session": [{"item_id": "m1", "rating": True}]}, "bad-parameter", "session[0].rating"),
+    ({"session": [{"item_id": "m1"}] * 201}, "bad-parameter", "session"),
+    ({"session": [{"item_id": "m1"}], "limit": "5"}, "bad-parameter", "limit"),
+    ({"session": [{"item_id": "m1"}], "user": "5"}, "unknown-parameter", "user"),
+    (json.dumps({"session": [{"item_id": "m1"}], "genre": " " * 70_000}), "too-large", ""),
+]
+
+
+def test_a_bad_body_gets_a_problem_that_names_its_field(api: Api) -> None:
+    for body, kind, parameter in BAD_BODIES:
+        _, answer = api("/recommendations", body if isinstance(body, str) else json.dumps(body))
+        found = (answer["type"], answer.get("parameter", ""))
+        assert found == (f"urn:usher:problem:{kind}", parameter), (str(body)[:200], answer)
+    assert not api.told.defects
+
+
+def test_a_path_takes_the_methods_of_the_document_alone(api: Api) -> None:
+    assert api("/recommendations", method="DELETE")[0] == 405
+    assert api("/recommendations", method="DELETE")[1]["detail"] == "/recommendations takes GET and POST, not DELETE"
+
+
+def test_a_query_string_that_is_no_utf8_is_refused(api: Api) -> None:
+    event = {
+        "rawPath": "/recommendations",
+        "rawQueryString": "user_id=%ff",
+        "requestContext": {"stage": "$default", "http": {"method": "GET"}},
+    }
+    assert api.send(event)[1]["type"] == "urn:usher:problem:bad-parameter"
+
+
+def test_a_defect_is_told_to_the_log_and_not_to_the_caller(api: Api) -> None:
+    status, body = api.send({"rawPath": "/health", "requestContext": {}})
+    assert (status, body["detail"]) == (500, "Usher failed on this request; its log says why")
+    assert [type(error) for error in api.told.defects] == [KeyError]
+
+
+# The ladder
+
+
+def test_before_the_first_model_nothing_can_answer_and_the_problem_says_so(api: Api) -> None:
+    for key in (keys.ROUTER, keys.POPULAR):
+        api.table.delete_item(Key=key.item())
+    for path, query in (("/recommendations", {"user_id": "1"}), ("/similar", {"item_id": "m1"}), ("/popular", {})):
+        status, body = api(path, **query)
+        assert (status, body["type"]) == (503, "urn:usher:problem:no-answer-yet")
+    assert api("/health")[0] == 503
+
+
+def test_the_first_router_is_seen_at_once(api: Api) -> None:
+    api.table.delete_item(Key=keys.ROUTER.item())
+    assert api("/health")[0] == 503
+    write_router(api.table, STEADY)
+    assert api("/health")[0] == 200
+
+
+@pytest.mark.parametrize("mode", ["down", "broken", "garbage", "gone", "odd"])
+def test_a_slot_that_fails_gives_way_to_the_other_one(api: Api, mode: str) -> None:
+    api.variants.modes["A"] = mode
+    status, body = api("/recommendations", user_id="u0")
+    assert (status, body["slot"], body["level"]) == (200, "B", "model")
+    assert [slot for slot, _ in api.told.failed] == ["A"]
+
+
+@pytest.mark.parametrize("mode", ["down", "broken", "garbage", "gone"])
+def test_where_no_slot_answers_popularity_does(api: Api, mode: str) -> None:
+    api.variants.modes = {"A": mode, "B": mode}
+    status, body = api("/recommendations", user_id="u0", limit=5)
+    assert (status, body["slot"], body["level"], len(body["items"])) == (200, None, "popular", 5)
+    assert verify(body["recommendation_id"], [KEY.encode()]).slot == ""
+    assert api("/similar", item_id="m1")[0] == 503
+
+
+def test_a_slot_that_was_rolled_back_stands_in_for_nobody(api: Api) -> None:
+    write_router(api.table, replace(STEADY, version=2, models={"A": "rtest-1", "B": "rolled-back"}))
+    api.variants.modes["A"] = "down"
+    assert api("/recommendations", user_id="u0")[1]["level"] == "popular"
+    assert {slot for slot, _ in api.variants.asked} == {"A"}
+
+
+def test_a_slow_slot_costs_its_time_out_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "ENDPOINT", wiring.ENDPOINT.merge(type(wiring.ENDPOINT)(read_timeout=0.3)))
+    api.variants.modes["A"] = "slow"
+    assert api("/recommendations", user_id="u0")[1]["slot"] == "B"
+    assert api("/recommendations", user_id="u0")[1]["slot"] == "B"
+    assert [slot for slot, _ in api.variants.asked] == ["A", "B", "B"]
+    api.variants.modes["A"] = "ok"
+    api.now += ladder.SLOW_SECONDS
+    assert api("/recommendations", user_id="u0")[1]["slot"] == "A"
+
+
+def test_the_clients_never_retry_a_slot_and_give_up_within_seconds() -> None:
+    assert wiring.ENDPOINT.retries["total_max_attempts"] == 1
+    assert wiring.ENDPOINT.connect_timeout + wiring.ENDPOINT.read_timeout <= 2.5
+
+
+def test_an_unknown_person_gets_what_is_popular(api: Api) -> None:
+    _, body = api("/recommendations", user_id="nobody")
+    assert (body["level"], body["slot"]) == ("popular", "A")
+    assert shown(body) == shown(api("/popular")[1])
+
+
+def test_a_known_person_gets_the_models_answer_without_what_they_rated(api: Api, bundle: Bundle) -> None:
+    status, body = api("/recommendations", user_id="u0", limit=100)
+    assert (status, body["level"], body["model_id"], body["user_id"]) == (200, "model", "rtest-1", "u0")
+    assert [item["rank"] for item in body["items"]] == list(range(1, len(body["items"]) + 1))
+    rated = {bundle.catalogue.ids[item] for item in bundle.profiles.slice(0, 1).items.tolist()}
+    assert rated and not rated & set(shown(body))
+
+
+def test_fresh_feedback_is_folded_in_and_does_not_return(api: Api) -> None:
+    keep_profile(api, "new", ("m1", 5.0, NOW - 9), ("m3", 5.0, NOW - 5), ("m5", 1.0, NOW))
+    _, body = api("/recommendations", user_id="new", limit=100)
+    assert body["level"] == "fold_in"
+    assert not {"m1", "m3", "m5"} & set(shown(body))
+    api.variants.modes = {"A": "down", "B": "down"}
+    assert not {"m1", "m3", "m5"} & set(shown(api("/recommendations", user_id="new", limit=100)[1]))
+
+
+def test_damaged_rows_of_a_profile_are_passed_over(api: Api) -> None:
+    recent = [{"item_id": "m1", "rating": 99, "at": NOW}, {"rating": 4}, "x", {"item_id": "m3", "rating": 5, "at": NOW}]
+    api.table.put_item(Item=keys.profile(user_hash("odd")).item() | stored({"recent": recent}))
+    assert api("/recommendations", user_id="odd")[1]["level"] == "fold_in"
+    assert api.variants.asked[-1][1]["profile"] == [["m3", 5.0, NOW]]
+
+
+def test_a_session_is_folded_in_and_is_nobodys(api: Api) -> None:
+    session = [{"item_id": item, "rating": 5} for item in ("m0", "m2", "m4", "m6")] + [{"item_id": "m8"}]
+    status, body = api("/recommendations", {"session": session, "limit": 5, "explain": True})
+    assert (status, body["level"], body["user_id"]) == (200, "fold_in", None)
+    assert all("reason" in item for item in body["items"])
+    assert not set(shown(body)) & {"m0", "m2", "m4", "m6", "m8"}
+    assert verify(body["recommendation_id"], [KEY.encode()]).user == ""
+    profile = api.variants.asked[-1][1]["profile"]
+    assert profile[-1] == ["m8", 4.0, NOW]
+    assert [row[2] for row in profile] == sorted(row[2] for row in profile)
+
+
+def test_a_body_in_base64_says_the_same(api: Api) -> None:
+    event = {
+        "rawPath": "/v1/recommendations",
+        "requestContext": {"stage": "v1", "http": {"method": "POST"}},
+        "isBase64Encoded": True,
+        "body": base64.b64encode(b'{"session": [{"item_id": "m0"}]}').decode(),
+    }
+    assert api.send(event)[0] == 200
+    assert api.send({**event, "body": "&"})[1]["type"] == "urn:usher:problem:bad-body"
+
+
+def test_the_last_rung_knows_genre_year_and_what_to_leave_out(api: Api) -> None:
+    api.variants.modes = {"A": "down", "B": "down"}
+    _, body = api("/recommendations", user_id="x", genre="cOMEDY", exclude=["m0", "m2"], limit=100)
+    assert body["items"] and all("Comedy" in item["genres"] for item in body["items"])
+    assert not {"m0", "m2"} & set(shown(body))
+    assert api("/recommendations", user_id="x", genre="Comdy")[1]["parameter"] == "genre"
+    dated = api("/recommendations", user_id="x", not_released_after="1999")[1]
+    assert dated["items"] == []  # these titles bear no year: nobody can say that they were out
+
+
+def test_filters_reach_the_model(api: Api) -> None:
+    query = {"genre": "drama", "exclude": ["m1", "a,b"], "not_released_after": "2012-01-01", "limit": 3}
+    _, body = api("/recommendations", user_id="u0", **query)
+    assert all("Drama" in item["genres"] for item in body["items"])
+    asked = api.variants.asked[-1][1]
+    assert asked["exclude"] == ["m1", "a,b"]
+    assert (asked["k"], asked["not_released_after"]) == (3, "2012-01-01")
+
+
+def test_similar_items_come_from_the_champion(api: Api) -> None:
+    status, body = api("/similar", item_id="m1", limit=3)
+    assert (status, body["slot"], len(body["items"])) == (200, "A", 3)
+    assert "m1" not in shown(body)
+
+
+def test_health_says_what_serves(api: Api) -> None:
+    assert api("/health")[1] == {
+        "status": "serving",
+        "state": "steady",
+        "version": 1,
+        "models": {"A": "rtest-1", "B": "rtest-1"},
+        "weights": {"A": 1, "B": 0},
+    }
+
+
+# Slots
+
+
+def test_people_are_split_by_weight_and_each_stays(api: Api) -> None:
+    people = [user_hash(str(n)) for n in range(2000)]
+    slots = [slot_for(TESTING, person) for person in people]
+    assert slots == [slot_for(TESTING, person) for person in people]
+    assert 0.45 < slots.count("B") / len(slots) < 0.55
+    other = replace(TESTING, experiment_id="xrtest-3")
+    assert 0.4 < sum(slot_for(other, p) == s for p, s in zip(people, slots, strict=True)) / len(people) < 0.6
+
+
+def test_roles_keep_their_people_when_the_champion_sits_in_b() -> None:
+    turned = replace(TESTING, champion="B", weights={"A": 0.2, "B": 0.8})
+    straight = replace(TESTING, champion="A", weights={"A": 0.8, "B": 0.2})
+    for person in (user_hash(str(n)) for n in range(200)):
+        assert (slot_for(turned, person) == "B") == (slot_for(straight, person) == "A")
+
+
+def test_nobody_is_in_no_experiment_and_steady_means_the_champion() -> None:
+    assert slot_for(TESTING, "") == "A"
+    assert {slot_for(replace(STEADY, champion="B"), user_hash(str(n))) for n in range(50)} == {"B"}
+    assert in_order(TESTING, "B") == ("B", "A")
+
+
+def test_an_answer_in_an_experiment_is_signed_for_it(api: Api) -> None:
+    write_router(api.table, replace(TESTING, version=2))
+    served = {}
+    for user in ("1", "2", "3", "4", "5", "6"):
+        body = api("/recommendations", user_id=user)[1]
+        said = verify(body["recommendation_id"], [KEY.encode()])
+        assert (said.experiment, said.version, said.user) == ("xrtest-2", 2, user_hash(user))
+        assert (said.slot, said.at, said.model) == (body["slot"], NOW, "rtest-1")
+        assert list(said.items) == shown(body)
+        served[user] = body["slot"]
+    assert set(served.values()) == {"A", "B"}
+
+
+# State
+
+
+def test_the_router_is_read_again_after_thirty_seconds(api: Api) -> None:
+    assert api("/health")[1]["version"] == 1
+    write_router(api.table, replace(STEADY, version=2))
+    api.now += 29
+    assert api("/health")[1]["version"] == 1
+    api.now += 1
+    assert api("/health")[1]["version"] == 2
+
+
+def test_a_state_table_out_of_reach_leaves_the_last_router(api: Api) -> None:
+    assert api("/recommendations", user_id="u0")[1]["level"] == "model"
+    api.table.delete()
+    api.now += 31
+    assert api("/recommendations", user_id="u0")[1]["level"] == "model"
+    assert {"router", "profile"} <= set(api.told.unread_)
+
+
+def test_a_state_table_that_never_was_is_a_problem_not_a_trace(api: Api) -> None:
+    api.table.delete()
+    status, body = api("/recommendations", user_id="u0")
+    assert (status, body["type"]) == (503, "urn:usher:problem:no-answer-yet")
+
+
+def test_without_its_key_the_answer_comes_unsigned(api: Api) -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId="signing", SecretString="short")
+    status, body = api("/recommendations", user_id="u0")
+    assert (status, body["level"], body["recommendation_id"]) == (200, "model", None)
+    assert api.told.unread_ == ["signing key"]
+
+
+def test_two_keys_are_valid_during_a_rotation(api: Api) -> None:
+    secrets = boto3.client("secretsmanager")
+    assert valid_keys(secrets, "signing") == (KEY.encode(),)
+    secrets.put_secret_value(SecretId="signing", SecretString="n" * 40)
+    assert current_key(secrets, "signing") == b"n" * 40
+    assert valid_keys(secrets, "signing") == (b"n" * 40, KEY.encode())
+
+
+# The function back end
+
+
+@pytest.fixture
+def function_api(api: Api, tmp_path: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """The same stack with the bundle in the function, from the lake bucket."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for path in bundle_folder.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "lake", f"runs/rtest-1/bundle/{path.relative_to(bundle_folder)}")
+    api.settings = replace(api.settings, serving_backend="function", lake_bucket="lake", endpoint_name="")
+    return api
+
+
+def test_both_back_ends_give_the_same_answer(function_api: Api) -> None:
+    status, body = function_api("/recommendations", user_id="u0")
+    assert status == 200 and not function_api.variants.asked
+    other = Api(
+        replace(function_api.settings, serving_backend="endpoint", endpoint_name="usher"), function_api.variants, None
+    )
+    assert other("/recommendations", user_id="u0")[1] == body
+    assert function_api("/recommendations", user_id="u0", genre="Comdy")[1]["parameter"] == "genre"
+
+
+def test_a_damaged_or_missing_bundle_gives_way_to_popularity(function_api: Api) -> None:
+    boto3.client("s3").put_object(Bucket="lake", Key="runs/rtest-1/bundle/popularity/all.npy", Body=b"no array")
+    assert function_api("/recommendations", user_id="u0")[1]["level"] == "popular"
+    assert function_api.told.failed[0][1].startswith("BundleError")
+    write_router(function_api.table, replace(STEADY, version=2, models={"A": "gone", "B": "gone"}))
+    function_api.now += 31
+    assert function_api("/recommendations", user_id="u0")[1]["level"] == "popular"
+    assert "holds 0 files" in function_api.told.failed[-1][1]
+
+
+def test_a_bundle_never_writes_outside_its_folder(function_api: Api, tmp_path: Path) -> None:
+    boto3.client("s3").put_object(Bucket="lake", Key="runs/rtest-1/bundle/../../../escaped", Body=b"x")
+    assert function_api("/recommendations", user_id="u0")[1]["level"] == "popular"
+    assert "no bundle has" in function_api.told.failed[0][1]
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_bundles_that_no_slot_holds_are_removed(function_api: Api, tmp_path: Path) -> None:
+    stale = tmp_path / "usher-bundles" / "old"
+    stale.mkdir(parents=True)
+    assert function_api("/recommendations", user_id="u0")[1]["level"] == "model"
+    assert [path.name for path in (tmp_path / "usher-bundles").iterdir()] == ["rtest-1"]
+
+
+@pytest.mark.parametrize(("backend", "name"), [("endpoint", "ENDPOINT_NAME"), ("function", "LAKE_BUCKET")])
+def test_a_back_end_without_its_setting_is_refused(api: Api, backend: str, name: str) -> None:
+    settings = replace(api.settings, serving_backend=backend, endpoint_name="", lake_bucket="")
+    with pytest.raises(SettingsError, match=f"USHER_{name} is missing"):
+        make_service(settings, api.told, time.time, lambda: api.scorer)
