@@ -189,6 +189,9 @@ def test_every_end_of_an_execution_is_an_event(
 ) -> None:
     queue = client("sqs").create_queue(QueueName="told")["QueueUrl"]
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]})
+    client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}
     client("events").put_rule(Name="told", EventPattern=json.dumps(pattern))
     client("events").put_targets(Rule="told", Targets=[{"Id": "1", "Arn": arn}])
