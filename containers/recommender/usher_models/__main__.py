@@ -18,7 +18,7 @@ FAILURE_MAX = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one program: 0 done; 1 failed, the reason in words in output/failure; 2 not started."""
+    """Run one program: 0 done; 1 failed, the reason in words in output/failure and message; 2 not started."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1 or arguments[0] not in PROGRAMS:
         sys.stderr.write(f"usage: python -m usher_models {'|'.join(PROGRAMS)}\n")
@@ -71,7 +71,8 @@ def _stop(*_: object) -> None:
 def _fail(paths: Paths, message: str) -> int:
     line = " ".join(message.split())[:FAILURE_MAX]
     sys.stderr.write(f"{line}\n")
-    _write_failure(paths.failure, line)
+    for path in (paths.failure, paths.message):
+        _write_failure(path, line)
     return 1
 
 

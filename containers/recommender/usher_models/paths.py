@@ -42,7 +42,13 @@ class Paths:
 
     @property
     def failure(self) -> Path:
+        """What a training job's FailureReason is taken from."""
         return self.root / "output/failure"
+
+    @property
+    def message(self) -> Path:
+        """What a processing job's ExitMessage is taken from; it has no failure file."""
+        return self.root / "output/message"
 
     def processing_input(self, name: str) -> Path:
         return self.root / "processing/input" / name

@@ -75,7 +75,7 @@ class Lab:
             found: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
             return found if found["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-        found: dict[str, Any] = self.eventually(ended, seconds=30)
+        found: dict[str, Any] = self.eventually(ended, seconds=60)
         return found
 
     def messages(self, group: str) -> list[str]:
