@@ -362,7 +362,7 @@ def test_an_unknown_person_gets_what_is_popular(api: Api) -> None:
 
 def test_a_known_person_gets_the_models_answer_without_what_they_rated(api: Api, bundle: Bundle) -> None:
     status, body = api("/recommendations", user_id="u0", limit=100)
-    assert (status, body["level"], body["model_id"], body["user_id"]) == (200, "model", "rtest-1", "u0")
+    assert (status, body["level"], body["model_id"], body["user_id"]) == (200, "model", bundle.manifest.model_id, "u0")
     assert [item["rank"] for item in body["items"]] == list(range(1, len(body["items"]) + 1))
     rated = {bundle.catalogue.ids[item] for item in bundle.profiles.slice(0, 1).items.tolist()}
     assert rated and not rated & set(shown(body))
@@ -467,14 +467,14 @@ def test_nobody_is_in_no_experiment_and_steady_means_the_champion() -> None:
     assert in_order(TESTING, "B") == ("B", "A")
 
 
-def test_an_answer_in_an_experiment_is_signed_for_it(api: Api) -> None:
+def test_an_answer_in_an_experiment_is_signed_for_it(api: Api, bundle: Bundle) -> None:
     write_router(api.table, replace(TESTING, version=2))
     served = {}
     for user in ("1", "2", "3", "4", "5", "6"):
         body = api("/recommendations", user_id=user)[1]
         said = verify(body["recommendation_id"], [KEY.encode()])
         assert (said.experiment, said.version, said.user) == ("xrtest-2", 2, user_hash(user))
-        assert (said.slot, said.at, said.model) == (body["slot"], NOW, "rtest-1")
+        assert (said.slot, said.at, said.model) == (body["slot"], NOW, bundle.manifest.model_id)
         assert list(said.items) == shown(body)
         served[user] = body["slot"]
     assert set(served.values()) == {"A", "B"}

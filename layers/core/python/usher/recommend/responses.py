@@ -1,0 +1,43 @@
+"""Answers and problems as API Gateway takes them from a function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from usher.recommend import request
+from usher.recommend.problems import MEDIA_TYPE, Problem
+from usher.recommend.service import Service
+
+RETRY_SECONDS = 30
+
+
+def respond(
+    event: Mapping[str, Any], service: Callable[[], Service], failed: Callable[[Exception], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The response to an event, and its body; whatever goes wrong becomes a problem document, never a trace.
+
+    service: makes it when the request has been understood. failed: is told of defects.
+    """
+    try:
+        body = service().answer(request.read(event))
+        return _response(200, "application/json", body), body
+    except Problem as problem:
+        return _problem(problem)
+    except Exception as error:  # noqa: BLE001 - a caller gets one sentence, the log gets the trace
+        failed(error)
+        return _problem(Problem("internal", "Usher failed on this request; its log says why"))
+
+
+def _problem(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+    body = problem.document()
+    more = {"retry-after": str(RETRY_SECONDS)} if problem.status == 503 else {}
+    return _response(problem.status, MEDIA_TYPE, body, more), body
+
+
+def _response(
+    status: int, media_type: str, body: Mapping[str, Any], more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    headers = {"content-type": media_type, "cache-control": "private, no-store", **(more or {})}
+    return {"statusCode": status, "headers": headers, "body": json.dumps(body, separators=(",", ":"), allow_nan=False)}
