@@ -269,6 +269,12 @@ PATCHES: tuple[Patch, ...] = (
         "test_stepfunctions_executions.py::test_executions_without_a_name_get_one_each",
     ),
     Patch(
+        "moto.stepfunctions.parser.backend.execution:Execution.start",
+        "twin.stepfunctions.status:start",
+        "tells nobody that an execution runs",
+        "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
+    ),
+    Patch(
         "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication._reflect_execution_status",
         "twin.stepfunctions.status:reflect",
         "tells nobody that an execution has ended",

@@ -12,6 +12,7 @@ from usher.batches import answer
 from usher.clients import client, dynamodb
 from usher.ledger import Ledger
 from usher.records.settings import Settings
+from usher.start import Head, ask_when_quiet
 from usher_lake.cataloging import catalog_batch
 from usher_lake.tables import load_table, open_catalog
 
@@ -31,7 +32,15 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     logger.info(
         "committed", extra={"objects": len(result.snapshots), "snapshots": sorted(set(result.snapshots.values()))}
     )
+    if settings.quiet_queue_url:
+        _ask_when_quiet(settings)
     return answer(event, result.errors, client("sqs"))
+
+
+def _ask_when_quiet(settings: Settings) -> None:
+    """Also when nothing was new: a batch that comes again may have died before it asked."""
+    head = Head.read(dynamodb().Table(settings.state_table))
+    ask_when_quiet(client("sqs"), settings.quiet_queue_url, head.last_arrival, settings.quiet_seconds)
 
 
 @functools.cache

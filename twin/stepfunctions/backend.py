@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.stepfunctions.exceptions import ExecutionDoesNotExist, InvalidName, NameTooLongException
-from moto.stepfunctions.parser.api import ExecutionStatus, InvalidDefinition
+from moto.stepfunctions.parser.api import InvalidDefinition
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from twin.stepfunctions import definition as definitions
@@ -49,11 +49,7 @@ class Backend(StepFunctionsParserBackend):
             raise NameTooLongException(name)
         if any(letter in name for letter in (*self.invalid_chars_for_name, *self.invalid_unicodes_for_name)):
             raise InvalidName(f"Invalid Name: '{name}'")
-        known = {id(execution) for execution in self._get_executions()}
-        execution = super().start_execution(state_machine_arn, name, *args, **kwargs)
-        if id(execution) not in known and execution.exec_status == ExecutionStatus.RUNNING:
-            status.publish(execution)
-        return execution
+        return super().start_execution(state_machine_arn, name, *args, **kwargs)
 
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
         """End an execution as ABORTED, and the jobs that its `.sync` tasks wait for."""

@@ -22,8 +22,16 @@ _METRICS = {
     ExecutionStatus.TIMED_OUT: "ExecutionsTimedOut",
     ExecutionStatus.ABORTED: "ExecutionsAborted",
 }
+START = "moto.stepfunctions.parser.backend.execution:Execution.start"
 _LOG = logging.getLogger(__name__)
 _settling = threading.Lock()
+
+
+def start(self: Any) -> None:
+    """Tell EventBridge that an execution runs, then run it: a short one would be over before it was told of."""
+    self.exec_status = ExecutionStatus.RUNNING
+    publish(self)
+    moto_patches.original(START)(self)
 
 
 def reflect(self: Any) -> None:
