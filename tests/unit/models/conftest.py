@@ -57,7 +57,7 @@ def small_world() -> Ratings:
     for user in range(USERS):
         for item in sorted(random.choice(ITEMS - 2, 16, replace=False).tolist()):
             liked = user % 2 == item % 2
-            rating = random.choice([4.0, 4.5, 5.0] if liked else [1.0, 1.5, 2.0])
+            rating = random.choice([3.0, 4.0, 4.5, 5.0] if liked else [1.0, 2.0, 3.5])
             rows.append((user, item, float(rating), int(random.integers(0, 300))))
     return make_ratings(rows)
 

@@ -25,6 +25,9 @@ from usher_models.models.fm_kernel import LANES, Float32, Float64, Int32, Int64
 
 #: Degrees of freedom of the users' noise: the grid that is drawn from.
 NOISE_GRID = np.array([2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96], np.float64)
+#: Bounds of a rating's precision: a standard deviation of 0.03 to 30. Without the upper one a perfect fit ends in
+#: matrices that float32 cannot factor.
+NOISE_BOUNDS = (1e-3, 1e3)
 #: Every so many sweeps the features are also drawn non-centred, which lets rows and features move together.
 NONCENTRED_EVERY = 4
 
@@ -153,7 +156,7 @@ class Tower:
         freedom = NOISE_GRID[np.searchsorted(p / p[-1], random.random())]
         eta = random.gamma(n * freedom / 2 + 1) / (total + 1)
         drawn = random.gamma((freedom + ratings) / 2) / (eta + self.errors / 2)
-        self.noise = np.maximum(drawn, 1e-3).astype(np.float32)
+        self.noise = np.clip(drawn, *NOISE_BOUNDS).astype(np.float32)
 
     def seen_from_the_other_side(self) -> tuple[Float32, Float32]:
         """(w * factors, w) and the bias, as the other side's statistics read them; w = sqrt(alpha)."""

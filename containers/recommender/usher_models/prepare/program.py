@@ -13,7 +13,7 @@ import duckdb
 from usher_models.errors import DataError
 from usher_models.paths import Paths
 from usher_models.prepare.plan import Plan, iso, read_plan
-from usher_models.prepare.sources import COLUMNS, batches
+from usher_models.prepare.sources import COLUMNS, Stream
 
 SUMMARY_SCHEMA = 1
 PARTS = ("train", "validation", "test")
@@ -31,10 +31,7 @@ def prepare(paths: Paths) -> dict[str, Any]:
         database.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
         database.execute("SET temp_directory = ?", [spill])
         for name in COLUMNS:
-            reader = batches(name, plan, paths.processing_input(name))
-            database.register("incoming", reader)
-            database.execute(f"CREATE TABLE {name}_in AS SELECT * FROM incoming")  # noqa: S608 - our own names, no input
-            database.unregister("incoming")
+            _load(database, name, Stream(name, plan, paths.processing_input(name)))
         _check_ratings(database)
         database.execute("SET VARIABLE trained_until_us = ?::BIGINT", [plan.trained_until_us])
         database.execute(resources.files(__package__).joinpath("prepare.sql").read_text(encoding="utf-8"))
@@ -43,6 +40,16 @@ def prepare(paths: Paths) -> dict[str, Any]:
         _write(database, output)
     (output / "summary.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return summary
+
+
+def _load(database: duckdb.DuckDBPyConnection, name: str, stream: Stream) -> None:
+    """CREATE TABLE <name>_in; what stopped the stream is raised as it was, not as DuckDB tells it."""
+    database.register("incoming", stream.reader())
+    try:
+        database.execute(f"CREATE TABLE {name}_in AS SELECT * FROM incoming")  # noqa: S608 - our own names, no input
+    except duckdb.Error as error:
+        raise stream.failure or error from None
+    database.unregister("incoming")
 
 
 def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:

@@ -43,11 +43,26 @@ _REQUIRED = {
 _LIST_SEPARATOR = "|"
 
 
-def batches(name: str, plan: Plan, folder: Path) -> pa.RecordBatchReader:
-    """The rows of a data set, as a stream: from the plan's snapshot, else from the folder's files, else none."""
-    schema = pa.schema(list(COLUMNS[name].items()))
-    stream = _snapshot(name, plan) if name in plan.snapshots else _files(name, folder)
-    return pa.RecordBatchReader.from_batches(schema, (_shaped(batch, name, schema) for batch in stream))
+class Stream:
+    """The rows of a data set, read as they are asked for; `failure` keeps what a reader would only show as its own."""
+
+    def __init__(self, name: str, plan: Plan, folder: Path) -> None:
+        self._name = name
+        self._batches = _snapshot(name, plan) if name in plan.snapshots else _files(name, folder)
+        self.failure: Exception | None = None
+
+    def reader(self) -> pa.RecordBatchReader:
+        """From the plan's snapshot, else from the folder's files, else empty."""
+        schema = pa.schema(list(COLUMNS[self._name].items()))
+        return pa.RecordBatchReader.from_batches(schema, self._shaped(schema))
+
+    def _shaped(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                yield _shaped(batch, self._name, schema)
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 def _snapshot(name: str, plan: Plan) -> Iterator[pa.RecordBatch]:
