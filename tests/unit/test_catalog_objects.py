@@ -272,12 +272,17 @@ def test_a_missing_table_fails_its_data_set_alone(lake: Any) -> None:
     assert users(lake) == ["a"]
 
 
-def test_a_missing_data_file_commits_nothing_of_its_batch(ready: Any) -> None:
-    path = _additions(ready)[0].paths[0]
-    ready.s3.delete_object(Bucket="lake", Key=path.removeprefix("s3://lake/"))
-    assert ready.catalog(*ready.messages) == ["m0", "m1"]
-    assert users(ready) == []
-    assert {entry["status"] for entry in ready.entries().values()} == {"committing"}
+def test_a_missing_data_file_fails_its_own_object_and_holds_up_no_other(lake: Any) -> None:
+    lake.make_tables("ratings")
+    events = [lake.put(f"ratings/upload/{name}.csv", rating_file(name)) for name in "abcdefg"]
+    assert lake.ingest(*events) == []
+    messages = lake.waiting()
+    lost = json.loads(messages[4])["digest"]
+    lake.s3.delete_object(Bucket="lake", Key=f"lake/ratings/data/{lost}-0000.parquet")
+    assert lake.catalog(*messages) == ["m4"]
+    assert len(users(lake)) == 6
+    by_status = Counter(entry["status"] for entry in lake.entries().values())
+    assert by_status == {"committed": 6, "committing": 1}
 
 
 @pytest.mark.parametrize("without", ["statistics", "a partition's column"])

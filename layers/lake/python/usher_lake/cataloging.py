@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from usher.errors import NotAnEvent, NotInLedger
+from usher.errors import NotAnEvent, NotInLedger, UnreadableFile
 from usher.head import count_commits
 from usher.ledger import Entry, Ledger
 from usher.records.places import data_key
@@ -43,12 +44,27 @@ def catalog_batch(
         else:
             result.errors[message] = NotInLedger(f"object {digest} has no ledger item: was the state table emptied?")
     for dataset, group in groups.items():
-        try:
-            chosen = {digests[message]: entries[digests[message]] for message in group}
-            result.snapshots.update(catalog_objects(load(dataset), ledger, lake_bucket, chosen.values()))
-        except Exception as error:  # noqa: BLE001 - the other data sets of the batch go on; answer() logs it
-            result.errors.update(dict.fromkeys(group, error))
+        commit = functools.partial(_commit, functools.partial(load, dataset), ledger, lake_bucket)
+        commit({message: entries[digests[message]] for message in group}, result)
     return result
+
+
+def _commit(
+    load: Callable[[], Table], ledger: Ledger, lake_bucket: str, chosen: Mapping[str, Entry], result: BatchResult
+) -> None:
+    """Commit one data set's objects (by message). A data file that cannot be read is told apart from its good
+    neighbours by halving, so that they are not held up by it."""
+    try:
+        entries = {entry.digest: entry for entry in chosen.values()}
+        result.snapshots.update(catalog_objects(load(), ledger, lake_bucket, entries.values()))
+    except Exception as error:  # noqa: BLE001 - the others of the batch go on; answer() logs it
+        messages = list(chosen)
+        if len(messages) == 1 or not isinstance(error, UnreadableFile | FileNotFoundError):
+            result.errors.update(dict.fromkeys(messages, error))
+            return
+        half = len(messages) // 2
+        for part in (messages[:half], messages[half:]):
+            _commit(load, ledger, lake_bucket, {message: chosen[message] for message in part}, result)
 
 
 def _digests(messages: Mapping[str, str], errors: dict[str, Exception]) -> dict[str, str]:
