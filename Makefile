@@ -39,10 +39,17 @@ demo: setup pins ## the main job on the twin, from a file to an answer
 	@$(BIN)/usher demo
 
 test: setup build pins ## the tests, under ten minutes
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
 
-test-all: setup build pins build/awscli/bin/aws ## the slow end-to-end tests that `make test` leaves out
-	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## the slow end-to-end tests that `make test` leaves out
+	@$(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+
+# A stamp, because bin/python is a link: touching it would touch the real interpreter.
+build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready
+	@echo "Installing the SageMaker SDK into build/sagemaker"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python build/sagemaker
+	@VIRTUAL_ENV=build/sagemaker $(UV) pip sync --quiet --require-hashes requirements/sagemaker.txt
+	@touch $@
 
 build/awscli/bin/aws: requirements/awscli.txt $(VENV)/.ready
 	@echo "Installing awscli into build/awscli"
