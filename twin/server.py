@@ -30,6 +30,7 @@ LOCALHOST = "127.0.0.1"
 SERVICES = (
     # In the order of their start; they stop in reverse.
     "twin.awslambda.pool:Pool",
+    "twin.apigateway.gateway:Gateway",
     "twin.sqs.sources:EventSources",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",

@@ -30,6 +30,13 @@ FUNCTION = {
 BEFORE_FUNCTION = {"R": ROLE, "F": FUNCTION}
 TARGET = {"Arn": {"Fn::GetAtt": "Q.Arn"}, "RoleArn": {"Fn::GetAtt": "R.Arn"}}
 MACHINE = '{"StartAt": "NAME", "States": {"NAME": {"Type": "Succeed"}}}'
+HTTP_API = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "api", "ProtocolType": "HTTP"}}
+INTEGRATION = {
+    "ApiId": {"Ref": "Http"},
+    "IntegrationType": "AWS_PROXY",
+    "IntegrationUri": "arn:aws:lambda:eu-west-1:123456789012:function:f",
+    "PayloadFormatVersion": "2.0",
+}
 ANSWER = """
 import json, urllib.request
 def handler(event, context):
@@ -186,6 +193,18 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
             "Source": {"Type": "S3", "Location": "b/k.zip"},
         },
         {"Name": "other"},
+    ),
+    "AWS::ApiGatewayV2::Api": ({}, {"Name": "api", "ProtocolType": "HTTP"}, {"Description": "d", "Tags": {"a": "b"}}),
+    "AWS::ApiGatewayV2::Integration": ({"Http": HTTP_API}, INTEGRATION, {"TimeoutInMillis": 5000}),
+    "AWS::ApiGatewayV2::Route": (
+        {"Http": HTTP_API},
+        {"ApiId": {"Ref": "Http"}, "RouteKey": "GET /a"},
+        {"AuthorizationType": "AWS_IAM"},
+    ),
+    "AWS::ApiGatewayV2::Stage": (
+        {"Http": HTTP_API},
+        {"ApiId": {"Ref": "Http"}, "StageName": "$default", "AutoDeploy": True},
+        {"DefaultRouteSettings": {"ThrottlingRateLimit": 5}},
     ),
     "AWS::CloudFormation::CustomResource": (
         {"R": ROLE, "F": {**FUNCTION, "Properties": {**FUNCTION["Properties"], "Code": {"ZipFile": ANSWER}}}},  # type: ignore[dict-item]

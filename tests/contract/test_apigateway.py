@@ -1,0 +1,329 @@
+"""The gateway: what is not signed as AWS wants it goes no further; what is, reaches its function as payload 2.0.
+
+Requests are signed by botocore and checked by the twin, which does not use botocore for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from twin import context
+from twin.apigateway import gateway, routes
+from twin.apigateway.sigv4 import Forbidden, Signed, verify
+
+OWN = Credentials(context.ACCESS_KEY, context.SECRET_KEY)
+ECHO = """
+    import json, time
+    def handler(event, context):
+        if event["rawPath"] == "/structured":
+            answer = {"statusCode": 201, "headers": {"X-One": "1"}, "cookies": ["a=1", "b=2"]}
+            return {**answer, "body": "cmF3", "isBase64Encoded": True}
+        if event["rawPath"] == "/broken":
+            raise RuntimeError("secret detail")
+        if event["rawPath"] == "/odd":
+            return {"statusCode": "many"}
+        if event["rawPath"] == "/slow":
+            time.sleep(20)
+        return event
+"""
+ROUTES = {
+    "ANY /open/{proxy+}": "NONE",
+    "GET /open/one": "NONE",
+    "GET /signed": "AWS_IAM",
+    "POST /signed": "AWS_IAM",
+    **{f"GET /{name}": "NONE" for name in ("structured", "broken", "odd", "slow")},
+}
+
+
+class Api:
+    """An HTTP API of a stack, and a client that sends exactly what it is told to."""
+
+    def __init__(self, url: str, api_id: str, function_arn: str) -> None:
+        self.url, self.api_id, self.function_arn = url, api_id, function_arn
+
+    def __call__(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, list[tuple[str, str]]]:
+        """Status, body (JSON where it is JSON), headers."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        try:
+            connection.request(method, path, body or None, headers or {})
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        try:
+            return answer.status, json.loads(data), answer.getheaders()
+        except ValueError:
+            return answer.status, data, answer.getheaders()
+
+    def signed(
+        self, method: str, path: str, body: bytes = b"", *, credentials: Credentials = OWN, **changed: str
+    ) -> dict[str, str]:
+        """Headers that sign a request. changed: region or service of the signature."""
+        request = AWSRequest(method, self.url + path, data=body or None, headers={"Content-Type": "application/json"})
+        SigV4Auth(credentials, changed.get("service", "execute-api"), changed.get("region", "eu-west-1")).add_auth(
+            request
+        )
+        return dict(request.headers.items())
+
+
+@pytest.fixture
+def api(server: Any, client: Callable[[str], Any], function: Callable[..., str]) -> Iterator[Api]:
+    """A deployed API whose function answers with its event; one integration waits for half a second alone."""
+    running = gateway.Gateway(server).start()
+    arn = function(ECHO)
+    http_api = client("apigatewayv2").create_api(
+        Name="a", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["https://shop"], "AllowMethods": ["GET"]}
+    )["ApiId"]
+    for key, authorization in ROUTES.items():
+        integration = client("apigatewayv2").create_integration(
+            ApiId=http_api,
+            IntegrationType="AWS_PROXY",
+            IntegrationUri=f"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{arn}/invocations",
+            PayloadFormatVersion="2.0",
+            TimeoutInMillis=500 if key == "GET /slow" else 30_000,
+        )["IntegrationId"]
+        client("apigatewayv2").create_route(
+            ApiId=http_api, RouteKey=key, AuthorizationType=authorization, Target=f"integrations/{integration}"
+        )
+    client("apigatewayv2").create_stage(ApiId=http_api, StageName="$default", AutoDeploy=True)
+    client("lambda").add_permission(
+        FunctionName=arn,
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:eu-west-1:{context.ACCOUNT}:{http_api}/*",
+    )
+    yield Api(running.url(http_api), http_api, arn)
+    running.stop()
+
+
+FORBIDDEN = (403, {"message": "Forbidden"})
+
+
+# Signatures
+
+
+def test_an_unsigned_request_is_forbidden(api: Api) -> None:
+    assert api("GET", "/signed")[:2] == FORBIDDEN
+    assert api("GET", "/signed", headers={"Authorization": "Bearer x"})[:2] == FORBIDDEN
+    assert api("GET", "/signed", headers={"Authorization": "AWS4-HMAC-SHA256 nonsense"})[:2] == FORBIDDEN
+
+
+@pytest.mark.parametrize("changed", [{"region": "us-east-1"}, {"service": "lambda"}])
+def test_a_signature_for_something_else_is_forbidden(api: Api, changed: dict[str, str]) -> None:
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", **changed))[:2] == FORBIDDEN
+
+
+@pytest.mark.parametrize("credentials", [Credentials("AKIAUNKNOWN", "x"), Credentials(context.ACCESS_KEY, "wrong")])
+def test_unknown_keys_and_wrong_secrets_are_forbidden(api: Api, credentials: Credentials) -> None:
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=credentials))[:2] == FORBIDDEN
+
+
+def test_what_was_changed_after_signing_is_forbidden(api: Api) -> None:
+    headers = api.signed("POST", "/signed?a=1", b'{"a": 1}')
+    assert api("POST", "/signed?a=1", b'{"a": 1}', headers)[0] == 200
+    assert api("POST", "/signed?a=1", b'{"a": 2}', headers)[:2] == FORBIDDEN
+    assert api("POST", "/signed?a=2", b'{"a": 1}', headers)[:2] == FORBIDDEN
+    assert api("GET", "/signed?a=1", b'{"a": 1}', headers)[:2] == FORBIDDEN
+    assert api("POST", "/signed?a=1", b'{"a": 1}', {**headers, "X-Amz-Extra": "1"})[:2] == FORBIDDEN
+    assert api("POST", "/signed?a=1", b'{"a": 1}', {**headers, "X-Amz-Date": "20200101T000000Z"})[:2] == FORBIDDEN
+
+
+def test_expired_temporary_credentials_are_forbidden(api: Api, client: Callable[[str], Any]) -> None:
+    from moto.sts.models import sts_backends  # noqa: PLC0415 - moto is there once the server is
+
+    role = f"arn:aws:iam::{context.ACCOUNT}:role/caller"
+    given = client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    credentials = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    status, event, _ = api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=credentials))
+    assert status == 200
+    assert event["requestContext"]["authorizer"]["iam"]["userArn"].endswith("assumed-role/caller/session")
+    stolen = Credentials(given["AccessKeyId"], given["SecretAccessKey"])
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=stolen))[:2] == FORBIDDEN
+    sts_backends[context.ACCOUNT]["aws"].assumed_roles[-1].expiration -= timedelta(days=1)
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=credentials))[:2] == FORBIDDEN
+
+
+def test_a_users_key_counts_while_it_is_active(api: Api, client: Callable[[str], Any]) -> None:
+    iam = client("iam")
+    iam.create_user(UserName="reader")
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    credentials = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=credentials))[0] == 200
+    iam.update_access_key(UserName="reader", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    assert api("GET", "/signed", headers=api.signed("GET", "/signed", credentials=credentials))[:2] == FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/signed", "/signed?b=2&a=1&a=0", "/signed?user_id=a%2Fb%20c%2C%C3%BC&x=", "/signed?x=%00", "/signed?q=a%2Bb"],
+)
+def test_what_botocore_signs_is_accepted(api: Api, path: str) -> None:
+    status, event, _ = api("GET", path, headers=api.signed("GET", path))
+    assert status == 200, event
+    assert event["rawQueryString"] == path.partition("?")[2]
+
+
+@pytest.mark.parametrize("seconds", [-301, 301])
+def test_a_signature_is_good_for_five_minutes(api: Api, seconds: int) -> None:
+    identity = gateway.proxy.identify(context.ACCESS_KEY)
+    headers = [*api.signed("GET", "/signed").items(), ("Host", urlsplit(api.url).netloc)]
+    request, now = Signed("GET", "/signed", "", headers, b""), datetime.now(UTC)
+    assert verify(request, lambda _: identity, "eu-west-1", now) == identity
+    with pytest.raises(Forbidden, match="not of this moment"):
+        verify(request, lambda _: identity, "eu-west-1", now + timedelta(seconds=seconds + seconds / 10))
+
+
+# Requests and answers
+
+
+def test_unknown_routes_and_apis_are_not_found(api: Api, client: Callable[[str], Any]) -> None:
+    for method, path in (("GET", "/"), ("GET", "/nothing"), ("PUT", "/signed"), ("GET", "/signed/")):
+        assert api(method, path)[:2] == (404, {"message": "Not Found"})
+    client("apigatewayv2").delete_stage(ApiId=api.api_id, StageName="$default")
+    assert api("GET", "/open/one")[0] == 404
+    client("apigatewayv2").delete_api(ApiId=api.api_id)
+    assert api("GET", "/open/one")[0] == 404
+
+
+def test_a_function_without_a_permission_for_the_api_is_a_500(api: Api, client: Callable[[str], Any]) -> None:
+    assert api("GET", "/open/one")[0] == 200
+    client("lambda").remove_permission(FunctionName=api.function_arn, StatementId="api")
+    assert api("GET", "/open/one")[:2] == (500, {"message": "Internal Server Error"})
+
+
+def test_a_function_that_fails_or_answers_nonsense_is_a_500_without_details(api: Api) -> None:
+    for path in ("/broken", "/odd"):
+        assert api("GET", path)[:2] == (500, {"message": "Internal Server Error"})
+
+
+def test_a_function_that_takes_too_long_is_a_503(api: Api) -> None:
+    assert api("GET", "/slow")[:2] == (503, {"message": "Service Unavailable"})
+
+
+def test_what_is_too_large_is_refused_unread(api: Api) -> None:
+    assert api("POST", "/open/x", headers={"Content-Length": str(10 * 1024 * 1024 + 1)})[0] == 413
+    assert api("GET", "/open/x?user_id=" + "x" * 10_240)[0] == 431
+    assert api("POST", "/open/x", headers={"Transfer-Encoding": "chunked"})[0] == 400
+
+
+def test_an_event_says_all_that_came_in(api: Api) -> None:
+    headers = {"Cookie": "a=1; b=2", "X-Two": "x", "Content-Type": "application/json", "User-Agent": "test"}
+    status, event, _ = api("POST", "/open/a%20b/c?q=1&q=2&e=%20+", b'{"x": 1}', headers)
+    assert status == 200
+    assert (event["version"], event["routeKey"]) == ("2.0", "ANY /open/{proxy+}")
+    assert event["rawPath"] == "/open/a b/c"
+    assert event["pathParameters"] == {"proxy": "a b/c"}
+    assert event["queryStringParameters"] == {"q": "1,2", "e": "  "}
+    assert event["cookies"] == ["a=1", "b=2"]
+    assert (event["body"], event["isBase64Encoded"]) == ('{"x": 1}', False)
+    assert event["headers"]["x-two"] == "x" and "cookie" not in event["headers"]
+    said = event["requestContext"]
+    assert (said["apiId"], said["stage"], said["accountId"]) == (api.api_id, "$default", context.ACCOUNT)
+    assert (said["http"]["method"], said["http"]["userAgent"]) == ("POST", "test")
+    assert "authorizer" not in said
+
+
+@pytest.mark.parametrize(("kind", "body"), [("application/octet-stream", b"abc"), ("application/json", b"\xff")])
+def test_a_body_that_is_no_text_comes_in_base64(api: Api, kind: str, body: bytes) -> None:
+    event = api("POST", "/open/x", body, {"Content-Type": kind})[1]
+    assert event["isBase64Encoded"]
+    assert base64.b64decode(event["body"]) == body
+
+
+def test_a_structured_answer_sets_status_headers_cookies_and_bytes(api: Api) -> None:
+    status, body, headers = api("GET", "/structured")
+    assert (status, body) == (201, b"raw")
+    assert [value for name, value in headers if name == "set-cookie"] == ["a=1", "b=2"]
+    assert dict(headers)["x-one"] == "1"
+
+
+def test_cors_is_the_apis_own_affair(api: Api) -> None:
+    status, _, headers = api("OPTIONS", "/signed", headers={"Origin": "https://shop"})
+    assert (status, dict(headers)["access-control-allow-methods"]) == (204, "GET")
+    assert "access-control-allow-origin" not in dict(api("OPTIONS", "/x", headers={"Origin": "https://evil"})[2])
+    assert dict(api("GET", "/open/one", headers={"Origin": "https://shop"})[2])["access-control-allow-origin"]
+
+
+def test_one_connection_carries_many_requests(api: Api) -> None:
+    connection = http.client.HTTPConnection(urlsplit(api.url).netloc, timeout=30)
+    for _ in range(3):
+        connection.request("GET", "/open/one")
+        assert connection.getresponse().read()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/pets/1", ("GET /pets/{id}", {"id": "1"})),
+        ("GET", "/pets/dog", ("GET /pets/dog", {})),
+        ("POST", "/pets/1", ("ANY /pets/{id}", {"id": "1"})),
+        ("GET", "/pets/1/2", ("GET /pets/{all+}", {"all": "1/2"})),
+        ("PUT", "/else", ("$default", {})),
+    ],
+)
+def test_the_most_specific_route_is_taken(method: str, path: str, expected: tuple[str, dict[str, str]]) -> None:
+    keys = ["$default", "GET /pets/{all+}", "ANY /pets/{id}", "GET /pets/{id}", "GET /pets/dog"]
+    assert routes.match(keys, method, path) == expected
+    assert routes.match(keys[1:], "PUT", "/else") is None
+
+
+def test_the_output_of_a_stack_is_where_the_api_answers(
+    server: Any, client: Callable[[str], Any], eventually: Callable[..., Any]
+) -> None:
+    running = gateway.Gateway(server).start()
+    template = {
+        "Resources": {"Http": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "a", "ProtocolType": "HTTP"}}},
+        "Outputs": {"ApiUrl": {"Value": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}}},
+    }
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(StackName="s", TemplateBody=json.dumps(template))
+    found = eventually(lambda: cloudformation.describe_stacks(StackName="s")["Stacks"][0].get("Outputs"))
+    url = found[0]["OutputValue"]
+    assert Api(url, "", "")("GET", "/")[0] == 404
+    cloudformation.delete_stack(StackName="s")
+    eventually(lambda: _refused(url))
+    running.stop()
+
+
+def _refused(url: str) -> bool:
+    try:
+        Api(url, "", "")("GET", "/")
+    except ConnectionError:  # refused, or reset while it closes
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("Api", {"Name": "a", "ProtocolType": "WEBSOCKET"}),
+        ("Route", {"ApiId": "a", "RouteKey": "GET /", "AuthorizationType": "JWT"}),
+        ("Integration", {"ApiId": "a", "IntegrationType": "HTTP_PROXY"}),
+    ],
+)
+def test_what_the_gateway_cannot_do_is_refused_when_it_is_deployed(
+    client: Callable[[str], Any], eventually: Callable[..., Any], kind: str, properties: dict[str, str], server: Any
+) -> None:
+    body = json.dumps({"Resources": {"It": {"Type": f"AWS::ApiGatewayV2::{kind}", "Properties": properties}}})
+    client("cloudformation").create_stack(StackName="s", TemplateBody=body)
+
+    def reason() -> str:
+        stack = client("cloudformation").describe_stacks(StackName="s")["Stacks"][0]
+        return str(stack.get("StackStatusReason", "")) if stack["StackStatus"] == "ROLLBACK_COMPLETE" else ""
+
+    assert "alone" in eventually(reason)
