@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -113,6 +115,13 @@ def _what_next(folder: Path) -> None:
     width = max(map(len, lines))
     for command, words in lines.items():
         say(f"  {command:<{width}}  {words}")
+    if shutil.which("usher") is None:
+        bin_folder = _shown(Path(sys.argv[0]).parent)
+        say(f"`usher` lies in {bin_folder}: `source {bin_folder}/activate` puts it on the path.")
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _step(number: int, title: str) -> None:
