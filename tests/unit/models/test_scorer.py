@@ -220,7 +220,7 @@ def test_ages_count_the_positives_after_a_row(rows: list[tuple[int, float, int]]
     people = np.array([row[0] for row in rows], np.int64)
     values = np.array([row[1] for row in rows], np.float32)
     times = np.array([row[2] for row in rows], np.int64)
-    ages = Profiles.gather(people, np.zeros(len(rows), np.int64), values, times, 3).ages()
+    ages = Profiles.gather(people, np.zeros(len(rows), np.int64), values, times, 3).ages
     for n in range(len(rows)):
         others = [m for m in range(len(rows)) if m != n and people[m] == people[n] and values[m] >= 4]
         expected = sum(1.0 if times[m] > times[n] else 0.5 if times[m] == times[n] else 0.0 for m in others)

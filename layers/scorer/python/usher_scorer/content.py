@@ -44,7 +44,7 @@ class Content:
 
     def _taste(self, profiles: Profiles) -> Float32:
         """(people, width): the weighted mean of the features of what each person rated."""
-        weights = grade(profiles.values) * recency(profiles.ages())
+        weights = grade(profiles.values) * recency(profiles.ages)
         lengths = self.pointer[profiles.items + 1] - self.pointer[profiles.items]
         row = np.repeat(np.arange(len(lengths)), lengths)
         entry = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ Bool = npt.NDArray[np.bool_]
 POSITIVE = 4.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profiles:
     """The ratings of `len(pointer) - 1` people, person after person.
 
@@ -64,10 +65,11 @@ class Profiles:
         """Which rows say that the item was liked (ratings,)."""
         return self.values >= POSITIVE
 
+    @cached_property
     def ages(self) -> Float64:
-        """How many positives each row has after it (ratings,); of those at the same moment, half.
+        """How many positives each row has after it (ratings,).
 
-        Their order is unknown.
+        Of those at the same moment half are counted: their order is unknown.
         """
         if not len(self.items):
             return np.zeros(0)
@@ -75,17 +77,9 @@ class Profiles:
         order = np.lexsort((-self.times_us, people))
         who, when, positive = people[order], self.times_us[order], self.positive[order].astype(np.float64)
         later = np.cumsum(positive) - positive
-        first_of_person = self.pointer[who]
-        first_of_moment = _starts((np.diff(who) != 0) | (np.diff(when) != 0))
-        moment_size = np.add.reduceat(positive, np.unique(first_of_moment))
-        moment = np.cumsum(np.concatenate([[0], np.diff(first_of_moment) > 0]))
-        age = later[first_of_moment] - later[first_of_person] + (moment_size[moment] - positive) / 2
+        starts = np.concatenate([[True], (np.diff(who) != 0) | (np.diff(when) != 0)])
+        moment, first = np.cumsum(starts) - 1, np.flatnonzero(starts)
+        in_moment = np.add.reduceat(positive, first)[moment]
         out = np.empty(len(order))
-        out[order] = age
+        out[order] = later[first[moment]] - later[self.pointer[who]] + (in_moment - positive) / 2
         return out
-
-
-def _starts(changes: Bool) -> Int64:
-    """For each row the index of the first row of its group; changes (rows - 1,): a new group starts behind this row."""
-    rows = np.arange(len(changes) + 1)
-    return np.maximum.accumulate(np.where(np.concatenate([[True], changes]), rows, 0)).astype(np.int64)

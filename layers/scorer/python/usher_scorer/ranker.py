@@ -63,7 +63,7 @@ class EaseRanker:
     matrix: Float32
 
     def _weights(self, profiles: Profiles) -> Float32:
-        return (grade(profiles.values) * recency(profiles.ages())).astype(np.float32)
+        return (grade(profiles.values) * recency(profiles.ages)).astype(np.float32)
 
     def scores(self, profiles: Profiles) -> Float32:
         places, weights = self.position[profiles.items], self._weights(profiles)
@@ -102,7 +102,7 @@ class FactorRanker:
         A = gram + sum (c - 1) y y^T with c = alpha * weight, as the `implicit` package has it; no weight is not rated.
         """
         places = self.position[profile.items]
-        confidence = self.alpha * np.maximum(grade(profile.values), 0) * recency(profile.ages()) * (places >= 0)
+        confidence = self.alpha * np.maximum(grade(profile.values), 0) * recency(profile.ages) * (places >= 0)
         rated = self.factors[np.maximum(places, 0)]
         a = self.gram + (rated.T * np.where(confidence > 0, confidence - 1, 0)) @ rated
         return rated, np.linalg.inv(a), confidence
