@@ -46,11 +46,10 @@ def _take_in(settings: Settings, context: Any, record: Mapping[str, Any]) -> Non
 
 
 def _read(landing: LandingObject, settings: Settings, context: Any) -> Entry:
-    def seconds_left() -> float:
-        return float(context.get_remaining_time_in_millis() / 1000)
-
     try:
-        entry = ingest_object(client("s3"), landing, settings.lake_bucket, seconds_left)
+        entry = ingest_object(
+            client("s3"), landing, settings.lake_bucket, lambda: context.get_remaining_time_in_millis() / 1000
+        )
     except ObjectGone as gone:
         logger.warning("gone", extra={"key": landing.key, "reason": str(gone)})
         count({"ObjectsGone": 1}, service=SERVICE, dataset=landing.dataset)
