@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := build/sam/bin/sam
 UV     := $(BIN)/uv
+# The twin patches moto for a whole process: what runs on plain moto (unit, infra) runs in processes of its own.
+PYTEST  = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -39,10 +41,12 @@ demo: setup pins ## the main job on the twin, from a file to an answer
 	@$(BIN)/usher demo
 
 test: setup build pins ## the tests, under ten minutes
-	@$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	@$(PYTEST) -m "not slow" tests/unit tests/infra
+	@$(PYTEST) -m "not slow" tests/contract tests/workflow
 
 test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## the slow end-to-end tests that `make test` leaves out
-	@$(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+	@$(PYTEST) -m slow tests/unit
+	@$(PYTEST) -m slow tests/contract tests/workflow tests/e2e
 
 # A stamp, because bin/python is a link: touching it would touch the real interpreter.
 build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready
