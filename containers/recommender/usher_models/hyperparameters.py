@@ -46,6 +46,11 @@ class Parameter:
             raise ValueError(f"must lie from {self.minimum:g} to {self.maximum:g}")
         return value
 
+    def markdown(self) -> str:
+        """Its row in docs/models.md, which a test compares with this."""
+        allowed = ", ".join(f"`{choice}`" for choice in self.choices) or f"{self.minimum:g} to {self.maximum:,.10g}"
+        return f"| `{self.name}` | {self.default} | {allowed} | {self.doc} |"
+
 
 #: Every algorithm takes these.
 SHARED = (

@@ -20,7 +20,7 @@ from usher_scorer.profiles import POSITIVE, Bool, Float32, Float64, Int64, Profi
 #: Ratings lie in this range, and so do predictions.
 RATING_MIN, RATING_MAX = 0.5, 5.0
 #: A person's row rests on at most so many ratings, the latest ones: more change little and cost time.
-FOLD_IN_MAX = 500
+FOLD_IN_MAX = 5000
 #: Steps of expectation-maximisation for a label; the row moves by less than 0.001 after ten.
 _PROBIT_STEPS = 12
 
