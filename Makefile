@@ -42,7 +42,7 @@ demo: setup pins ## the main job on the twin, from a file to an answer
 
 test: setup build pins ## the tests, under ten minutes
 	@$(PYTEST) -m "not slow" tests/unit tests/infra
-	@$(PYTEST) -m "not slow" tests/contract tests/workflow
+	@$(PYTEST) -m "not slow" tests/contract tests/workflow tests/e2e
 
 test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## the slow end-to-end tests that `make test` leaves out
 	@$(PYTEST) -m slow tests/unit
