@@ -22,6 +22,12 @@ COMMANDS = {
     "data": ("cli.data", "Where the data come from: real files, generated ones, MovieLens."),
     "upload": ("cli.upload", "Send files to the landing bucket."),
     "query": ("cli.query", "Ask the lake: a named query, or SQL."),
+    "runs": ("cli.runs", "Runs of training: what they decided, what they cost; start one."),
+    "run": ("cli.runs.one", "One run: its states, durations, cost, verdict, cause."),
+    "report": ("cli.report", "A run's report, as a page."),
+    "recommend": ("cli.recommend", "What one person may like."),
+    "similar": ("cli.recommend.similar", "Items liked by those who liked this one."),
+    "popular": ("cli.recommend.popular", "What most people like."),
     "quarantine": ("cli.quarantine", "Rows that were refused: list, show, replay."),
     "simulate": ("cli.simulate", "How traffic moves from a champion to a challenger, simulated."),
 }

@@ -51,6 +51,8 @@ class Resources:
     ingest_dead_letter_queue_url: str = ""
     catalog_queue_url: str = ""
     catalog_dead_letter_queue_url: str = ""
+    api_url: str = ""
+    train_workflow_arn: str = ""
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:

@@ -14,6 +14,7 @@ import usher_scorer.bundle as bundles
 from usher_models.evaluation import leak
 from usher_models.evaluation.assemble import Prepared, assemble, load_champion, read_parts, read_prepared
 from usher_models.evaluation.judge import judge, judge_scores
+from usher_models.evaluation.page import page
 from usher_models.evaluation.report import SCHEMA, Contest, examples, facts
 from usher_models.evaluation.window import split_window
 from usher_models.part import Part, pack
@@ -22,7 +23,7 @@ from usher_models.prepare.plan import microseconds
 
 
 def evaluate(paths: Paths) -> dict[str, Any]:
-    """Write run/{evaluation.json, bundle/, model.tar.gz}: what was judged is what ships, byte for byte.
+    """Write run/{evaluation.json, report.html, bundle/, model.tar.gz}: what was judged is what ships, byte for byte.
 
     Reads processing/input/{prepared, models, champion}; the gate's verdict is not taken here.
     """
@@ -36,6 +37,7 @@ def evaluate(paths: Paths) -> dict[str, Any]:
         result = judge_all(prepared, parts, candidate, champion)
     pack(output / "bundle", output / "model.tar.gz")
     text = json.dumps(result, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    (output / "report.html").write_text(page(result), encoding="utf-8")
     (output / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     return result
 
@@ -59,6 +61,10 @@ def judge_all(
         "champion_model_id": champion.manifest.model_id if champion else None,
         "trained_until": candidate.manifest.trained_until,
         "prepared": dict(prepared.summary),
+        "parts": {
+            part.name: {"hyperparameters": dict(part.hyperparameters), "metrics": _finite(dict(part.metrics))}
+            for part in parts
+        },
         **_finite(found),
         "leaks": _leaks(prepared, parts, champion, found),
         "examples": examples(contest, candidate),

@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from usher.counts import NAMESPACE
+#: usher.counts.NAMESPACE, without the Powertools metrics that module loads.
+NAMESPACE = "Usher"
 
 
 class Telemetry:

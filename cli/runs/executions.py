@@ -1,0 +1,153 @@
+"""Runs as Step Functions and the state table know them: executions, records, states and how long each took."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cli.failures import CommandError
+from cli.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. record: its item in the state table, empty when it never came to that. ended_at: None while it runs."""
+
+    run_id: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    arn: str
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """How it stands, in a word: a refusal by the gate is on record, the execution itself succeeded."""
+        recorded = str(self.record.get("status", ""))
+        running = self.status == "RUNNING"
+        return "running" if running else recorded if recorded not in ("", "running") else self.status.lower()
+
+    def seconds(self, now: datetime) -> float:
+        """How long it took, or has taken so far."""
+        return ((self.ended_at or now) - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One visit to a state. outcome: done, failed, or running."""
+
+    name: str
+    started_at: datetime
+    seconds: float | None
+    outcome: str
+
+
+def newest(target: Target, limit: int) -> list[Run]:
+    """The newest runs, newest first, with their records."""
+    pages = target.client("stepfunctions").get_paginator("list_executions")
+    found = pages.paginate(stateMachineArn=workflow_arn(target))
+    executions = list(itertools.islice((one for page in found for one in page["executions"]), limit))
+    records = _records(target, [one["name"] for one in executions])
+    return [_run(one, records.get(one["name"], {})) for one in executions]
+
+
+def find(target: Target, run_id: str) -> Run:
+    """A run by its id, or by the beginning of one; `last` is the newest. CommandError for none, or several."""
+    if run_id == "last":
+        runs = newest(target, 1)
+        if not runs:
+            raise CommandError("there has been no run yet: data starts one, or `usher runs start`")
+        return runs[0]
+    found = [run for run in newest(target, 1000) if run.run_id.startswith(run_id)]
+    exact = [run for run in found if run.run_id == run_id]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise CommandError(f"there is no run {run_id}: `usher runs` lists them")
+    raise CommandError(f"{run_id} is the beginning of {len(found)} runs: {', '.join(run.run_id for run in found[:5])}")
+
+
+def states(target: Target, run: Run) -> list[State]:
+    """The states that a run went through, in the order of their start."""
+    pages = target.client("stepfunctions").get_paginator("get_execution_history")
+    events = [event for page in pages.paginate(executionArn=run.arn) for event in page["events"]]
+    return _states(sorted(events, key=lambda event: event["id"]))
+
+
+def _states(events: Sequence[Mapping[str, Any]]) -> list[State]:
+    """Each entered state with the event that left it; a branch of a Map has a chain of its own, by previousEventId."""
+    by_id = {event["id"]: event for event in events}
+    left: dict[int, tuple[datetime, bool]] = {}
+    for event in events:
+        if "stateExitedEventDetails" in event or event["type"] in ("ExecutionFailed", "ExecutionAborted"):
+            failed = any(_is_failure(step) for step in _back_to_entry(event, by_id))
+            entry = next((step for step in _back_to_entry(event, by_id) if "stateEnteredEventDetails" in step), None)
+            if entry is not None:
+                left.setdefault(entry["id"], (event["timestamp"], failed))
+    found = []
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            end, failed = left.get(event["id"], (None, False))
+            seconds = None if end is None else (end - event["timestamp"]).total_seconds()
+            outcome = "running" if end is None else "failed" if failed else "done"
+            found.append(State(event["stateEnteredEventDetails"]["name"], event["timestamp"], seconds, outcome))
+    return found
+
+
+def _back_to_entry(event: Mapping[str, Any], by_id: Mapping[int, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The events before this one, back to the entry of its own state; what lies inside a Map is passed over."""
+    name = event.get("stateExitedEventDetails", {}).get("name")
+    step: Mapping[str, Any] | None = event
+    while step is not None:
+        yield step
+        entered = step.get("stateEnteredEventDetails", {}).get("name")
+        if entered is not None and name in (None, entered):
+            return
+        step = by_id.get(step.get("previousEventId", 0))
+
+
+def _is_failure(event: Mapping[str, Any]) -> bool:
+    return str(event["type"]).endswith(("Failed", "TimedOut", "Aborted"))
+
+
+def workflow_arn(target: Target) -> str:
+    """The ARN of train_and_deploy; CommandError when the stack has none."""
+    if not target.resources.train_workflow_arn:
+        raise CommandError(f"stack {target.stack_name} has no output TrainWorkflowArn: deploy this version's template")
+    return target.resources.train_workflow_arn
+
+
+def _run(execution: Mapping[str, Any], record: Mapping[str, Any]) -> Run:
+    return Run(
+        execution["name"],
+        execution["status"],
+        execution["startDate"],
+        execution.get("stopDate"),
+        execution["executionArn"],
+        record,
+    )
+
+
+def _records(target: Target, run_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The runs' items, a hundred at a time."""
+    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
+    from usher.records import keys  # noqa: PLC0415
+
+    if not run_ids:
+        return {}
+    table_name = target.resources.state_table
+    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
+    found: dict[str, Mapping[str, Any]] = {}
+    for start in range(0, len(run_ids), 100):
+        asked: dict[str, Any] = {
+            table_name: {"Keys": [keys.run(run_id).item() for run_id in run_ids[start : start + 100]]}
+        }
+        while asked:
+            answer = dynamodb.batch_get_item(RequestItems=asked)
+            items = answer["Responses"].get(table_name, [])
+            found |= {item["pk"].removeprefix("RUN#"): loaded(item) for item in items}
+            asked = answer.get("UnprocessedKeys", {})
+    return found
