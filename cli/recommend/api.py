@@ -52,9 +52,10 @@ def _read(status: int, content: bytes) -> dict[str, Any]:
         body = json.loads(content)
     except ValueError:
         body = {}
-    if status == 200 and isinstance(body, dict):
+    body = body if isinstance(body, dict) else {}
+    if status == 200 and "items" in body:
         return body
     if status == 403:
         raise CommandError("the API refused the signature (403): are the credentials of this account, and allowed?")
-    said = body.get("detail") or body.get("message") if isinstance(body, dict) else None
+    said = body.get("detail") or body.get("message")
     raise CommandError(printable(f"the API answered {status}: {said or 'no reason given'}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One visit to a state. outcome: done, failed, or running."""
+    """One visit to a state. outcome: done, failed, running, or stopped (with its branch or the run)."""
 
     name: str
     started_at: datetime
@@ -80,33 +80,37 @@ def states(target: Target, run: Run) -> list[State]:
 def _states(events: Sequence[Mapping[str, Any]]) -> list[State]:
     """Each entered state with the event that left it; a branch of a Map has a chain of its own, by previousEventId."""
     by_id = {event["id"]: event for event in events}
-    left: dict[int, tuple[datetime, bool]] = {}
+    left = {}
     for event in events:
-        if "stateExitedEventDetails" in event or event["type"] in ("ExecutionFailed", "ExecutionAborted"):
-            failed = any(_is_failure(step) for step in _back_to_entry(event, by_id))
-            entry = next((step for step in _back_to_entry(event, by_id) if "stateEnteredEventDetails" in step), None)
-            if entry is not None:
-                left.setdefault(entry["id"], (event["timestamp"], failed))
-    found = []
-    for event in events:
-        if "stateEnteredEventDetails" in event:
-            end, failed = left.get(event["id"], (None, False))
-            seconds = None if end is None else (end - event["timestamp"]).total_seconds()
-            outcome = "running" if end is None else "failed" if failed else "done"
-            found.append(State(event["stateEnteredEventDetails"]["name"], event["timestamp"], seconds, outcome))
-    return found
+        if "stateExitedEventDetails" in event:
+            failed = _is_failure(by_id.get(event.get("previousEventId", 0), event))
+            left[_entry(event, by_id)] = (event["timestamp"], "failed" if failed else "done")
+    last = events[-1] if events else {}
+    entered = [event for event in events if "stateEnteredEventDetails" in event]
+    return [_state(event, left.get(event["id"]) or _unfinished(event, last)) for event in entered]
 
 
-def _back_to_entry(event: Mapping[str, Any], by_id: Mapping[int, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The events before this one, back to the entry of its own state; what lies inside a Map is passed over."""
-    name = event.get("stateExitedEventDetails", {}).get("name")
-    step: Mapping[str, Any] | None = event
-    while step is not None:
-        yield step
-        entered = step.get("stateEnteredEventDetails", {}).get("name")
-        if entered is not None and name in (None, entered):
-            return
+def _state(entered: Mapping[str, Any], end: tuple[datetime | None, str]) -> State:
+    seconds = None if end[0] is None else (end[0] - entered["timestamp"]).total_seconds()
+    return State(entered["stateEnteredEventDetails"]["name"], entered["timestamp"], seconds, end[1])
+
+
+def _unfinished(entered: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[datetime | None, str]:
+    """The end of a state that nothing left: it runs, it is a Fail state, or it ended with its branch or the run."""
+    if entered["type"] == "FailStateEntered":
+        return entered["timestamp"], "failed"
+    if not str(last["type"]).startswith("Execution"):
+        return None, "running"
+    return last["timestamp"], "failed" if last.get("previousEventId") == entered["id"] else "stopped"
+
+
+def _entry(exited: Mapping[str, Any], by_id: Mapping[int, Mapping[str, Any]]) -> int:
+    """The id of the event that entered the state that `exited` left; 0 when the history does not say."""
+    name = exited["stateExitedEventDetails"]["name"]
+    step: Mapping[str, Any] | None = exited
+    while step is not None and step.get("stateEnteredEventDetails", {}).get("name") != name:
         step = by_id.get(step.get("previousEventId", 0))
+    return int(step["id"]) if step is not None else 0
 
 
 def _is_failure(event: Mapping[str, Any]) -> bool:

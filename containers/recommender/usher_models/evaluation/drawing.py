@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 _WIDTH, _LABEL, _ROW = 900, 230, 30
-_VALUE = 90
+_VALUE, _INTERVAL = 90, 250
 
 
 def bars(rows: Sequence[tuple[str, str, float]]) -> str:
@@ -29,7 +29,9 @@ def bars(rows: Sequence[tuple[str, str, float]]) -> str:
 
 def intervals(rows: Sequence[tuple[str, Mapping[str, float], bool]]) -> str:
     """One interval a row, each on a scale of its own around 0; (label, {mean, low, high}, whether more is better)."""
-    middle, half = _LABEL + (_WIDTH - _LABEL - 2 * _VALUE) / 2, (_WIDTH - _LABEL - 2 * _VALUE) / 2 - 8
+    half = (_WIDTH - _LABEL - _INTERVAL) / 2
+    middle = _LABEL + half
+    half -= 8
     drawn = [f'<line class="zero" x1="{middle}" y1="0" x2="{middle}" y2="{len(rows) * _ROW}"/>']
     for number, (label, interval, more_is_better) in enumerate(rows):
         mean, low, high = (float(interval[name]) for name in ("mean", "low", "high"))
@@ -41,7 +43,7 @@ def intervals(rows: Sequence[tuple[str, Mapping[str, float], bool]]) -> str:
             f'<text x="0" y="{y + 5}">{html.escape(label.replace("_", " "))}</text>'
             f'<line class="{style}" x1="{left:.1f}" y1="{y}" x2="{right:.1f}" y2="{y}" stroke-width="3"/>'
             f'<circle class="{style}" cx="{at:.1f}" cy="{y}" r="5"/>'
-            f'<text x="{_WIDTH - 2 * _VALUE + 8}" y="{y + 5}">{mean:+.4f} <tspan class="soft">'
+            f'<text x="{_WIDTH - _INTERVAL + 8}" y="{y + 5}">{mean:+.4f} <tspan class="soft">'
             f"({low:+.4f} to {high:+.4f})</tspan></text>"
         )
     return _svg(len(rows) * _ROW, drawn, "differences with their intervals")
