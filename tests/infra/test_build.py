@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 LAMBDA_UNZIPPED_LIMIT = 262_144_000
 SITE_PACKAGES = Path("python/lib/python3.13/site-packages")
-FUNCTIONS = ["IngestObjects", "CatalogTables", "CatalogObjects"]
+FUNCTIONS = [
+    *("IngestObjects", "CatalogTables", "CatalogObjects"),
+    *("PrepareRun", "PrepareNext", "EvaluateGate", "DeployExperiment"),
+]
 PROJECT = Path(__file__).parents[2]
 
 
@@ -115,6 +118,10 @@ START_UP = {
     "IngestObjects": ["pyiceberg", "pydantic", "aws_xray_sdk", "pandas"],
     "CatalogTables": ["pandas", "aws_xray_sdk"],
     "CatalogObjects": ["pandas", "aws_xray_sdk"],
+    "PrepareRun": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "PrepareNext": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "EvaluateGate": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "DeployExperiment": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
 }
 
 

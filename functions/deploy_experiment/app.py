@@ -1,0 +1,30 @@
+"""Deploy: the router learns of the model that now stands in the idle slot, and the popularity lists are its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from usher import deployment, popular
+from usher.clients import client, dynamodb
+from usher.records.settings import Settings
+from usher.runs import Runs
+
+logger = Logger(service="deploy_experiment")
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """DeployExperiment's input: {run_id, router_version, model_name, model_package_arn, trained}; answers the slot."""
+    settings = Settings.read(os.environ, "lake_bucket", "state_table")
+    table = dynamodb().Table(settings.state_table)
+    run_id, now = str(event["run_id"]), int(time.time())
+    lists = popular.read_lists(client("s3"), settings.lake_bucket, run_id)
+    deployment.record(Runs(table), run_id, event)
+    router = deployment.place(table, run_id, int(event["router_version"]), now)
+    if router.models[router.champion] == run_id:
+        popular.write_lists(table, run_id, lists)
+    logger.info("deployed", extra={"run_id": run_id, "router_version": router.version, "models": dict(router.models)})
+    return {"slot": router.slot_of(run_id), "router_version": router.version}

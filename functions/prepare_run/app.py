@@ -1,0 +1,25 @@
+"""Prepare: the first state of a run plans it, states its cost and refuses what is over budget."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from usher.clients import client, dynamodb
+from usher.planning import Planner, RunRequest, with_newest_snapshots
+from usher.records.settings import Settings
+
+logger = Logger(service="prepare_run")
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """PrepareRun's input: {run_id, execution_arn, snapshots, rows}; the answer is the workflow's `run`."""
+    settings = Settings.read(os.environ, "lake_bucket", "database", "state_table", "endpoint_name")
+    table = dynamodb().Table(settings.state_table)
+    request = RunRequest.read(with_newest_snapshots(event, table))
+    run = Planner(table, client("s3"), client("glue"), settings).prepare(request, int(time.time()))
+    logger.info("planned", extra={"run_id": request.run_id, "slots": run["slots"], "rows": request.rows})
+    return run
