@@ -4,7 +4,9 @@ Fm_reference.py says the same in numpy.
 
 Rows are handled eight at a time, a SIMD lane each. A lane's statistics are the lower triangle of H = sum (q, w)(q,
 w)^T, then b = sum r (q, w), then sum r^2, over the row's ratings: q = w * factors of the other side's row, r = w * (y
-- its bias). Plain loops: four ratings an update keep H's loads and stores few, and LLVM vectorises the innermost loop.
+- its bias). Plain loops: a block of ratings is gathered so that each factor lies in a row of its own, and its Gram
+matrix is taken in tiles whose inner loop LLVM vectorises (1.9 ns per rating and factor a sweep; four ratings added to
+H at a time take 4.0).
 """
 
 
@@ -27,6 +29,9 @@ Int64 = npt.NDArray[np.int64]
 #: Rows handled at once: the float32 lanes of AVX2.
 LANES = 8
 
+#: Ratings gathered at once: with 16 factors 9 KB, which stay in the first cache.
+BLOCK = 128
+
 #: nogil: threads each take a range of rows. cache: compiled once, into NUMBA_CACHE_DIR or __pycache__.
 compiled: Any = njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
 
@@ -37,45 +42,52 @@ def statistics_size(width: int) -> int:
 
 
 @compiled
-def _add_four(h, b, q0, q1, q2, q3, r0, r1, r2, r3):
-    width = b.shape[0]
-    for i in range(width):
-        a0, a1, a2, a3 = q0[i], q1[i], q2[i], q3[i]
-        for j in range(width):
-            h[i, j] += a0 * q0[j] + a1 * q1[j] + a2 * q2[j] + a3 * q3[j]
-    for j in range(width):
-        b[j] += r0 * q0[j] + r1 * q1[j] + r2 * q2[j] + r3 * q3[j]
+def _gram(buffer, count, gram):
+    """gram += buffer buffer^T over the first `count` ratings, the lower triangle in tiles of four rows by two columns.
+
+    A tile's eight sums stay in registers while LLVM runs eight ratings at a time through them.
+    """
+    for i in range(0, buffer.shape[0], 4):
+        for j in range(0, i + 4, 2):
+            a00 = a10 = a20 = a30 = a01 = a11 = a21 = a31 = np.float32(0)
+            for n in range(count):
+                x, y = buffer[j, n], buffer[j + 1, n]
+                a00 += buffer[i, n] * x
+                a10 += buffer[i + 1, n] * x
+                a20 += buffer[i + 2, n] * x
+                a30 += buffer[i + 3, n] * x
+                a01 += buffer[i, n] * y
+                a11 += buffer[i + 1, n] * y
+                a21 += buffer[i + 2, n] * y
+                a31 += buffer[i + 3, n] * y
+            gram[i, j] += a00
+            gram[i + 1, j] += a10
+            gram[i + 2, j] += a20
+            gram[i + 3, j] += a30
+            gram[i, j + 1] += a01
+            gram[i + 1, j + 1] += a11
+            gram[i + 2, j + 1] += a21
+            gram[i + 3, j + 1] += a31
 
 
 @compiled
-def _row_statistics(start, stop, index, y, other, bias, h, b):
-    """Fill h, b from one row's ratings start..stop; returns sum r^2. `other` is (rows, width): (w * factors, w)."""
-    h[:, :] = 0
-    b[:] = 0
-    width = b.shape[0]
-    square = np.float32(0)
-    n = start
-    while n + 4 <= stop:
-        i0, i1, i2, i3 = index[n], index[n + 1], index[n + 2], index[n + 3]
-        q0, q1, q2, q3 = other[i0], other[i1], other[i2], other[i3]
-        r0 = q0[width - 1] * (y[n] - bias[i0])
-        r1 = q1[width - 1] * (y[n + 1] - bias[i1])
-        r2 = q2[width - 1] * (y[n + 2] - bias[i2])
-        r3 = q3[width - 1] * (y[n + 3] - bias[i3])
-        _add_four(h, b, q0, q1, q2, q3, r0, r1, r2, r3)
-        square += r0 * r0 + r1 * r1 + r2 * r2 + r3 * r3
-        n += 4
-    while n < stop:
-        q0 = other[index[n]]
-        r0 = q0[width - 1] * (y[n] - bias[index[n]])
-        for i in range(width):
-            a0 = q0[i]
+def _row_gram(start, stop, index, y, other, bias, buffer, gram):
+    """gram <- that of (q, w, r) over one row's ratings start..stop: H, b and sum r^2 at once.
+
+    other (rows, width): (q, w).
+    """
+    width = other.shape[1]
+    gram[:, :] = 0
+    for first in range(start, stop, BLOCK):
+        count = min(BLOCK, stop - first)
+        for n in range(count):
+            at = index[first + n]
             for j in range(width):
-                h[i, j] += a0 * q0[j]
-            b[i] += r0 * a0
-        square += r0 * r0
-        n += 1
-    return square
+                buffer[j, n] = other[at, j]
+            buffer[width, n] = other[at, width - 1] * (y[first + n] - bias[at])
+        full = (count + LANES - 1) // LANES * LANES
+        buffer[: width + 1, count:full] = 0
+        _gram(buffer, full, gram)
 
 
 @compiled
@@ -85,26 +97,19 @@ def statistics(pointer, index, y, other, bias, first, last, out):
     One pass over the ratings.
     """
     width = other.shape[1]
-    rows = pointer.shape[0] - 1
-    h = np.empty((width, width), np.float32)
-    b = np.empty(width, np.float32)
+    padded = (width + 4) // 4 * 4
+    buffer = np.zeros((padded, BLOCK), np.float32)
+    gram = np.zeros((padded, padded), np.float32)
     for block in range(first, last):
         for lane in range(LANES):
             row = block * LANES + lane
-            square = np.float32(0)
-            if row < rows:
-                square = _row_statistics(pointer[row], pointer[row + 1], index, y, other, bias, h, b)
-            else:
-                h[:, :] = 0
-                b[:] = 0
+            start, stop = (pointer[row], pointer[row + 1]) if row < pointer.shape[0] - 1 else (0, 0)
+            _row_gram(start, stop, index, y, other, bias, buffer, gram)
             at = 0
-            for i in range(width):
+            for i in range(width + 1):
                 for j in range(i + 1):
-                    out[block, at, lane] = h[i, j]
+                    out[block, at, lane] = gram[i, j]
                     at += 1
-            for j in range(width):
-                out[block, at + j, lane] = b[j]
-            out[block, at + width, lane] = square
 
 
 @compiled
