@@ -9,8 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-#: usher.counts.NAMESPACE, without the Powertools metrics that module loads.
-NAMESPACE = "Usher"
+from usher.counts import NAMESPACE
 
 
 class Telemetry:

@@ -1,0 +1,148 @@
+"""What the read path costs: start-up CPU of its handler, milliseconds inside it, and through HTTP on the twin.
+
+    python -m benchmarks.recommend [--twin]
+
+The handler is asked with its AWS calls replaced by values at hand (router, lists, key, and the scorer's own answer), so
+what is measured is Usher's: reading and checking the request, the slot, the ladder, the signature, the response.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from usher.recommend.cached import Cached
+from usher.recommend.ladder import Slots
+from usher.recommend.responses import respond
+from usher.recommend.service import Service
+from usher.recommend.state import PopularLists, Recent
+from usher.router import Router, Slot
+
+#: Bare Python first, so that the interpreter's own start is taken off.
+_START_UPS = {
+    "bare Python": "",
+    "boto3": "import boto3",
+    "the handler's modules": "import aws_lambda_powertools, usher.recommend.responses, usher.recommend.wiring",
+    "and its three clients": """
+import time
+from usher.recommend.telemetry import Telemetry
+from usher.recommend.wiring import make_service
+from usher.records.settings import Settings
+from aws_lambda_powertools import Logger
+settings = Settings(state_table="t", endpoint_name="e", signing_secret_arn="s")
+service = make_service(settings, Telemetry("s", Logger(service="s")), time.time, lambda: None)
+service.router.get(); service.key.get()
+""",
+}
+#: AWS is not there: what is measured is building clients, and a refused connection.
+_ENVIRONMENT = {
+    **{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-west-1"},
+    **{"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin"},
+}
+_CPU = "import sys, time; print(time.process_time(), file=sys.stderr)"
+
+
+def start_up(code: str, repeat: int = 5) -> float:
+    """CPU seconds of a fresh interpreter that runs `code`, the best of `repeat`."""
+    found = []
+    for _ in range(repeat):
+        command = [sys.executable, "-c", f"{code}\n{_CPU}"]
+        result = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=True)
+        found.append(float(result.stderr.splitlines()[-1]))
+    return min(found)
+
+
+class Ready:
+    """A back end that has its answer at hand."""
+
+    def __init__(self, items: int) -> None:
+        self._items = [
+            {"item_id": str(n), "title": f"Title {n} (1999)", "genres": ["Drama", "Crime"], "score": 1 / (n + 1)}
+            for n in range(items)
+        ]
+
+    def ask(self, slot: Slot, model: str, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"model_id": "r1-1", "level": "model", "items": self._items}
+
+
+def handler_ms(requests: int = 2000) -> list[float]:
+    """Milliseconds of each request, no AWS calls: ten items, twenty recent ratings."""
+    router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
+    recent = tuple(Recent(str(n), 4.0, float(n)) for n in range(20))
+
+    def kept(value: Any) -> Cached[Any]:
+        return Cached(lambda: value, 3600.0, time.time, lambda _: None)
+
+    slots = Slots(Ready(10), time.time, lambda *_: None)
+    lists = PopularLists("r1-1", (), {})
+    service = Service(kept(router), kept(lists), kept(b"k" * 64), lambda _: recent, slots, time.time)
+    found = []
+    for n in range(requests):
+        event = {
+            "rawPath": "/recommendations",
+            "rawQueryString": f"user_id={n}&limit=10&exclude=1&exclude=2",
+            "requestContext": {"stage": "$default", "http": {"method": "GET"}},
+        }
+        started = time.perf_counter()
+        response, _ = respond(event, lambda: service, lambda _: None)
+        found.append((time.perf_counter() - started) * 1000)
+        assert response["statusCode"] == 200, response
+    return found
+
+
+def through_http(requests: int = 300) -> list[float]:
+    """Milliseconds of signed requests to the twin of this folder, one connection, warm."""
+    import http.client  # noqa: PLC0415
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+    from cli.target import Choice, find  # noqa: PLC0415
+
+    target = find(Choice())
+    url = target.resources.api_url
+    credentials = target.session.get_credentials()
+    assert credentials is not None
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    found = []
+    for n in range(requests + 20):
+        path = f"/recommendations?user_id={n % 100 + 1}&limit=10"
+        started = time.perf_counter()
+        request = AWSRequest("GET", url + path)
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", target.session.region_name).add_auth(request)
+        connection.request("GET", path, headers=dict(request.headers.items()))
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, body
+        if n >= 20:
+            found.append((time.perf_counter() - started) * 1000)
+    print(f"last answer: level {json.loads(body)['level']}")
+    return found
+
+
+def told(name: str, found: list[float]) -> None:
+    cuts = statistics.quantiles(found, n=100)
+    print(f"{name:32} p50 {cuts[49]:7.2f} ms   p95 {cuts[94]:7.2f} ms   p99 {cuts[98]:7.2f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--twin", action="store_true", help="ask the running twin of this folder, too")
+    arguments = parser.parse_args()
+    bare = start_up("")
+    for name, code in _START_UPS.items():
+        print(f"{name:32} {start_up(code) - bare:7.3f} s CPU over bare Python")
+    told("inside the handler", handler_ms())
+    if arguments.twin:
+        told("through HTTP on the twin", through_http())
+
+
+if __name__ == "__main__":
+    main()
