@@ -10,10 +10,10 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pins docs demo test test-all check build lock clean
+.PHONY: help setup pins docs demo test test-all test-patches check build lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## the virtual environment, with everything pinned and hashed
 
@@ -41,12 +41,15 @@ demo: setup pins ## the main job on the twin, from a file to an answer
 	@$(BIN)/usher demo
 
 test: setup build pins ## the tests, under ten minutes
-	@$(PYTEST) -m "not slow" tests/unit tests/infra
-	@$(PYTEST) -m "not slow" tests/contract tests/workflow tests/e2e
+	@$(PYTEST) -m "not slow and not exhaustive" tests/unit tests/infra
+	@$(PYTEST) -m "not slow and not exhaustive" tests/contract tests/workflow tests/e2e
 
 test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## the slow end-to-end tests that `make test` leaves out
 	@$(PYTEST) -m slow tests/unit
 	@$(PYTEST) -m slow tests/contract tests/workflow tests/e2e
+
+test-patches: setup pins ## after a change of moto or of the twin: each patch left out in turn turns its test red
+	@$(PYTEST) -m exhaustive tests/contract/test_patches.py
 
 # A stamp, because bin/python is a link: touching it would touch the real interpreter.
 build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready

@@ -41,7 +41,7 @@ def test_every_patch_has_its_reason_and_its_contract_test(patch: Patch) -> None:
     assert name in functions, f"{patch.contract} does not exist"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.symbol)
 def test_without_a_patch_its_contract_test_is_red(patch: Patch) -> None:
     node = f"{_file(patch)}::{patch.contract.partition('::')[2]}"
