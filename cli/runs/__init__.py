@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,14 +12,12 @@ from rich.text import Text
 
 from cli.console import out, print_json, printable, remark, say
 from cli.failures import CommandError
-from cli.runs import executions
+from cli.runs import by_hand, executions
 from cli.runs.executions import Run
-from cli.target import Target, TargetCommand, chosen
+from cli.target import TargetCommand, chosen
 
 app = typer.Typer()
 
-#: So often may a run be started by hand on the same data.
-ATTEMPTS_BY_HAND = 99
 COLOURS = {"succeeded": "green", "running": "cyan", "refused": "yellow", "failed": "red", "timed_out": "red"}
 
 
@@ -37,7 +34,7 @@ def runs(
         raise CommandError(f"usher runs {action}: it is `usher runs` or `usher runs start` (one run: `usher run ID`)")
     target = chosen(ctx)
     if action:
-        started(start(target), as_json=as_json)
+        started(by_hand.start(target), as_json=as_json)
     else:
         show(executions.newest(target, limit), as_json=as_json)
 
@@ -68,26 +65,6 @@ def show(found: list[Run], *, as_json: bool) -> None:
         )
     out().print(table)
     remark("usher run ID shows one, usher report ID its report")
-
-
-def start(target: Target) -> str:
-    """Start a run on the newest data, whatever the rule of when one is due says; its id."""
-    from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
-    from usher.start import Head  # noqa: PLC0415
-
-    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
-    table = dynamodb.Table(target.resources.state_table)
-    head = Head.read(table)
-    if "ratings" not in head.snapshots:
-        raise CommandError("the lake has no ratings yet: upload some first (`usher upload ratings.csv`)")
-    run_id = Runs(table).next_id(head.snapshots, ATTEMPTS_BY_HAND)
-    if run_id is None:
-        raise CommandError(f"{ATTEMPTS_BY_HAND} runs on the same data: new data come first")
-    snapshots = {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}
-    given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": head.rows_since_run})
-    workflow = executions.workflow_arn(target)
-    target.client("stepfunctions").start_execution(stateMachineArn=workflow, name=run_id, input=given)
-    return run_id
 
 
 def started(run_id: str, *, as_json: bool) -> None:

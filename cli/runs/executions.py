@@ -47,8 +47,8 @@ class State:
 
 def newest(target: Target, limit: int) -> list[Run]:
     """The newest runs, newest first, with their records."""
-    pages = target.client("stepfunctions").get_paginator("list_executions")
-    found = pages.paginate(stateMachineArn=workflow_arn(target))
+    listing = target.client("stepfunctions").get_paginator("list_executions")
+    found = listing.paginate(stateMachineArn=workflow_arn(target))
     executions = list(itertools.islice((one for page in found for one in page["executions"]), limit))
     records = _records(target, [one["name"] for one in executions])
     return [_run(one, records.get(one["name"], {})) for one in executions]

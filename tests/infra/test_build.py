@@ -23,6 +23,7 @@ SITE_PACKAGES = Path("python/lib/python3.13/site-packages")
 FUNCTIONS = [
     *("IngestObjects", "CatalogTables", "CatalogObjects"),
     *("PrepareRun", "PrepareNext", "EvaluateGate", "DeployExperiment"),
+    "RecommendItems",
 ]
 PROJECT = Path(__file__).parents[2]
 
@@ -81,7 +82,7 @@ def python313() -> Path | None:
     return None
 
 
-@pytest.mark.parametrize("layer", ["CoreLayer", "LakeLayer"])
+@pytest.mark.parametrize("layer", ["CoreLayer", "LakeLayer", "ScorerLayer"])
 def test_every_wheel_of_a_layer_bears_the_platforms_tags(built: Built, layer: str) -> None:
     folder = PROJECT / ".aws-sam" / "build" / built.resources[layer]["Properties"]["ContentUri"] / SITE_PACKAGES
     wheels = list(folder.glob("*.dist-info/WHEEL"))
@@ -122,6 +123,7 @@ START_UP = {
     "PrepareNext": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "EvaluateGate": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "DeployExperiment": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "RecommendItems": ["numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
 }
 
 

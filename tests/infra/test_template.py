@@ -41,6 +41,7 @@ ALLOWED_WILDCARDS = {
     ("TrainWorkflowRole", "Deploy"): "endpoint configurations are named after runs",
     ("EvaluateGateRole", "ReadEvaluations"): "runs are named after their data; only evaluation.json",
     ("DeployExperimentRole", "ReadPopularity"): "runs are named after their data; only the popularity lists",
+    ("RecommendItemsRole", "ReadBundles"): "runs are named after their data; only bundle/",
 }
 #: IAM offers these actions no resource to name.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListEndpoints"}

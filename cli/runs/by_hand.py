@@ -1,0 +1,33 @@
+"""A run that somebody starts, whatever the rule of when one is due says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cli.failures import CommandError
+from cli.runs import executions
+from cli.target import Target
+
+#: So often may a run be started by hand on the same data.
+ATTEMPTS = 99
+
+
+def start(target: Target) -> str:
+    """Start a run on the newest data, and give its id."""
+    from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
+    from usher.start import Head  # noqa: PLC0415
+
+    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
+    table = dynamodb.Table(target.resources.state_table)
+    head = Head.read(table)
+    if "ratings" not in head.snapshots:
+        raise CommandError("the lake has no ratings yet: upload some first (`usher upload ratings.csv`)")
+    run_id = Runs(table).next_id(head.snapshots, ATTEMPTS)
+    if run_id is None:
+        raise CommandError(f"{ATTEMPTS} runs on the same data: new data come first")
+    snapshots = {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}
+    given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": head.rows_since_run})
+    workflow = executions.workflow_arn(target)
+    target.client("stepfunctions").start_execution(stateMachineArn=workflow, name=run_id, input=given)
+    return run_id
