@@ -31,13 +31,14 @@ def sample() -> Any:
 
 
 def test_a_function_without_its_settings_says_which_in_the_log_alone(
-    handler: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str], handler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("USHER_STATE_TABLE", raising=False)
     response = handler(sample(), None)
     assert response["statusCode"] == 500
     assert "USHER" not in response["body"]
-    assert "USHER_STATE_TABLE is missing" in capsys.readouterr().out
+    captured = capfd.readouterr()
+    assert "USHER_STATE_TABLE is missing" in captured.out + captured.err
 
 
 def test_the_sample_gets_a_problem_before_the_first_model(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
