@@ -119,6 +119,14 @@ def _row(trial: Trial) -> str:
 
 def _trial(algorithm: str, summary: dict[str, Any]) -> Trial:
     objective = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-    tuned = ", ".join(f"{name}={value}" for name, value in sorted(summary["TunedHyperParameters"].items()))
+    tuned = ", ".join(f"{name}={_short(value)}" for name, value in sorted(summary["TunedHyperParameters"].items()))
     name, status = str(summary["TrainingJobName"]), str(summary["TrainingJobStatus"])
     return Trial(algorithm, name, status, None if objective is None else float(objective), tuned)
+
+
+def _short(value: str) -> str:
+    """A number with four digits, anything else as it is: a trial's 0.12368406490508825 says no more than 0.1237."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return str(value)

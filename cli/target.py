@@ -53,6 +53,7 @@ class Resources:
     catalog_dead_letter_queue_url: str = ""
     api_url: str = ""
     train_workflow_arn: str = ""
+    endpoint_name: str = ""
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:

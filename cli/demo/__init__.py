@@ -33,6 +33,8 @@ QUESTIONS = (
 )
 #: How long the upload may take on a slow machine.
 WAIT_SECONDS = 300.0
+#: How long the first run may take there, from the last row on.
+RUN_SECONDS = 900.0
 _SEED = 42
 
 
@@ -91,6 +93,19 @@ def _play(target: Target, folder: Path, scratch: Path) -> None:
         asked = time.monotonic()
         answer = show_question(target, name)
         say(f"usher query {name}: {time.monotonic() - asked:.2f} s, {answer.scanned_bytes:,} bytes scanned\n")
+    _run_and_recommend(target)
+
+
+def _run_and_recommend(target: Target) -> None:
+    from cli.demo import first_run  # noqa: PLC0415
+
+    _step(5, "Data has come and it is quiet: the first run starts by itself")
+    run = first_run.follow(target, RUN_SECONDS)
+    serves = first_run.tell_result(target, run)
+    say(f"usher run {run.run_id} shows the run, usher report {run.run_id} its report")
+    if serves:
+        _step(6, "Three people ask: one known, one with a session of five ratings, one unknown")
+        first_run.recommend_to_three(target)
 
 
 def _generated(scratch: Path) -> Path:
@@ -104,11 +119,13 @@ def _generated(scratch: Path) -> Path:
 
 
 def _what_next(folder: Path) -> None:
-    _step(5, "What to try next")
+    _step(7, "What to try next")
     lines: Mapping[str, str] = {
         "usher twin up": "a twin that stays, until usher twin down",
         f"usher upload {folder} --wait": "the same files into it",
         "usher query": "all named queries; any other text is SQL",
+        "usher runs": "what was trained, decided, and spent; then usher run, usher report",
+        "usher recommend 42": "what somebody may like; usher similar ITEM, usher popular",
         "usher quarantine list": "what was refused, and why; then show and replay",
         "usher data generate DIR --ratings 1000000": "more data of the same shape",
     }

@@ -19,6 +19,8 @@ from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 
 PROJECT = Path(__file__).parents[2]
+#: Quiet for a minute of the twin's time, and four trials an algorithm: the demo shows a whole run, it does not win one.
+PARAMETERS = {"MinNewRows": "1", "QuietSeconds": "60", "TuningTrials": "4"}
 #: How long the twin has to take everything back before it is killed.
 END_SECONDS = 20.0
 
@@ -34,7 +36,7 @@ def private_twin(tell: Callable[[str], None]) -> Iterator[tuple[RunningTwin, Pat
     with _terminated_is_interrupted():
         process: subprocess.Popen[Any] | None = None
         try:
-            settings = Settings(project=PROJECT, state_folder=folder / "state")
+            settings = Settings(project=PROJECT, state_folder=folder / "state", parameters=PARAMETERS)
             settings.state_folder.mkdir()
             process = _start(settings)
             yield _ready(process, settings, tell), folder

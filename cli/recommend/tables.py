@@ -13,6 +13,9 @@ from cli.console import out, printable
 
 Item = Mapping[str, Any]
 
+#: From this width on, in characters, two tables of titles are readable beside each other; long titles are folded.
+SIDE_BY_SIDE = 110
+
 
 def items_table(title: str, items: Sequence[Item]) -> Table:
     """Rank, title, genres, and score and reason where there are any; what others sent is escaped."""
@@ -42,8 +45,7 @@ def because(reason: Any) -> str:
 def show(*tables: Table) -> None:
     """Side by side where the terminal has the room, else one below the other."""
     console = out()
-    widths = sum(console.measure(table).maximum for table in tables) + 2 * len(tables)
-    if len(tables) > 1 and widths <= console.width:
+    if len(tables) > 1 and console.width >= SIDE_BY_SIDE:
         grid = Table.grid(padding=(0, 2))
         grid.add_row(*tables)
         console.print(grid)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUN_SECONDS = 300.0
+RUN_SECONDS = 900.0
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"the demo ended before {text!r}: {''.join(lines)}")
 
 
-@pytest.mark.parametrize("stage", ["1  The real template", "ready after", "2  Four files", "4  Questions"])
+@pytest.mark.parametrize(
+    "stage", ["1  The real template", "ready after", "2  Four files", "4  Questions", "starts by itself\n"]
+)
 def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
     process = start(tmp_path)
     read_until(process, stage)
@@ -103,6 +105,9 @@ def test_the_demo_accounts_for_every_row_and_leaves_nothing(tmp_path: Path) -> N
     for name in ("most_rated", "most_active", "rating_distribution", "ratings_per_genre", "growth_by_month"):
         assert f"usher query {name}: " in output
     assert "repeats the header" in output
+    for text in ("starts by itself", "verdict: pass:", "endpoint InService", "A at weight 1, B at weight 0"):
+        assert text in output
+    assert re.findall(r"^(model|fold_in|popular): ", output, re.M) == ["model", "fold_in", "popular"]
     assert "usher twin up" in output
     assert "\x1b" not in output
     nothing_is_left(tmp_path)
@@ -118,3 +123,4 @@ def test_without_real_data_the_demo_generates_its_own(tmp_path: Path) -> None:
     assert process.returncode == 0, output + errors
     assert "5 objects: rows in" in output
     assert re.search(r"upload → queryable: 2,\d{3} rows", output)
+    assert "verdict: insufficient" in output and "No model serves" in output
