@@ -1,0 +1,145 @@
+"""The roles that SageMaker and Step Functions take on may do what a run needs, and nothing beside it.
+
+Read from the template as AWS gets it, after the SAM transform: a missing permission shows only when a run fails there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Built
+
+PROJECT = Path(__file__).parents[2]
+WORKFLOW = PROJECT / "statemachines" / "train_and_deploy.asl.json"
+#: `.sync` is Step Functions asking how its job goes, and stopping it when the execution stops.
+SYNC = ("Describe", "Stop")
+
+
+@pytest.fixture(scope="module")
+def resources(built: Built) -> Mapping[str, Any]:
+    """The resources after the SAM transform; code that lies in folders stands for uploaded code."""
+    template = json.loads(json.dumps(built.template))
+    for resource in template["Resources"].values():
+        for place in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if place in resource["Properties"]:
+                resource["Properties"][place] = "s3://code/file"
+    defaults = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        translated: Mapping[str, Any] = Translator({}, Parser()).translate(template, defaults)
+    found: Mapping[str, Any] = translated["Resources"]
+    return found
+
+
+def statements(resources: Mapping[str, Any], role: str) -> list[Mapping[str, Any]]:
+    return [
+        statement
+        for policy in resources[role]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def actions(resources: Mapping[str, Any], role: str) -> set[str]:
+    found: set[str] = set()
+    for statement in statements(resources, role):
+        assert statement["Effect"] == "Allow"
+        found |= set(statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    return found
+
+
+def trusted(resources: Mapping[str, Any], role: str) -> Any:
+    (statement,) = resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    return statement["Principal"]
+
+
+def tasks(states: Mapping[str, Any]) -> Iterator[str]:
+    """The integrations of every Task, those inside a Map too."""
+    for state in states.values():
+        if state["Type"] == "Task":
+            yield state["Resource"]
+        if "ItemProcessor" in state:
+            yield from tasks(state["ItemProcessor"]["States"])
+
+
+def wanted(integration: str) -> set[str]:
+    """`arn:aws:states:::sagemaker:createTrainingJob.sync` → the IAM actions that it takes."""
+    service, call = integration.removeprefix("arn:aws:states:::").removeprefix("aws-sdk:").split(":")[:2]
+    call, _, sync = call.partition(".")
+    action = call[0].upper() + call[1:]
+    if service == "lambda":
+        return {"lambda:InvokeFunction"}
+    names = {action} | ({re.sub("^Create", verb, action) for verb in SYNC} if sync else set())
+    return {f"{service}:{name}" for name in names}
+
+
+def test_the_workflow_takes_the_role_that_is_tested_here(resources: Mapping[str, Any]) -> None:
+    assert resources["TrainWorkflow"]["Properties"]["RoleArn"] == {"Fn::GetAtt": ["TrainWorkflowRole", "Arn"]}
+    assert trusted(resources, "TrainWorkflowRole") == {"Service": "states.amazonaws.com"}
+
+
+def test_the_workflow_may_make_every_call_that_its_states_make(resources: Mapping[str, Any]) -> None:
+    integrations = set(tasks(json.loads(WORKFLOW.read_text())["States"]))
+    assert len(integrations) > 8
+    needed = set().union(*map(wanted, integrations))
+    assert needed <= actions(resources, "TrainWorkflowRole")
+
+
+def test_the_workflow_may_do_nothing_that_no_state_needs(resources: Mapping[str, Any]) -> None:
+    integrations = set(tasks(json.loads(WORKFLOW.read_text())["States"]))
+    needed = set().union(*map(wanted, integrations))
+    around = {"sagemaker:AddTags", "sagemaker:ListTags", "iam:PassRole"}
+    around |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+    assert actions(resources, "TrainWorkflowRole") - needed == around
+
+
+def test_step_functions_may_keep_its_rules_for_jobs_ends(resources: Mapping[str, Any]) -> None:
+    """Without them the state machine cannot be created: "not authorized to create managed-rule"."""
+    (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if "events:PutRule" in s["Action"]]
+    rules = {re.sub(r".*rule/", "", arn["Fn::Sub"]) for arn in statement["Resource"]}
+    assert rules == {
+        f"StepFunctionsGetEventsForSageMaker{kind}JobsRule" for kind in ("Training", "Tuning", "Processing")
+    }
+
+
+def test_the_workflow_may_pass_exactly_one_role_and_to_sagemaker_alone(resources: Mapping[str, Any]) -> None:
+    (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if s["Action"] == "iam:PassRole"]
+    assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_the_workflow_invokes_its_own_functions_alone(resources: Mapping[str, Any]) -> None:
+    (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if s["Action"] == "lambda:InvokeFunction"]
+    named = {arn["Fn::GetAtt"][0] for arn in statement["Resource"]}
+    substitutions = set(re.findall(r"\$\{(\w+)FunctionArn\}", WORKFLOW.read_text()))
+    assert named == substitutions
+
+
+def test_sagemaker_may_pull_read_write_log_and_measure(resources: Mapping[str, Any]) -> None:
+    assert trusted(resources, "SageMakerRole") == {"Service": "sagemaker.amazonaws.com"}
+    assert actions(resources, "SageMakerRole") >= {
+        *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
+        *("ecr:GetAuthorizationToken", "s3:GetObject", "s3:PutObject", "s3:ListBucket"),
+        *("glue:GetTable", "glue:GetDatabase", "logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),
+    }
+
+
+def test_sagemaker_writes_runs_alone(resources: Mapping[str, Any]) -> None:
+    (statement,) = [s for s in statements(resources, "SageMakerRole") if "s3:PutObject" in s["Action"]]
+    assert statement["Resource"] == {"Fn::Sub": "${LakeBucket.Arn}/runs/*"}
+
+
+def test_what_one_service_may_assume_no_other_may(resources: Mapping[str, Any]) -> None:
+    roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+    services = {name: trusted(resources, name)["Service"] for name in roles}
+    assert set(services.values()) == {
+        f"{name}.amazonaws.com" for name in ("lambda", "states", "sagemaker", "codebuild")
+    }
