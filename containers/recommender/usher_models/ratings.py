@@ -53,6 +53,18 @@ class Ratings:
         )
 
     @property
+    def pairs(self) -> Int64:
+        """Person and item of each row as one number (rows,)."""
+        return self.user.astype(np.int64) << 32 | self.item.astype(np.int64)
+
+    def latest(self) -> Ratings:
+        """Of several ratings of an item by one person the last one."""
+        order = np.lexsort((self.time_us, self.pairs))
+        pairs = self.pairs[order]
+        last = np.concatenate([pairs[1:] != pairs[:-1], [True]]) if len(self) else np.zeros(0, np.bool_)
+        return self.take(order[last])
+
+    @property
     def positive(self) -> Bool:
         """Which rows say that the item was liked."""
         return self.value >= POSITIVE

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from usher_models.errors import DataError
+from usher_models.evaluation.window import split_window
 from usher_models.paths import Paths
 from usher_models.prepare.program import prepare
 from usher_models.ratings import read_items, read_ratings, read_users
@@ -134,6 +135,23 @@ def test_the_latest_rating_of_an_item_wins(root: Root) -> None:
     user, item = users.index("0"), items.catalogue.ids.index("100")
     mine = train.take((train.user == user) & (train.item == item))
     assert mine.value.tolist() == [1.0]
+
+
+def test_an_item_rated_again_after_the_split_stays_what_it_was_before_it(root: Root) -> None:
+    """Else a champion is judged on the pair that it was fitted on, and the candidate misses it."""
+    last = 1_000_000_000 + 60 * 86_400
+    paths = root(ratings=[*spread(50), (0, 101, 1.0, 999_999_999), (0, 101, 5.0, last)])
+    prepare(paths)
+    output = paths.processing_output("prepared")
+    train, test = (read_ratings(output / part, part) for part in ("train", "test"))
+    users, items = read_users(output / "users", "users"), read_items(output / "items", "items")
+    user, item = users.index("0"), items.catalogue.ids.index("101")
+    before, after = (rows.take((rows.user == user) & (rows.item == item)) for rows in (train, test))
+    assert (before.value.tolist(), after.value.tolist()) == ([1.0], [5.0])
+    window = split_window(train, test)
+    asked = window.later_item[window.later_person == np.searchsorted(window.people, user)]
+    assert item not in asked
+    assert train.join(test).latest().take(train.join(test).latest().pairs == before.pairs[0]).value.tolist() == [5.0]
 
 
 def test_ids_are_dense_and_in_the_order_of_the_first_rating(root: Root) -> None:

@@ -70,7 +70,7 @@ def assemble(prepared: Prepared, parts: list[Part], folder: Path) -> bundles.Bun
     fitted = {part.name: part.fitted for part in parts}
     fitted["popularity"] = fit_popularity(prepared.before, prepared.items)
     fitted["content"] = fit_content(prepared.items)
-    everything = prepared.before.join(prepared.inside)
+    everything = prepared.before.join(prepared.inside).latest()
     bundles.write(
         folder,
         catalogue=prepared.items.catalogue,

@@ -52,7 +52,7 @@ def split_window(before: Ratings, inside: Ratings) -> Window:
     people = np.unique(later.user).astype(np.int64)
     return Window(
         people,
-        _latest(profile_rows).profiles(people),
+        profile_rows.latest().profiles(people),
         np.isin(people, before.user),
         np.searchsorted(people, later.user),
         later.item.astype(np.int64),
@@ -60,17 +60,5 @@ def split_window(before: Ratings, inside: Ratings) -> Window:
     )
 
 
-def _keys(ratings: Ratings) -> Int64:
-    return ratings.user.astype(np.int64) << 32 | ratings.item.astype(np.int64)
-
-
 def _pairs_in(rows: Ratings, others: Ratings) -> Bool:
-    return np.isin(_keys(rows), _keys(others))
-
-
-def _latest(rows: Ratings) -> Ratings:
-    """Of several ratings of an item by one person the last one."""
-    order = np.lexsort((rows.time_us, _keys(rows)))
-    keys = _keys(rows)[order]
-    last = np.concatenate([keys[1:] != keys[:-1], [True]]) if len(keys) else np.zeros(0, np.bool_)
-    return rows.take(order[last])
+    return np.isin(rows.pairs, others.pairs)

@@ -1,6 +1,6 @@
 -- From the rows of a snapshot to what is trained on and judged. Spark runs the same where one machine is too small.
 -- Input tables: ratings_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0).
--- Events, when they are read, become rows of `latest` before ids are given.
+-- Events, when they are read, become rows of `latest` and `kept` before ids are given.
 
 -- The latest rating of an item by a person wins; equal times are decided by arrival, then by the row's source.
 CREATE TABLE latest AS
@@ -31,10 +31,21 @@ SELECT (SELECT split_at_us FROM start) AS split_at_us,
 FROM before
 WHERE place >= floor(total * 0.9);
 
+-- Somebody who rates an item again after the split has rated it before, too: the row before stays what models learn
+-- from, as they would have on that day, and the row after is known to be no discovery. Without this a champion, fitted on
+-- the earlier row, would be judged on what it has seen, and the candidate would miss it.
+CREATE TABLE kept AS
+SELECT user_id, item_id,
+       max_by(rating, (rated_at_us, coalesce(ingested_at_us, 0), coalesce(source, ''), rating)) AS rating,
+       max(rated_at_us) AS rated_at_us
+FROM ratings_in
+CROSS JOIN split
+GROUP BY user_id, item_id, rated_at_us >= split_at_us;
+
 -- Dense ids, in the order of the first rating: those known before the split come first.
 CREATE TABLE users AS
 SELECT (row_number() OVER (ORDER BY min(rated_at_us), user_id) - 1)::INTEGER AS "user", user_id
-FROM latest
+FROM kept
 GROUP BY user_id;
 
 CREATE TABLE described AS
@@ -48,7 +59,7 @@ WHERE word <> ''
 GROUP BY item_id;
 
 CREATE TABLE items AS
-WITH first_rated AS (SELECT item_id, min(rated_at_us) AS first_us FROM latest GROUP BY item_id)
+WITH first_rated AS (SELECT item_id, min(rated_at_us) AS first_us FROM kept GROUP BY item_id)
 SELECT (row_number() OVER (ORDER BY first_us NULLS LAST, item_id) - 1)::INTEGER AS item,
        item_id,
        coalesce(title, item_id) AS title,
@@ -69,7 +80,7 @@ SELECT "user", item, rating::FLOAT AS rating, rated_at_us,
        CASE WHEN rated_at_us >= split_at_us THEN 'test'
             WHEN rated_at_us >= validation_at_us THEN 'validation'
             ELSE 'train' END AS part
-FROM latest
+FROM kept
 JOIN users USING (user_id)
 JOIN items USING (item_id)
 CROSS JOIN split
