@@ -54,7 +54,10 @@ def test_a_value_of_another_type_is_refused(action: str, body: dict[str, Any]) -
 def test_what_aws_accepts_is_accepted() -> None:
     validation.check("ListEndpoints", {"MaxResults": 7, "CreationTimeAfter": 1.5e9, "StatusEquals": "InService"})
     validation.check("DescribeEndpoint", {"EndpointName": "e", "Unknown": 1})  # the JSON protocol ignores it
-    validation.check("AddTags", {"ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/m", "Tags": [{"Key": "é", "Value": ""}]})
+    validation.check(
+        "AddTags",
+        {"ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/m", "Tags": [{"Key": "é", "Value": ""}]},
+    )
 
 
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
