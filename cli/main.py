@@ -29,6 +29,7 @@ COMMANDS = {
     "similar": ("cli.recommend.similar", "Items liked by those who liked this one."),
     "popular": ("cli.recommend.popular", "What most people like."),
     "quarantine": ("cli.quarantine", "Rows that were refused: list, show, replay."),
+    "image": ("cli.image", "Build the recommender's image on AWS, without Docker here."),
     "simulate": ("cli.simulate", "How traffic moves from a champion to a challenger, simulated."),
 }
 

@@ -54,6 +54,7 @@ class Resources:
     api_url: str = ""
     train_workflow_arn: str = ""
     endpoint_name: str = ""
+    image_build: str = ""
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:
