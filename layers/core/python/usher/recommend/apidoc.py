@@ -87,8 +87,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _problems() -> str:
     rows = [f"| `urn:usher:problem:{kind}` | {status} | {title} |" for kind, (status, title) in KINDS.items()]
     head = (
-        "## Problems\n\nErrors are `application/problem+json` (RFC 9457): type, title, status, detail and, where one is "
-        "at fault, `parameter`. A wrong or missing signature is API Gateway's own 403, "
+        "## Problems\n\nErrors are `application/problem+json` (RFC 9457): type, title, status, detail and, where one "
+        "is at fault, `parameter`. A wrong or missing signature is API Gateway's own 403, "
         '`{"message": "Forbidden"}`.\n\n'
     )
     return head + "\n".join(["| type | status | title |", "|---|---|---|", *rows])
