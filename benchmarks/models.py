@@ -151,14 +151,16 @@ def _unseen(scores: Float32, profiles: Profiles) -> Float32:
 
 def main() -> None:
     ratings, items = load(data_folder())
+    # P3g and P5 are split by one moment: tags given after it would tell the models of later opinions.
+    _, items_then = load(data_folder(), int(last_of_all(ratings)[1].time_us.min()))
     asked = sys.argv[1:]
     protocols: dict[str, Callable[[], None]] = {
         "P1": lambda: p1(ratings, items),
         "P2": lambda: p2(ratings, items),
         "P3u": lambda: p3("P3u", last_of_each_user(ratings), items),
-        "P3g": lambda: p3("P3g", last_of_all(ratings), items),
+        "P3g": lambda: p3("P3g", last_of_all(ratings), items_then),
         "P4": lambda: ranked_by(whole_profiles, "P4", last_of_each_user(ratings), items),
-        "P5": lambda: ranked_by(gate_window, "P5", last_of_all(ratings), items),
+        "P5": lambda: ranked_by(gate_window, "P5", last_of_all(ratings), items_then),
     }
     for name in asked or protocols:
         protocols[name]()

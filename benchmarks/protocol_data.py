@@ -26,17 +26,17 @@ def data_folder() -> Path:
     return folder
 
 
-def load(folder: Path) -> tuple[Ratings, Items]:
-    """Ratings in file order and the rated movies in the order of their ids, tags of any time included."""
+def load(folder: Path, tags_before_us: float = float("inf")) -> tuple[Ratings, Items]:
+    """Ratings in file order and the rated movies in the order of their ids, with the tags given before that time."""
     rows = csv.read_csv(folder / "ratings.csv")
     _, user = np.unique(rows.column("userId").to_numpy(), return_inverse=True)
     ids, item = np.unique(rows.column("movieId").to_numpy(), return_inverse=True)
     value, time_us = rows.column("rating").to_numpy(), rows.column("timestamp").to_numpy() * 1_000_000
     ratings = Ratings(user.astype(np.int32), item.astype(np.int32), value.astype(np.float32), time_us)
-    return ratings, _items(folder, ids)
+    return ratings, _items(folder, ids, tags_before_us)
 
 
-def _items(folder: Path, ids: Int64) -> Items:
+def _items(folder: Path, ids: Int64, tags_before_us: float) -> Items:
     movies = csv.read_csv(folder / "movies.csv").to_pydict()
     place = {movie: n for n, movie in enumerate(ids.tolist())}
     titles, genres, years = [""] * len(ids), [()] * len(ids), np.zeros(len(ids), np.int64)
@@ -47,14 +47,14 @@ def _items(folder: Path, ids: Int64) -> Items:
             found = _YEAR.search(title)
             years[n] = int(found[1]) if found else 0
     catalogue = Catalogue(tuple(map(str, ids)), tuple(titles), tuple(genres), years, np.full(len(ids), np.nan))
-    return Items(catalogue, tuple(_tags(folder, place)))
+    return Items(catalogue, tuple(_tags(folder, place, tags_before_us)))
 
 
-def _tags(folder: Path, place: dict[int, int]) -> Iterator[tuple[str, ...]]:
+def _tags(folder: Path, place: dict[int, int], before_us: float) -> Iterator[tuple[str, ...]]:
     tags = csv.read_csv(folder / "tags.csv", parse_options=csv.ParseOptions(newlines_in_values=True)).to_pydict()
     found: list[set[str]] = [set() for _ in place]
-    for movie, tag in zip(tags["movieId"], tags["tag"], strict=True):
-        if movie in place:
+    for movie, tag, seconds in zip(tags["movieId"], tags["tag"], tags["timestamp"], strict=True):
+        if movie in place and seconds * 1_000_000 < before_us:
             found[place[movie]].add(str(tag).strip().lower())
     return (tuple(sorted(own)) for own in found)
 
