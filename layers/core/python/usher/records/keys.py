@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: The index on GSI1pk, which exposures alone bear.
+EXPOSURE_INDEX = "GSI1"
+
 #: How many partitions an experiment's exposures are spread over, so that counting them does not heat one key.
 EXPOSURE_SHARDS = 8
 
@@ -52,12 +55,22 @@ def decision(experiment_id: str, time: str) -> Key:
     return Key(f"EXPERIMENT#{experiment_id}", f"DECISION#{time}")
 
 
+def order(experiment_id: str, time: str) -> Key:
+    """What a person ordered. time: ISO 8601, UTC."""
+    return Key(f"EXPERIMENT#{experiment_id}", f"ORDER#{time}")
+
+
+def person(user_hash: str) -> str:
+    """The partition of a person: one Query on it gives the profile and the exposures."""
+    return f"USER#{user_hash}"
+
+
 def profile(user_hash: str) -> Key:
-    return Key(f"USER#{user_hash}", "PROFILE")
+    return Key(person(user_hash), "PROFILE")
 
 
 def exposure(user_hash: str, experiment_id: str) -> Key:
-    return Key(f"USER#{user_hash}", f"EXPOSURE#{experiment_id}")
+    return Key(person(user_hash), f"EXPOSURE#{experiment_id}")
 
 
 def exposure_shard(experiment_id: str, version: int, user_hash: str) -> str:

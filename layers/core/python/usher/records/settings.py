@@ -50,8 +50,12 @@ class Settings:
     serving_backend: str = "endpoint"
     min_new_rows: int = 1000
     quiet_seconds: int = 300
+    experiment_preset: str = "default"
     epoch_seconds: int = 3600
     attribution_seconds: int = 3600
+    experiment_hour_seconds: float = 3600.0
+    bake_seconds: int = 86400
+    router_cache_seconds: float = 30.0
     min_gate_users: int = 50
     budget_usd: float = 10.0
     quiet_queue_url: str = ""
@@ -87,12 +91,15 @@ class Settings:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "serving_backend": _backend,
     "budget_usd": _positive_number,
+    "experiment_hour_seconds": _positive_number,
+    "router_cache_seconds": _positive_number,
     **dict.fromkeys(
         (
             "min_new_rows",
             "quiet_seconds",
             "epoch_seconds",
             "attribution_seconds",
+            "bake_seconds",
             "min_gate_users",
             "tuning_trials",
         ),
