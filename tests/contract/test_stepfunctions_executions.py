@@ -147,7 +147,7 @@ def test_a_back_off_shrinks_with_the_twins_clock(execute: Any, function: Functio
 
 def test_a_wait_state_shrinks_with_the_twins_clock(execute: Any) -> None:
     found = execute(_machine(A={"Type": "Wait", "Seconds": 60, "End": True}))
-    assert 0.9 < (found["stopDate"] - found["startDate"]).total_seconds() < 10
+    assert 0.9 < (found["stopDate"] - found["startDate"]).total_seconds() < 50
     assert execute(_machine(A={"Type": "Wait", "Seconds": 1, "End": True}))["status"] == "SUCCEEDED"
 
 
