@@ -327,3 +327,32 @@ def test_what_the_gateway_cannot_do_is_refused_when_it_is_deployed(
         return str(stack.get("StackStatusReason", "")) if stack["StackStatus"] == "ROLLBACK_COMPLETE" else ""
 
     assert "alone" in eventually(reason)
+
+
+# Metrics
+
+
+def test_requests_errors_and_latency_are_metrics_of_the_api(
+    api: Api, client: Callable[[str], Any], eventually: Callable[..., Any]
+) -> None:
+    for path in ("/signed", "/broken", "/broken", "/open/one"):
+        api("GET", path)
+
+    def measured(name: str, *statistics: str) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        points = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApiGateway",
+            MetricName=name,
+            Dimensions=[{"Name": "ApiId", "Value": api.api_id}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=86400,
+            Statistics=list(statistics),
+        )["Datapoints"]
+        return dict(points[0]) if points else {}
+
+    eventually(lambda: measured("Count", "Sum").get("Sum") == 4)
+    assert measured("5xx", "Sum", "Average")["Average"] == 0.5
+    assert measured("4xx", "Sum")["Sum"] == 1
+    latency = measured("Latency", "Minimum", "SampleCount")
+    assert latency["SampleCount"] == 4 and latency["Minimum"] > 0 and latency["Unit"] == "Milliseconds"

@@ -127,6 +127,7 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         },
         {"Threshold": 1.5},
     ),
+    "AWS::CloudWatch::Dashboard": ({}, {"DashboardBody": '{"widgets": []}'}, {"DashboardBody": '{"start": "-PT3H"}'}),
     "AWS::IAM::Role": ({}, ROLE["Properties"], {"Policies": [{"PolicyName": "p", "PolicyDocument": DOCUMENT}]}),  # type: ignore[dict-item]
     "AWS::IAM::Policy": (
         {"R": ROLE},

@@ -186,6 +186,29 @@ def test_metric_data_have_percentiles_and_expressions(client: Client, server: Co
         client("cloudwatch").get_metric_data(MetricDataQueries=queries, **span)
 
 
+def test_metrics_of_high_resolution_are_read_second_by_second(client: Client, server: Context) -> None:
+    began = int(time.time()) - 30
+    data = [
+        {"MetricName": "SlotRequests", "Timestamp": began + second, "Value": 1.0, "StorageResolution": 1}
+        for second in (0, 0, 1, 3)
+    ]
+    client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
+
+    def by(period: int) -> list[tuple[int, float]]:
+        metric = {"Metric": {"Namespace": "Usher", "MetricName": "SlotRequests"}, "Period": period, "Stat": "Sum"}
+        (found,) = client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "m", "MetricStat": metric}],
+            StartTime=began,
+            EndTime=began + 10,
+            ScanBy="TimestampAscending",
+        )["MetricDataResults"]
+        moments = [int(moment.timestamp()) - began for moment in found["Timestamps"]]
+        return list(zip(moments, found["Values"], strict=True))
+
+    assert by(1) == [(0, 2.0), (1, 1.0), (3, 1.0)]
+    assert sum(value for _, value in by(5)) == 4.0
+
+
 # ── alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _STAT: dict[str, Any] = {"Metric": {"Namespace": "Usher", "MetricName": "Bad"}, "Period": 60, "Stat": "Sum"}
@@ -327,3 +350,73 @@ def test_a_changed_alarm_keeps_its_state(client: Client, server: Context) -> Non
     client("cloudwatch").set_alarm_state(AlarmName="alarm", StateValue="ALARM", StateReason="by hand")
     _alarm(client, Threshold=5)
     assert _state(client) == "ALARM"
+
+
+def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
+    client: Client, execute: Any, alarms: None, eventually: Wait
+) -> None:
+    machine = execute.create({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    pattern = {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "detail": {"alarmName": [{"prefix": "usher-slot-"}], "state": {"value": ["ALARM"]}},
+    }
+    client("events").put_rule(Name="slots", EventPattern=json.dumps(pattern))
+    told = {"InputPathsMap": {"alarm": "$.detail.alarmName"}, "InputTemplate": '{"alarm": <alarm>}'}
+    role = client("iam").create_role(
+        RoleName="events",
+        AssumeRolePolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
+                ],
+            }
+        ),
+    )["Role"]["Arn"]
+    start = {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine}
+    client("iam").put_role_policy(
+        RoleName="events", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [start]})
+    )
+    target = {"Id": "1", "Arn": machine, "RoleArn": role, "InputTransformer": told}
+    client("events").put_targets(Rule="slots", Targets=[target])
+    for name, slot in (("usher-slot-A-errors", "A"), ("usher-slot-B-errors", "B"), ("usher-other", "B")):
+        stats: list[dict[str, Any]] = [
+            {
+                "Id": metric.lower(),
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "Usher",
+                        "MetricName": metric,
+                        "Dimensions": [{"Name": "slot", "Value": slot}],
+                    },
+                    "Period": 60,
+                    "Stat": "Sum",
+                },
+                "ReturnData": False,
+            }
+            for metric in ("Errors", "Requests")
+        ]
+        stats.append({"Id": "rate", "Expression": "IF(requests >= 20, errors / requests, 0)"})
+        _alarm(client, name, **_ON_METRIC, Metrics=stats, Threshold=0.1)
+    for name in ("usher-slot-A-errors", "usher-slot-B-errors", "usher-other"):
+        eventually(lambda name=name: _state(client, name) == "OK")
+
+    def changed() -> Any:
+        return client("cloudwatch").describe_alarms(AlarmNames=["usher-other"])["MetricAlarms"][0][
+            "StateUpdatedTimestamp"
+        ]
+
+    before = changed()
+    few, many = [1.0] * 10, [1.0] * 30
+    for slot, requests, errors in (("A", few, few), ("B", many, many[:20])):
+        _put(client, "Requests", *requests, slot=slot)
+        _put(client, "Errors", *errors, slot=slot)
+    listed = eventually(lambda: client("stepfunctions").list_executions(stateMachineArn=machine)["executions"])
+    eventually(lambda: changed() > before)  # it has fired, too
+    given = [
+        json.loads(client("stepfunctions").describe_execution(executionArn=each["executionArn"])["input"])
+        for each in client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    ]
+    assert listed and given
+    assert {each["alarm"] for each in given} == {"usher-slot-B-errors"}

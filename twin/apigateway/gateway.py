@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from twin import context as twins
 from twin.apigateway import proxy
 from twin.apigateway.payload import Response, message
 from twin.apigateway.sigv4 import Signed
+from twin.apigateway.traffic import Traffic
 from twin.context import Context
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
@@ -77,15 +79,21 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, api_id: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.api_id = api_id
+        self.traffic = Traffic(api_id)
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, name=f"api-{api_id}", daemon=True
         )
         self._thread.start()
 
+    def service_actions(self) -> None:
+        """Between two connections, and when there is none: what was measured is handed over."""
+        self.traffic.publish()
+
     def end(self) -> None:
         self.shutdown()
         self.server_close()
         self._thread.join(5)
+        self.traffic.publish(last=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
         _log.debug("a connection broke", exc_info=True)
@@ -99,17 +107,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         """Any method: the body within its limit, then the API's answer."""
+        began = time.monotonic()
+        response = self._answer()
+        self.server.traffic.count(response.status, time.monotonic() - began)
+        self._send(response)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any
+
+    def _answer(self) -> Response:
         path, _, query = self.path.partition("?")
         headers = [(name, value) for name, value in self.headers.items()]
         refused = self._refused(headers)
         if refused is not None:
             self.close_connection = True  # the body, if any, has not been read
-            return self._send(refused)
+            return refused
         length = int(self.headers.get("Content-Length") or 0)
         request = Signed(self.command, path, query, headers, self.rfile.read(length))
-        return self._send(proxy.answer(self.server.api_id, request, self.client_address[0]))
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any
+        return proxy.answer(self.server.api_id, request, self.client_address[0])
 
     def _refused(self, headers: list[tuple[str, str]]) -> Response | None:
         length = self.headers.get("Content-Length") or "0"

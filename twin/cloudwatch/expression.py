@@ -1,4 +1,4 @@
-"""Metric math, the part that ratios and sums need: + - * / and parentheses, FILL, SUM, AVG, MIN and MAX.
+"""Metric math, the part that ratios and sums need: + - * /, comparisons, IF, FILL, SUM, AVG, MIN and MAX.
 
 What it cannot compute is refused when it is put, not at night.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
@@ -20,6 +20,14 @@ _OPERATORS: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_COMPARISONS: Final[dict[type[ast.cmpop], Callable[[float, float], bool]]] = {
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
 _AGGREGATES: Final[dict[str, Callable[[list[float]], float]]] = {
     "SUM": sum,
     "MIN": min,
@@ -36,7 +44,7 @@ def names(expression: str) -> set[str]:
     """The ids that an expression refers to. Raises ExpressionError for one that cannot be computed."""
     tree = _parsed(expression)
     _evaluate(tree, _AnyName())
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - _AGGREGATES.keys() - {"FILL"}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - _AGGREGATES.keys() - {"FILL", "IF"}
 
 
 def evaluate(expression: str, series: Mapping[str, Series]) -> dict[float, float]:
@@ -72,12 +80,29 @@ def _evaluate(node: ast.expr, series: Mapping[str, Series]) -> Series | float:
             return _combine(operator.mul, -1.0, _evaluate(operand, series))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _combine(_OPERATORS[type(op)], _evaluate(left, series), _evaluate(right, series))
+        case ast.Compare(left=left, ops=[comparison], comparators=[right]) if type(comparison) in _COMPARISONS:
+            compare = _COMPARISONS[type(comparison)]
+            return _combine(compare, _evaluate(left, series), _evaluate(right, series))
+        case ast.Call():
+            return _call(node, series)
+    raise _unknown(node)
+
+
+def _call(node: ast.Call, series: Mapping[str, Series]) -> Series | float:
+    match node:
+        case ast.Call(func=ast.Name(id="IF"), args=[condition, then, otherwise]):
+            return _choose(*(_evaluate(part, series) for part in (condition, then, otherwise)))
         case ast.Call(func=ast.Name(id="FILL"), args=[filled, ast.Constant(value=int() | float() as value)]):
             return _fill(_evaluate(filled, series), float(value), series)
         case ast.Call(func=ast.Name(id=name), args=[ast.List(elts=parts)]) if name in _AGGREGATES:
             return _aggregate(_AGGREGATES[name], [_evaluate(part, series) for part in parts])
-    raise ExpressionError(
-        f"the twin computes + - * /, FILL(m, number), SUM/AVG/MIN/MAX([m1, m2]) and not {ast.unparse(node)!r}"
+    raise _unknown(node)
+
+
+def _unknown(node: ast.expr) -> ExpressionError:
+    return ExpressionError(
+        f"the twin computes + - * /, comparisons, IF(c, a, b), FILL(m, number), SUM/AVG/MIN/MAX([m1, m2]) "
+        f"and not {ast.unparse(node)!r}"
     )
 
 
@@ -92,7 +117,7 @@ def _combine(apply: Callable[[float, float], float], left: Series | float, right
     if isinstance(left, float) and isinstance(right, float):
         if apply is operator.truediv and right == 0:
             raise ExpressionError("the expression divides by the constant 0")
-        return apply(left, right)
+        return float(apply(left, right))
     moments = set(left) if not isinstance(left, float) else set(right) if not isinstance(right, float) else set()
     if not isinstance(left, float) and not isinstance(right, float):
         moments &= set(right)
@@ -101,7 +126,21 @@ def _combine(apply: Callable[[float, float], float], left: Series | float, right
         first = left if isinstance(left, float) else left[moment]
         second = right if isinstance(right, float) else right[moment]
         if not (apply is operator.truediv and second == 0):
-            found[moment] = apply(first, second)
+            found[moment] = float(apply(first, second))  # a comparison gives 1 or 0
+    return found
+
+
+def _choose(condition: Series | float, then: Series | float, otherwise: Series | float) -> Series:
+    """IF: per period of the condition, the value of one side; none where that side has none."""
+    if isinstance(condition, float):
+        raise ExpressionError("the condition of IF compares a metric")
+    found = {}
+    for moment, holds in condition.items():
+        side = then if holds else otherwise
+        if isinstance(side, float):
+            found[moment] = side
+        elif moment in side:
+            found[moment] = side[moment]
     return found
 
 

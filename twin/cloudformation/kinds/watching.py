@@ -1,4 +1,4 @@
-"""What watches: log groups and alarms."""
+"""What watches: log groups, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -36,5 +36,17 @@ KINDS = (
         attributes=lambda alarm, *_: {"Arn": arn("cloudwatch", f"alarm:{alarm}")},
         identify=lambda alarm, _: {"AlarmNames": [alarm]},
         update_keys=lambda alarm, _: {"AlarmName": alarm},
+    ),
+    ApiKind(
+        "AWS::CloudWatch::Dashboard",
+        "cloudwatch",
+        "put_dashboard",
+        delete_by="delete_dashboards",
+        update_by="put_dashboard",
+        name="DashboardName",
+        name_limit=255,
+        ref=lambda properties, _: str(properties["DashboardName"]),
+        identify=lambda dashboard, _: {"DashboardNames": [dashboard]},
+        update_keys=lambda dashboard, _: {"DashboardName": dashboard},
     ),
 )
