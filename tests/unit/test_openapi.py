@@ -21,6 +21,9 @@ from usher.recommend.schema import check, from_text, refuse_unchecked
         ({"type": "string", "format": "email"}, "format 'email' would not be checked"),
         ({"type": "array", "items": {"type": "string", "pattern": "a"}}, r"x\[\]: pattern"),
         ({"type": "object", "properties": {"a": {"type": "string", "const": 1}}}, r"x\.a: const"),
+        ({"oneOf": [{"type": "string"}, {"type": "string"}]}, "must differ in type"),
+        ({"oneOf": [{"type": "string"}], "maxLength": 2}, "stand alone"),
+        ({"oneOf": [{"type": "string", "pattern": "a"}, {"type": "number"}]}, "x: pattern"),
     ],
 )
 def test_a_rule_that_nobody_would_check_is_refused(schema: dict[str, Any], message: str) -> None:
@@ -35,6 +38,10 @@ def test_a_rule_that_nobody_would_check_is_refused(schema: dict[str, Any], messa
         ({"type": "integer"}, 1.0, "x must be a whole number"),
         ({"type": "integer", "minimum": 1}, 0, "x is 0: it must be 1 or more"),
         ({"type": "number"}, float("nan"), "x must be a number"),
+        ({"type": "number"}, 10**400, "x must be a number"),
+        ({"oneOf": [{"type": "number"}, {"type": "string"}]}, True, "x must be a number or a text"),
+        ({"oneOf": [{"type": "number"}, {"type": "string", "format": "usher-time"}]}, "now", "x is 'now': give epoch"),
+        ({"type": "string", "format": "usher-time"}, "2100-01-01", "times are of 1970 to 2100"),
         ({"type": "number", "minimum": 0.5, "maximum": 5}, 5.1, "x is 5.1: it must be from 0.5 to 5"),
         ({"type": "string"}, None, "x must be a text"),
         ({"type": "string", "minLength": 1}, "", "x must not be empty"),
@@ -73,6 +80,7 @@ def test_every_operation_is_read_and_every_rule_is_one_that_is_checked() -> None
         ("recommendSession", "POST", "/recommendations"),
         ("similar", "GET", "/similar"),
         ("popular", "GET", "/popular"),
+        ("feedback", "POST", "/feedback"),
         ("health", "GET", "/health"),
     }
 

@@ -41,14 +41,21 @@ def markdown() -> str:
         parts.append(f"## {operation.method} {operation.path}\n\n{said}")
         parts += _parameters(fields)
         if operation.body is not None:
-            parts.append(_table("field of the body", operation.body["properties"], operation.body.get("required", ())))
-        answer = fields["responses"]["200"]
-        name = answer["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-        parts.append(f"200: {answer['description']}")
+            body = _one(operation.body)
+            parts.append(_table("field of the body", body["properties"], body.get("required", ())))
+        status, answer = next(iter(fields["responses"].items()))
+        name = _one(answer["content"]["application/json"]["schema"])["$ref"].rsplit("/", 1)[1]
+        parts.append(f"{status}: {answer['description']}")
         parts.append(_table("field of the answer", schemas[name]["properties"], schemas[name].get("required", ())))
     parts.append(f"## An item\n\n{_table('field', schemas['Item']['properties'], schemas['Item']['required'])}")
     parts += [_LADDER.rstrip(), _problems()]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _one(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first alternative, where there are several: of one and a list of such, the one."""
+    first: Mapping[str, Any] = schema["oneOf"][0] if "oneOf" in schema else schema
+    return first
 
 
 def _parameters(fields: Mapping[str, Any]) -> list[str]:
@@ -71,6 +78,8 @@ def _table(head: str, properties: Mapping[str, Mapping[str, Any]], required: Any
 def _kind(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return str(schema["$ref"].rsplit("/", 1)[1])
+    if "oneOf" in schema:
+        return " or ".join(map(_kind, schema["oneOf"]))
     kind = schema["type"]
     said = " or ".join(kind) if isinstance(kind, list) else str(kind)
     if said == "array":
@@ -80,7 +89,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "minimum" in schema and "maximum" in schema:
         said += f" from {schema['minimum']} to {schema['maximum']}"
     if "format" in schema:
-        said = {"usher-id": "id", "usher-date": "year or date"}[schema["format"]]
+        said = {"usher-id": "id", "usher-date": "year or date", "usher-time": "time"}[schema["format"]]
     return said + (f", else {str(schema['default']).lower()}" if "default" in schema else "")
 
 

@@ -16,9 +16,14 @@ DOCUMENT = Path(__file__).with_name("openapi.json")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. query: parameter → schema; required: those that must be there; body: its schema."""
+    """One method of one path.
+
+    tag:   the stage whose function answers, `recommend` where the document names none.
+    query: parameter → schema; required: those that must be there; body: its schema.
+    """
 
     id: str
+    tag: str
     method: str
     path: str
     query: Mapping[str, Schema]
@@ -44,9 +49,10 @@ def operations() -> Mapping[tuple[str, str], Operation]:
     return {(operation.method, operation.path): operation for operation in found}
 
 
-def methods_of(path: str) -> list[str]:
-    """The methods that a path takes; none when there is no such path."""
-    return [method for method, known in operations() if known == path]
+@functools.cache
+def of_tag(tag: str) -> Mapping[tuple[str, str], Operation]:
+    """The operations that one stage's function answers."""
+    return {key: operation for key, operation in operations().items() if operation.tag == tag}
 
 
 def _operation(method: str, path: str, fields: Mapping[str, Any]) -> Operation:
@@ -54,12 +60,22 @@ def _operation(method: str, path: str, fields: Mapping[str, Any]) -> Operation:
     query = {parameter["name"]: parameter["schema"] for parameter in parameters}
     body = None
     if "requestBody" in fields:
-        body = _resolved(fields["requestBody"]["content"]["application/json"]["schema"])
+        body = _whole(fields["requestBody"]["content"]["application/json"]["schema"])
         refuse_unchecked(body, f"{method} {path} body")
     for name, schema in query.items():
         refuse_unchecked(schema, f"{method} {path} {name}")
     needed = tuple(parameter["name"] for parameter in parameters if parameter["required"])
-    return Operation(fields["operationId"], method, path, query, needed, body)
+    tag = str(fields.get("tags", ["recommend"])[0])
+    return Operation(fields["operationId"], tag, method, path, query, needed, body)
+
+
+def _whole(part: Any) -> Any:
+    """A schema with every `$ref` replaced by what it points to."""
+    if isinstance(part, list):
+        return [_whole(one) for one in part]
+    if not isinstance(part, Mapping):
+        return part
+    return {name: _whole(one) for name, one in _resolved(part).items()}
 
 
 def _resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:

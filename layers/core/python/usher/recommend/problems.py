@@ -16,9 +16,12 @@ KINDS = {
     "unknown-item": (404, "No item has this id"),
     "not-found": (404, "There is no such page"),
     "method-not-allowed": (405, "The page does not take this method"),
+    "event-id-taken": (409, "The event id is that of another event"),
     "too-large": (413, "The request is too large"),
+    "nothing-accepted": (422, "Every entry was refused"),
     "internal": (500, "Usher failed on this request"),
     "no-answer-yet": (503, "Nothing can answer yet"),
+    "not-kept": (503, "Not all of it could be kept"),
 }
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from usher.recommend import openapi
+from usher.recommend.body import read_json
 from usher.recommend.openapi import Operation
 from usher.recommend.problems import Problem
 from usher.recommend.schema import check, from_text, refuse_unknown
@@ -38,16 +36,26 @@ class Request:
 
 def read(event: Mapping[str, Any]) -> Request:
     """The request of an event; Problem for anything that the OpenAPI document does not allow."""
-    method, path = str(event["requestContext"]["http"]["method"]), _path(event)
-    operation = openapi.operations().get((method, path))
-    if operation is None:
-        raise _no_operation(method, path)
+    operation = operation_of(event, "recommend")
     values = _query(operation, str(event.get("rawQueryString") or ""))
     if operation.body is not None:
         values |= _body(operation, event)
         if not values.get("session") and "user_id" not in values:
             raise Problem("missing-parameter", "send session, user_id or both", "session")
     return _request(operation, values)
+
+
+def operation_of(event: Mapping[str, Any], tag: str) -> Operation:
+    """The operation that an event asks one stage's function for; Problem when that function has none such."""
+    method, path = str(event["requestContext"]["http"]["method"]), _path(event)
+    known = openapi.of_tag(tag)
+    if (method, path) in known:
+        return known[method, path]
+    methods = [other for other, page in known if page == path]
+    if methods:
+        raise Problem("method-not-allowed", f"{path} takes {' and '.join(methods)}, not {method[:20]}")
+    pages = ", ".join(dict.fromkeys(page for _, page in known))
+    raise Problem("not-found", f"there is no {path[:80]}: there are {pages}")
 
 
 def _request(operation: Operation, values: Mapping[str, Any]) -> Request:
@@ -62,14 +70,6 @@ def _path(event: Mapping[str, Any]) -> str:
     if stage != "$default":
         path = path.removeprefix(f"/{stage}")
     return path.rstrip("/") or "/"
-
-
-def _no_operation(method: str, path: str) -> Problem:
-    methods = openapi.methods_of(path)
-    if methods:
-        return Problem("method-not-allowed", f"{path} takes {' and '.join(methods)}, not {method[:20]}")
-    known = ", ".join(dict.fromkeys(known for _, known in openapi.operations()))
-    return Problem("not-found", f"there is no {path[:80]}: there are {known}")
 
 
 def _query(operation: Operation, text: str) -> dict[str, Any]:
@@ -100,26 +100,6 @@ def _value(schema: Mapping[str, Any], texts: list[str], name: str) -> Any:
 
 
 def _body(operation: Operation, event: Mapping[str, Any]) -> dict[str, Any]:
-    data = _bytes(event)
-    if len(data) > BODY_MAX_BYTES:
-        raise Problem("too-large", f"the body has {len(data)} bytes: {BODY_MAX_BYTES} are allowed")
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise Problem("bad-body", f"the body is not JSON: {str(error)[:100]}") from None
+    value = read_json(event, BODY_MAX_BYTES)
     check(operation.body or {}, value, "")
     return dict(value)
-
-
-def _bytes(event: Mapping[str, Any]) -> bytes:
-    text = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return str(text).encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Problem("bad-body", "the body is not what its encoding says") from None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")

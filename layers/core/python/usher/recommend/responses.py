@@ -22,22 +22,24 @@ def respond(
     """
     try:
         body = service().answer(request.read(event))
-        return _response(200, "application/json", body), body
+        return response(200, "application/json", body), body
     except Problem as problem:
-        return _problem(problem)
+        return problem_response(problem)
     except Exception as error:  # noqa: BLE001 - a caller gets one sentence, the log gets the trace
         failed(error)
-        return _problem(Problem("internal", "Usher failed on this request; its log says why"))
+        return problem_response(Problem("internal", "Usher failed on this request; its log says why"))
 
 
-def _problem(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+def problem_response(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The response that a problem document is, and the document."""
     body = problem.document()
     more = {"retry-after": str(RETRY_SECONDS)} if problem.status == 503 else {}
-    return _response(problem.status, MEDIA_TYPE, body, more), body
+    return response(problem.status, MEDIA_TYPE, body, more), body
 
 
-def _response(
+def response(
     status: int, media_type: str, body: Mapping[str, Any], more: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
+    """A response as API Gateway takes it; no cache may keep it."""
     headers = {"content-type": media_type, "cache-control": "private, no-store", **(more or {})}
     return {"statusCode": status, "headers": headers, "body": json.dumps(body, separators=(",", ":"), allow_nan=False)}

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
 from usher.recommend.problems import Problem
 from usher.records.ids import check_id
+from usher.records.times import seconds_of
 
 Schema = Mapping[str, Any]
 
 _SAYS_ONLY = {"description", "default", "example", "examples"}
 _CHECKED = {
     *("type", "format", "minimum", "maximum", "minLength", "maxLength", "enum"),
-    *("items", "minItems", "maxItems", "properties", "required", "additionalProperties"),
+    *("items", "minItems", "maxItems", "properties", "required", "additionalProperties", "oneOf"),
 }
 _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    "number": lambda value: (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    ),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
@@ -46,6 +50,9 @@ def refuse_unchecked(schema: Schema, where: str) -> None:
     unknown = set(schema) - _SAYS_ONLY - _CHECKED
     if unknown:
         raise ValueError(f"{where}: {', '.join(sorted(unknown))} would not be checked: teach usher.recommend.schema")
+    if "oneOf" in schema:
+        _refuse_ambiguous(schema, where)
+        return
     if str(schema.get("type")) not in _TYPES:
         raise ValueError(f"{where}: type {schema.get('type')!r} would not be checked")
     if "format" in schema and schema["format"] not in _FORMATS:
@@ -56,8 +63,20 @@ def refuse_unchecked(schema: Schema, where: str) -> None:
         refuse_unchecked(part, f"{where}.{name}")
 
 
+def _refuse_ambiguous(schema: Schema, where: str) -> None:
+    """Alternatives are told apart by their types: so the fault of a value is that of the one it was meant to be."""
+    kinds = [str(part.get("type")) for part in schema["oneOf"]]
+    if len(set(kinds)) < len(kinds) or set(schema) - _SAYS_ONLY - {"oneOf"}:
+        raise ValueError(f"{where}: the alternatives of oneOf must differ in type, and stand alone")
+    for part in schema["oneOf"]:
+        refuse_unchecked(part, where)
+
+
 def check(schema: Schema, value: Any, name: str) -> None:
     """Problem `bad-parameter`, naming the place in the value, when `value` is not what the schema says."""
+    if "oneOf" in schema:
+        check(_meant(schema["oneOf"], value, name), value, name)
+        return
     kind = schema["type"]
     if not _TYPES[kind](value):
         raise _bad(name, f"must be {_NOUNS[kind]}{_range(schema)}")
@@ -71,6 +90,14 @@ def check(schema: Schema, value: Any, name: str) -> None:
         _check_list(schema, value, name)
     elif kind == "object":
         _check_object(schema, value, name)
+
+
+def _meant(alternatives: Sequence[Schema], value: Any, name: str) -> Schema:
+    """The alternative of the value's type."""
+    for part in alternatives:
+        if _TYPES[part["type"]](value):
+            return part
+    raise _bad(name, f"must be {' or '.join(_NOUNS[part['type']] for part in alternatives)}")
 
 
 def from_text(schema: Schema, text: str, name: str) -> Any:
@@ -155,4 +182,16 @@ def _date_fault(text: str) -> str | None:
     return None
 
 
-_FORMATS: Mapping[str, Callable[[str], str | None]] = {"usher-id": check_id, "usher-date": _date_fault}
+def _time_fault(text: str) -> str | None:
+    try:
+        seconds_of(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+_FORMATS: Mapping[str, Callable[[str], str | None]] = {
+    "usher-id": check_id,
+    "usher-date": _date_fault,
+    "usher-time": _time_fault,
+}
