@@ -9,12 +9,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cli.drawing.terminal import COLOURS, bar, e_value, interval, lift_text
 from cli.simulation.plan import Forecast, Plan
 from cli.simulation.single import Step
 from usher.shift.presets import Preset
-
-_WIDTH = 40
-_COLOURS = {"promote": "green", "retire": "red", "roll_back": "red", "freeze": "yellow", "futile": "yellow"}
 
 
 def frame(step: Step, preset: Preset) -> RenderableType:
@@ -29,43 +27,12 @@ def frame(step: Step, preset: Preset) -> RenderableType:
     ):
         log_e = step.number(name)
         if not math.isnan(log_e):
-            rows.add_row(label, bar(log_e / -math.log(alpha)), f"e-value {_e(log_e)}, decides at {1 / alpha:g}")
-    rows.add_row("lift", interval(step), lift_text(step))
-    colour = _COLOURS.get(decision.decision, "cyan")
+            rows.add_row(label, bar(log_e / -math.log(alpha)), f"e-value {e_value(log_e)}, decides at {1 / alpha:g}")
+    lift = [step.number(name) for name in ("lift_low", "lift", "lift_high")]
+    rows.add_row("lift", interval(*lift), f"{lift_text(*lift)}; in truth {step.true_lift:+.1%}")
+    colour = COLOURS.get(decision.decision, "cyan")
     verdict = Text.assemble((decision.decision.replace("_", " "), f"bold {colour}"), ": ", decision.reason)
     return Panel(Group(rows, Text(), verdict), title="champion and challenger", width=100)
-
-
-def bar(part: float) -> Text:
-    """A part of one as a bar; outside of 0 to 1 it is cut."""
-    full = round(min(max(0.0 if math.isnan(part) else part, 0.0), 1.0) * _WIDTH)
-    return Text.assemble(("━" * full, "cyan"), ("─" * (_WIDTH - full), "dim"))
-
-
-def interval(step: Step) -> Text:
-    """The confidence sequence between −20 % and +20 %, with zero and the estimate marked."""
-    low, high = (_column(step.number(name), end) for name, end in (("lift_low", 0), ("lift_high", _WIDTH - 1)))
-    letters = ["━" if low <= at <= high else " " for at in range(_WIDTH)]
-    letters[_WIDTH // 2] = "│"
-    letters[_column(step.number("lift"), _WIDTH // 2)] = "●"
-    return Text("".join(letters), style="magenta")
-
-
-def _column(lift: float, unknown: int) -> int:
-    if math.isnan(lift):
-        return unknown
-    return round(min(max((lift + 0.2) / 0.4, 0.0), 1.0) * (_WIDTH - 1))
-
-
-def lift_text(step: Step) -> str:
-    low, high = step.number("lift_low"), step.number("lift_high")
-    ends = " to ".join("unbounded" if math.isnan(end) else f"{end:+.1%}" for end in (low, high))
-    lift = step.number("lift")
-    return f"{0.0 if math.isnan(lift) else lift:+.1%} ({ends}); in truth {step.true_lift:+.1%}"
-
-
-def _e(log_e: float) -> str:
-    return f"{math.exp(log_e):,.3g}" if -7 < log_e < 14 else f"10^{log_e / math.log(10):.0f}"
 
 
 def line(step: Step) -> str:

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no font and nothing else from outside."""
+"""Charts as inline SVG: no script, no font and nothing else from outside."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Bars:
+    """A series of bars, each from the chart's lower edge to y, between left and right."""
+
+    label: str
+    left: Sequence[float]
+    right: Sequence[float]
+    y: Sequence[float]
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """title: what is drawn, with its unit. band: lower and upper ends of an interval over the first line's x."""
 
@@ -36,6 +47,7 @@ class Chart:
     limits: Sequence[tuple[str, float]] = ()
     band: tuple[Sequence[float], Sequence[float]] | None = None
     note: str = field(default="")
+    bars: Sequence[Bars] = ()
 
 
 def svg(chart: Chart) -> str:
@@ -43,9 +55,11 @@ def svg(chart: Chart) -> str:
     parts = [_axes(chart)]
     if chart.band:
         parts.append(_band(chart, chart.lines[0].x, *chart.band))
+    parts += [_bars(chart, bars) for bars in chart.bars]
     parts += [_limit(chart, label, value) for label, value in chart.limits]
     parts += [_line(chart, line) for line in chart.lines]
-    legend = "".join(f'<li class="{line.style}">{html.escape(line.label)}</li>' for line in chart.lines)
+    series: list[Bars | Line] = [*chart.bars, *chart.lines]
+    legend = "".join(f'<li class="{one.style}">{html.escape(one.label)}</li>' for one in series)
     note = f"<p>{html.escape(chart.note)}</p>" if chart.note else ""
     return (
         f"<figure><figcaption>{html.escape(chart.title)}</figcaption><ul class='legend'>{legend}</ul>"
@@ -89,6 +103,18 @@ def _limit(chart: Chart, label: str, value: float) -> str:
         f'<path class="limit" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>'
         f'<text class="limit" x="{_LEFT + 4}" y="{at - 4:.1f}">{html.escape(label)}</text>'
     )
+
+
+def _bars(chart: Chart, bars: Bars) -> str:
+    base = _y(chart, chart.y_min)
+    drawn = []
+    for left, right, value in zip(bars.left, bars.right, bars.y, strict=True):
+        start, top = _x(chart, left), _y(chart, value)
+        wide = max(_x(chart, right) - start - 0.5, 0.5)  # half a point of air, and never nothing
+        drawn.append(
+            f'<rect class="{bars.style}" x="{start:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{base - top:.1f}"/>'
+        )
+    return "".join(drawn)
 
 
 def _line(chart: Chart, line: Line) -> str:

@@ -1,0 +1,1 @@
+"""How commands draw: charts and pages that need nothing from elsewhere, bars and intervals in a terminal."""
