@@ -14,6 +14,7 @@ from usher_models.hyperparameters import Parameter
 from usher_models.ratings import Items, Ratings
 
 Array = npt.NDArray[Any]
+_LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,16 @@ class Fitted:
 
     settings: Mapping[str, Any]
     arrays: Mapping[str, Array]
+
+    @classmethod
+    def nothing(cls, reason: str) -> Fitted:
+        """What an algorithm fits when the rows hold nothing for it: the bundle is made without it, and says why."""
+        return cls({_LEFT_OUT: reason}, {})
+
+    @property
+    def left_out(self) -> str:
+        """Why there is nothing here; empty for a real fit."""
+        return str(self.settings.get(_LEFT_OUT, ""))
 
     def checked(self, name: str) -> Fitted:
         """Itself; FitError when an array holds NaN or infinity."""

@@ -1,10 +1,10 @@
-"""Ratings and items as prepared: Parquet in, arrays out, and a clear word about what does not fit."""
+"""Ratings, events and items as prepared: Parquet in, arrays out, and a clear word about what does not fit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,34 +14,45 @@ import pyarrow.parquet as pq
 
 from usher_models.errors import DataError
 from usher_scorer.catalogue import Catalogue
-from usher_scorer.profiles import POSITIVE, Profiles
+from usher_scorer.profiles import KINDS, RATING, VIEW, Profiles, likes, no_kinds, weigh
 
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 RATING_COLUMNS = ("user", "item", "rating", "rated_at_us")
+#: Left out of a channel when all its rows are ratings.
+KIND_COLUMN = "kind"
 ITEM_COLUMNS = ("item", "item_id", "title", "genres", "year", "released_at_us", "tags")
 RATING_MIN, RATING_MAX = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Rows: user, item (dense ids), value (0.5 to 5), time_us (microseconds since 1970), each (rows,)."""
+    """Rows: user, item (dense ids), value (0.5 to 5, of events 0), time_us (microseconds since 1970), each (rows,).
+
+    kind (rows,): what each row is, as usher_scorer's KINDS has it; left out when all are ratings.
+    """
 
     user: Int32
     item: Int32
     value: Float32
     time_us: Int64
+    kind: Int8 = field(default_factory=no_kinds)
+
+    def __post_init__(self) -> None:
+        if len(self.kind) != len(self.user):
+            object.__setattr__(self, "kind", np.zeros(len(self.user), np.int8))
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: Bool | Int64) -> Ratings:
         """The rows of a mask or of indices."""
-        return Ratings(self.user[rows], self.item[rows], self.value[rows], self.time_us[rows])
+        return Ratings(self.user[rows], self.item[rows], self.value[rows], self.time_us[rows], self.kind[rows])
 
     def join(self, other: Ratings) -> Ratings:
         """These rows, then the other's."""
@@ -50,6 +61,7 @@ class Ratings:
             np.concatenate([self.item, other.item]),
             np.concatenate([self.value, other.value]),
             np.concatenate([self.time_us, other.time_us]),
+            np.concatenate([self.kind, other.kind]),
         )
 
     @property
@@ -57,9 +69,9 @@ class Ratings:
         """Person and item of each row as one number (rows,)."""
         return self.user.astype(np.int64) << 32 | self.item.astype(np.int64)
 
-    def latest(self) -> Ratings:
-        """Of several ratings of an item by one person the last one."""
-        order = np.lexsort((self.time_us, self.pairs))
+    def strongest(self) -> Ratings:
+        """Of several rows of one person and item the strongest kind's last one."""
+        order = np.lexsort((self.time_us, -self.kind, self.pairs))
         pairs = self.pairs[order]
         last = np.concatenate([pairs[1:] != pairs[:-1], [True]]) if len(self) else np.zeros(0, np.bool_)
         return self.take(order[last])
@@ -67,7 +79,17 @@ class Ratings:
     @property
     def positive(self) -> Bool:
         """Which rows say that the item was liked."""
-        return self.value >= POSITIVE
+        return likes(self.value, self.kind)
+
+    @property
+    def weights(self) -> Float64:
+        """How much each row says for its item (rows,)."""
+        return weigh(self.value, self.kind)
+
+    @property
+    def stated(self) -> Ratings:
+        """The rows that are ratings."""
+        return self.take(self.kind == RATING)
 
     @property
     def users(self) -> int:
@@ -80,7 +102,7 @@ class Ratings:
         place[people] = np.arange(len(people))
         mine = place[self.user] >= 0
         rows = (place[self.user[mine]], self.item[mine].astype(np.int64), self.value[mine], self.time_us[mine])
-        return Profiles.gather(*rows, len(people))
+        return Profiles.gather(*rows, len(people), self.kind[mine])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +124,34 @@ class Items:
 
 def read_ratings(folder: Path, channel: str) -> Ratings:
     """A folder of Parquet files; DataError for none, another schema, NaN, or values outside the scale."""
-    table = _read(folder, channel, RATING_COLUMNS)
+    table = _read(folder, channel, RATING_COLUMNS, (KIND_COLUMN,))
     columns = [table.column(name).to_numpy() for name in RATING_COLUMNS]
     if any(table.column(name).null_count for name in RATING_COLUMNS):
         raise DataError(f"channel {channel}: a row lacks a value; prepare writes none such, so make the channel again")
     user, item, value, time_us = columns
+    kind = _kinds(table, channel)
     if len(user) and (user.min() < 0 or item.min() < 0):
         raise DataError(f"channel {channel}: user and item must be numbers from 0 on, as prepare makes them")
-    bad = ~((value >= RATING_MIN) & (value <= RATING_MAX))
+    bad = (kind == RATING) & ~((value >= RATING_MIN) & (value <= RATING_MAX))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
             f"channel {channel}: {int(bad.sum())} of {len(value)} ratings are no number from {RATING_MIN} to "
             f"{RATING_MAX} (row {row}: {value[row]}); a rating, not a row number or another label, belongs there"
         )
-    return Ratings(user.astype(np.int32), item.astype(np.int32), value.astype(np.float32), time_us.astype(np.int64))
+    ids = (user.astype(np.int32), item.astype(np.int32))
+    return Ratings(*ids, value.astype(np.float32), time_us.astype(np.int64), kind)
+
+
+def _kinds(table: pa.Table, channel: str) -> Int8:
+    if KIND_COLUMN not in table.column_names:
+        return np.zeros(len(table), np.int8)
+    column = table.column(KIND_COLUMN)
+    kind: Int8 = column.to_numpy().astype(np.int8) if not column.null_count else np.full(len(table), -1, np.int8)
+    if len(kind) and not RATING <= kind.min() <= kind.max() <= VIEW:
+        known = ", ".join(f"{n} ({name})" for n, name in enumerate(KINDS))
+        raise DataError(f"channel {channel}: kind must be one of {known}; prepare writes it")
+    return kind
 
 
 def read_items(folder: Path, channel: str) -> Items:
@@ -151,7 +186,7 @@ def read_summary(folder: Path) -> dict[str, object]:
     return summary
 
 
-def _read(folder: Path, channel: str, columns: Sequence[str]) -> pa.Table:
+def _read(folder: Path, channel: str, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
     files = sorted(path for path in folder.rglob("*.parquet") if path.is_file()) if folder.is_dir() else []
     if not files:
         raise DataError(f"channel {channel} is empty: {folder} holds no .parquet file")
@@ -165,5 +200,5 @@ def _read(folder: Path, channel: str, columns: Sequence[str]) -> pa.Table:
         if missing:
             found = ", ".join(file.schema_arrow.names)
             raise DataError(f"channel {channel}: {path.name} lacks {', '.join(missing)}; it has {found[:300]}")
-        tables.append(file.read(columns=list(columns)))
+        tables.append(file.read(columns=[*columns, *(name for name in optional if name in file.schema_arrow.names)]))
     return pa.concat_tables(tables)

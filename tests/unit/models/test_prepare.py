@@ -50,7 +50,7 @@ def spread(count: int) -> list[tuple[Any, ...]]:
 
 
 def test_without_ratings_it_says_what_to_upload(root: Root) -> None:
-    with pytest.raises(DataError, match="no rating in the snapshot"):
+    with pytest.raises(DataError, match="no rating, purchase or click in the snapshot"):
         prepare(root())
 
 
@@ -151,7 +151,8 @@ def test_an_item_rated_again_after_the_split_stays_what_it_was_before_it(root: R
     window = split_window(train, test)
     asked = window.later_item[window.later_person == np.searchsorted(window.people, user)]
     assert item not in asked
-    assert train.join(test).latest().take(train.join(test).latest().pairs == before.pairs[0]).value.tolist() == [5.0]
+    both = train.join(test).strongest()
+    assert both.take(both.pairs == before.pairs[0]).value.tolist() == [5.0]
 
 
 def test_ids_are_dense_and_in_the_order_of_the_first_rating(root: Root) -> None:

@@ -11,8 +11,8 @@ from usher_models.errors import DataError, FitError
 from usher_models.models.ranker import ease
 from usher_models.part import Part
 from usher_models.ratings import Items, Ratings
-from usher_scorer.profiles import Profiles
-from usher_scorer.ranker import grade, read_ranker
+from usher_scorer.profiles import Profiles, grade
+from usher_scorer.ranker import read_ranker
 
 Rated = Callable[..., Ratings]
 Nameless = Callable[[int], Items]

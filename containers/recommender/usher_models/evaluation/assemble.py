@@ -67,10 +67,10 @@ def assemble(prepared: Prepared, parts: list[Part], folder: Path) -> bundles.Bun
                 f"{part.name} was trained on {part.items} items, the window has {len(prepared.items)}: "
                 "parts and data of one run belong together"
             )
-    fitted = {part.name: part.fitted for part in parts}
+    fitted = {part.name: part.fitted for part in parts if not part.fitted.left_out}
     fitted["popularity"] = fit_popularity(prepared.before, prepared.items)
     fitted["content"] = fit_content(prepared.items)
-    everything = prepared.before.join(prepared.inside).latest()
+    everything = prepared.before.join(prepared.inside).strongest()
     bundles.write(
         folder,
         catalogue=prepared.items.catalogue,

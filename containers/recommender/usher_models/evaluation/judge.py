@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ CHUNK = 512
 class Judged:
     """shown (people, 20): dense items as the window numbers them, -1 for none or foreign; metrics: name → (people,).
 
-    predicted (later rows,): ratings, None without a rater.
+    predicted (later ratings,): None without a rater.
     """
 
     shown: Int64
@@ -55,7 +55,8 @@ def judge_scores(scores: Float32, window: Window) -> Judged:
 
     def everyone(profiles: Profiles) -> Float32:
         rows = np.tile(scores, (len(profiles), 1))
-        rows[profiles.people, profiles.items] = -np.inf
+        seen = profiles.seen
+        rows[profiles.people[seen], profiles.items[seen]] = -np.inf
         return rows
 
     shown = top(everyone, window.profiles)
@@ -80,8 +81,6 @@ def _through(window: Window, to_bundle: Int64) -> Window:
     profiles = window.profiles
     items = to_bundle[profiles.items]
     known = items >= 0
-    mapped = Profiles.gather(
-        profiles.people[known], items[known], profiles.values[known], profiles.times_us[known], len(profiles)
-    )
-    later = to_bundle[window.later_item]
-    return Window(window.people, mapped, window.known, window.later_person, later, window.later_value)
+    rows = (profiles.people[known], items[known], profiles.values[known], profiles.times_us[known])
+    mapped = Profiles.gather(*rows, len(profiles), profiles.kinds[known])
+    return replace(window, profiles=mapped, later_item=to_bundle[window.later_item])

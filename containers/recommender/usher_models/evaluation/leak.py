@@ -22,8 +22,9 @@ _CORRELATION = 0.999
 
 
 def label_findings(ratings: Ratings) -> list[str]:
-    """What is wrong with the labels themselves, in words; empty when nothing is."""
+    """What is wrong with the labels themselves, in words; empty when nothing is. Events have no label."""
     findings = []
+    ratings = ratings.stated
     if looks_like_row_numbers(ratings.value):
         findings.append("the ratings rise with the row number: they are row numbers, not ratings")
     for name, ids in (("user", ratings.user), ("item", ratings.item)):
@@ -93,7 +94,7 @@ def window_findings(
         findings.append("the window begins before the end of what the champion was trained on")
     if len(before) and len(inside) and before.time_us.max() >= inside.time_us.min():
         findings.append("training rows are as late as the window")
-    if np.isin(_rows(inside), _rows(before)).any():
+    if _share_a_row(before, inside):
         findings.append("rows of the window are among the training rows")
     return findings
 
@@ -105,5 +106,9 @@ def too_good(rmse: float, bias_only_rmse: float) -> list[str]:
     return []
 
 
-def _rows(ratings: Ratings) -> Int64:
-    return ratings.user.astype(np.int64) << 32 | ratings.item.astype(np.int64)
+def _share_a_row(before: Ratings, inside: Ratings) -> bool:
+    """The same person, item and moment on both sides; an item that somebody comes back to is another row."""
+    both = before.take(np.isin(before.pairs, inside.pairs))
+    known = set(zip(both.pairs.tolist(), both.time_us.tolist(), strict=True))
+    again = inside.take(np.isin(inside.pairs, both.pairs))
+    return any(row in known for row in zip(again.pairs.tolist(), again.time_us.tolist(), strict=True))

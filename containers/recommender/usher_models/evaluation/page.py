@@ -64,6 +64,7 @@ def page(facts: Facts) -> str:
         _leaks(facts["leaks"]),
         *_data(facts),
         *_models(facts.get("parts", {})),
+        *_left_out(facts.get("left_out", {})),
         TRIALS,
         *_differences(facts["intervals"]),
         *_metrics(facts["metrics"]),
@@ -100,15 +101,17 @@ def _data(facts: Facts) -> list[str]:
     window, prepared = facts["window"], facts["prepared"]
     rows = [
         ["trained until", facts["trained_until"]],
-        ["people judged: they liked something later", f"{window['people']:,}"],
+        ["people judged: they liked, bought or clicked something later", f"{window['people']:,}"],
         ["of them new since the split", f"{window['new_people']:,}"],
-        ["ratings in the window", f"{window['later_rows']:,}"],
-        ["of them of liked items", f"{window['liked_rows']:,}"],
+        ["rows in the window to be predicted", f"{window['later_rows']:,}"],
+        ["of them liked, bought or clicked", f"{window['liked_rows']:,}"],
+        ["of them ratings", f"{window.get('rated_rows', window['later_rows']):,}"],
     ]
     rows += [[f"rows: {name}", f"{count:,}"] for name, count in dict(prepared.get("rows", {})).items()]
+    rows += [[f"rows by kind: {name}", f"{count:,}"] for name, count in dict(prepared.get("kinds", {})).items()]
     rows += [[f"snapshot of {name}", value] for name, value in dict(prepared.get("snapshots", {})).items()]
     return [
-        "<h2>Data</h2><p class=soft>Split by time: models know nothing after the split; of each person's later ratings "
+        "<h2>Data</h2><p class=soft>Split by time: models know nothing after the split; of each person's later rows "
         "the first half is told at request time, the rest is predicted.</p>",
         table(["what", "value"], rows, 1),
     ]
@@ -124,6 +127,10 @@ def _models(parts: Mapping[str, Facts]) -> list[str]:
         for name, part in sorted(parts.items())
     ]
     return ["<h2>Models</h2>", table(["algorithm", "hyperparameters", "as it was trained"], rows, 0)] if rows else []
+
+
+def _left_out(left_out: Mapping[str, str]) -> list[str]:
+    return [f"<p>Left out: {_text(name)}: {_text(reason)}.</p>" for name, reason in sorted(left_out.items())]
 
 
 def _differences(found: Mapping[str, Mapping[str, Facts]]) -> list[str]:

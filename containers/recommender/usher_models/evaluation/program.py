@@ -64,6 +64,11 @@ def judge_all(
         "parts": {
             part.name: {"hyperparameters": dict(part.hyperparameters), "metrics": _finite(dict(part.metrics))}
             for part in parts
+            if not part.fitted.left_out
+        },
+        "left_out": {
+            **{str(name): str(why) for name, why in dict(prepared.summary.get("left_out", {})).items()},
+            **{part.name: part.fitted.left_out for part in parts if part.fitted.left_out},
         },
         **_finite(found),
         "leaks": _leaks(prepared, parts, champion, found),

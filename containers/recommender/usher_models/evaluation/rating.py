@@ -1,4 +1,4 @@
-"""Rating metrics: RMSE and MAE over the later rows of a window, people folded in on their profiles."""
+"""Rating metrics: RMSE and MAE over the later ratings of a window, people folded in on their profiles."""
 
 from __future__ import annotations
 
@@ -14,32 +14,37 @@ BIAS_SHRINKAGE = 5.0
 
 
 def predict_rows(rater: Rater, window: Window) -> Float64:
-    """The prediction of every later row (rows,)."""
-    out = np.empty(len(window.later_item))
-    bounds = np.searchsorted(window.later_person, np.arange(len(window.people) + 1))
-    for person in range(len(window.people)):
+    """The prediction of every later rating (ratings,)."""
+    item, whose = window.later_item[window.stated], window.later_person[window.stated]
+    out = np.empty(len(item))
+    bounds = np.searchsorted(whose, np.arange(len(window.people) + 1))
+    for person in np.unique(whose).tolist():
         rows = slice(bounds[person], bounds[person + 1])
         row = rater.fold_in(window.profiles.slice(person, person + 1))
-        out[rows] = rater.ratings(row, window.later_item[rows])
+        out[rows] = rater.ratings(row, item[rows])
     return out
 
 
 def bias_only(before: Ratings, window: Window) -> Float64:
-    """The later rows predicted by the average, the item's offset before the split and the person's in the profile."""
+    """The later ratings predicted by the average, the item's offset before the split and the person's in the
+    profile.
+    """
+    before = before.stated
     average = float(before.value.mean(dtype=np.float64)) if len(before) else 3.5
     items = (
         int(max(before.item.max(initial=0), window.later_item.max(initial=0), window.profiles.items.max(initial=0))) + 1
     )
     item = _offsets(before.item, before.value - average, items)
-    profiles = window.profiles
-    person = _offsets(profiles.people, profiles.values - average - item[profiles.items], len(window.people))
-    return average + person[window.later_person] + item[window.later_item]
+    profiles, told = window.profiles, window.profiles.stated
+    residual = (profiles.values - average - item[profiles.items])[told]
+    person = _offsets(profiles.people[told], residual, len(window.people))
+    return average + person[window.later_person[window.stated]] + item[window.later_item[window.stated]]
 
 
 def rating_metrics(predicted: Float64, actual: Float32) -> dict[str, float]:
-    """RMSE and MAE; DataError without a row."""
+    """RMSE and MAE; DataError without a rating."""
     if not len(actual):
-        raise DataError("the window has no later rows: there is nothing to predict")
+        raise DataError("the window has no later ratings: there is nothing to predict")
     error = predicted - actual
     return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error)))}
 

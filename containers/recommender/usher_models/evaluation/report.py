@@ -48,6 +48,7 @@ def facts(contest: Contest) -> dict[str, Any]:
             "new_people": int((contest.relevant & ~window.known).sum()),
             "later_rows": len(window.later_item),
             "liked_rows": int(window.relevant.sum()),
+            "rated_rows": int(window.stated.sum()),
         },
         "metrics": {name: _metrics(contest, judged) for name, judged in contest.judged.items()} | _bias_only(contest),
         "intervals": _intervals(contest),
@@ -68,14 +69,14 @@ def _metrics(contest: Contest, judged: Judged) -> dict[str, float]:
     )
     rating = {}
     if judged.predicted is not None and len(judged.predicted):
-        rating = rating_metrics(judged.predicted, contest.window.later_value)
+        rating = rating_metrics(judged.predicted, contest.window.later_ratings)
     return {**ranking, **rating, **catalogue_report(judged, contest.prepared.before, len(contest.prepared.items))}
 
 
 def _bias_only(contest: Contest) -> dict[str, dict[str, float]]:
-    if not len(contest.window.later_item):
-        return {}
-    return {"bias_only": rating_metrics(bias_only(contest.prepared.before, contest.window), contest.window.later_value)}
+    """Empty where no rating is to be predicted, as in a window of events."""
+    predicted, actual = bias_only(contest.prepared.before, contest.window), contest.window.later_ratings
+    return {"bias_only": rating_metrics(predicted, actual)} if len(actual) else {}
 
 
 def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
@@ -88,7 +89,7 @@ def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
             metric: paired_interval(candidate.metrics[metric][relevant], other.metrics[metric][relevant], SEED)
             for metric in ("ndcg@10", "recall@20")
         }
-        if candidate.predicted is not None and other.predicted is not None:
+        if candidate.predicted is not None and other.predicted is not None and len(candidate.predicted):
             ours, theirs = (_person_errors(contest.window, judged.predicted) for judged in (candidate, other))
             differences["squared_error"] = paired_interval(ours, theirs, SEED)
         out[f"candidate-{name}"] = {metric: interval.fields() for metric, interval in differences.items()}
@@ -96,10 +97,11 @@ def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _person_errors(window: Window, predicted: Float64 | None) -> Float64:
-    """Each person's mean squared error (people,)."""
-    error = (np.asarray(predicted) - window.later_value) ** 2
-    count = np.bincount(window.later_person, minlength=len(window.people))
-    return np.bincount(window.later_person, error, minlength=len(window.people)) / np.maximum(count, 1)
+    """The mean squared error of each person who rated something later (people,)."""
+    error = (np.asarray(predicted) - window.later_ratings) ** 2
+    whose = np.unique(window.later_person[window.stated], return_inverse=True)[1]
+    mean: Float64 = np.bincount(whose, error) / np.bincount(whose)
+    return mean
 
 
 def examples(contest: Contest, bundle: Bundle) -> list[dict[str, Any]]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from usher_models.ratings import Bool, Float32, Int64, Ratings
-from usher_scorer.profiles import Profiles
+from usher_models.ratings import Bool, Float32, Int8, Int64, Ratings
+from usher_scorer.profiles import RATING, VIEW, Profiles, likes, no_kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """People with later rows, the profile that each brings, and the later rows, person by person.
 
-    people (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): rated something before the
-    split; later_person (rows,): place in `people`; later_item, later_value (rows,): what they rated afterwards,
-    outside the profile.
+    people (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): did something before the
+    split; later_person (rows,): place in `people`; later_item, later_value, later_kind (rows,): what they rated and did
+    afterwards with what they had not seen.
     """
 
     people: Int64
@@ -25,38 +25,52 @@ class Window:
     later_person: Int64
     later_item: Int64
     later_value: Float32
+    later_kind: Int8 = field(default_factory=no_kinds)
+
+    def __post_init__(self) -> None:
+        if len(self.later_kind) != len(self.later_item):
+            object.__setattr__(self, "later_kind", np.zeros(len(self.later_item), np.int8))
 
     @property
     def relevant(self) -> Bool:
         """Which later rows say that the item was liked (rows,)."""
-        return self.later_value >= 4
+        return likes(self.later_value, self.later_kind)
 
     @property
-    def later_values(self) -> Float32:
-        return self.later_value
+    def stated(self) -> Bool:
+        """Which later rows are ratings (rows,): those that a rating error can be measured on."""
+        stated: Bool = self.later_kind == RATING
+        return stated
+
+    @property
+    def later_ratings(self) -> Float32:
+        """The later rows' ratings (stated,)."""
+        return self.later_value[self.stated]
 
 
 def split_window(before: Ratings, inside: Ratings) -> Window:
     """By time, the first half (rounded down) of each person's rows in the window joins what came before as the profile.
 
-    The rest is predicted, but for what the profile holds already. Rows of one moment are ordered by item.
+    The rest is predicted, but for what the profile says that they have seen. Views are only ever part of the profile.
+    Rows of one moment are ordered by item.
     """
     order = np.lexsort((inside.item, inside.time_us, inside.user))
     rows = inside.take(order)
     everyone, first, count = np.unique(rows.user, return_index=True, return_counts=True)
     place = np.arange(len(rows)) - np.repeat(first, count)
     early = place < np.repeat(count // 2, count)
-    profile_rows = before.take(np.isin(before.user, everyone)).join(rows.take(early))
-    later = rows.take(~early)
-    later = later.take(~_pairs_in(later, profile_rows))
+    profile_rows = before.take(np.isin(before.user, everyone)).join(rows.take(early)).strongest()
+    later = rows.take(~early & (rows.kind != VIEW))
+    later = later.take(~_pairs_in(later, profile_rows.take(profile_rows.kind != VIEW)))
     people = np.unique(later.user).astype(np.int64)
     return Window(
         people,
-        profile_rows.latest().profiles(people),
+        profile_rows.profiles(people),
         np.isin(people, before.user),
         np.searchsorted(people, later.user),
         later.item.astype(np.int64),
         later.value,
+        later.kind,
     )
 
 

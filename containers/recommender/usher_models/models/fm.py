@@ -1,4 +1,7 @@
-"""`fm`: a Bayesian factorization machine with item features, which predicts ratings (or, as a classifier, labels)."""
+"""`fm`: a Bayesian factorization machine with item features, which predicts ratings (or, as a classifier, labels).
+
+It learns from ratings alone: a purchase or a click says that somebody wanted an item, not how they found it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from usher_models.evaluation.window import split_window
 from usher_models.features import item_features
 from usher_models.hyperparameters import Parameter
 from usher_models.models.fm_sampler import Sweep, sample
-from usher_models.ratings import Items, Ratings
+from usher_models.ratings import RATING_MAX, RATING_MIN, Items, Ratings
 from usher_scorer.profiles import POSITIVE
 from usher_scorer.rater import read_rater
 
@@ -45,9 +48,12 @@ class FactorizationMachine:
     )
 
     def fit(self, ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Fitted:
-        """Sample the posterior and keep its last samples, thinned; DataError without ratings."""
+        """Sample the posterior and keep its last samples, thinned; nothing where no row is a rating."""
         if not len(ratings):
             raise DataError("fm: there is no rating to train on")
+        ratings = ratings.stated
+        if not len(ratings):
+            return Fitted.nothing("no rating lies before the split, only events")
         binary = values["predictor_type"] == "binary_classifier"
         keep = Keep(values["epochs"], _affordable(values["samples"], len(items), values["num_factors"]))
         sample(
@@ -68,10 +74,16 @@ class FactorizationMachine:
         return Fitted(settings, keep.arrays()).checked(self.name)
 
     def validate(self, fitted: Fitted, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
-        """RMSE and MAE of people folded in on what they rated before and in the first half of the window."""
-        rater = read_rater(fitted.settings, fitted.arrays, len(items))
+        """RMSE and MAE of people folded in on what they rated before and in the first half of the window.
+
+        Without a rating to measure on, the error is the scale's whole width: tuning goes on, and has nothing to choose
+        by.
+        """
         window = split_window(train, validation)
-        target = window.later_values
+        if fitted.left_out or not window.stated.any():
+            return {"rmse": RATING_MAX - RATING_MIN, "mae": RATING_MAX - RATING_MIN}
+        rater = read_rater(fitted.settings, fitted.arrays, len(items))
+        target = window.later_ratings
         if rater.binary:
             target = (target >= POSITIVE).astype(np.float32)
         return rating_metrics(predict_rows(rater, window), target)

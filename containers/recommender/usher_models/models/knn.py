@@ -13,7 +13,7 @@ from usher_models.errors import DataError
 from usher_models.evaluation.ranking import ranking_metrics
 from usher_models.evaluation.window import Window, split_window
 from usher_models.hyperparameters import Parameter
-from usher_models.ratings import Float32, Items, Ratings
+from usher_models.ratings import Float32, Float64, Items, Ratings
 
 #: Columns of the item-item matrix made at once.
 _BLOCK = 2000
@@ -34,10 +34,12 @@ class NearestNeighbours:
         """The k nearest of every item; an item nobody liked has none."""
         positives = ratings.take(ratings.positive)
         if not len(positives):
-            raise DataError("knn: nobody liked anything (no rating of at least 4), so no item is near another")
+            raise DataError(
+                "knn: nobody liked anything (no rating of at least 4, no purchase or click), so no item is near another"
+            )
         sampled = _sample(positives, values["sample_size"], values["seed"])
         shape = (sampled.users, len(items))
-        matrix = sp.csr_matrix((np.ones(len(sampled), np.float32), (sampled.user, sampled.item)), shape)
+        matrix = sp.csr_matrix((_strength(sampled.weights), (sampled.user, sampled.item)), shape)
         near, similarity = _nearest(matrix, min(values["k"], max(len(items) - 1, 1)), values)
         return Fitted({"index_metric": values["index_metric"]}, {"neighbours": near, "similarity": similarity}).checked(
             self.name
@@ -50,18 +52,23 @@ class NearestNeighbours:
 
 
 def neighbour_scores(fitted: Fitted, window: Window, items: int) -> Float32:
-    """(people, items): the summed similarity of each item to a profile's positives; -inf for what was rated."""
+    """(people, items): the summed similarity of each item to a profile's positives; -inf for what was seen."""
     near, similarity = fitted.arrays["neighbours"], fitted.arrays["similarity"]
     known = near >= 0
     rows = np.repeat(np.arange(items), known.sum(axis=1))
     graph = sp.csr_matrix((similarity[known], (rows, near[known])), (items, items))
     profiles = window.profiles
-    liked = sp.csr_matrix(
-        (profiles.positive.astype(np.float32), (profiles.people, profiles.items)), (len(profiles), items)
-    )
+    strength = _strength(profiles.weights) * profiles.positive
+    liked = sp.csr_matrix((strength, (profiles.people, profiles.items)), (len(profiles), items))
     scores: Float32 = (liked @ graph).toarray()
-    scores[profiles.people, profiles.items] = -np.inf
+    seen = profiles.seen
+    scores[profiles.people[seen], profiles.items[seen]] = -np.inf
     return scores
+
+
+def _strength(weights: Float64) -> Float32:
+    """A rating from 4 on and a purchase are a whole positive, a click is less of one."""
+    return np.clip(weights, 0, 1).astype(np.float32)
 
 
 def _sample(positives: Ratings, size: int, seed: int) -> Ratings:

@@ -17,14 +17,16 @@ from usher_models.evaluation.window import split_window
 from usher_models.features import item_features
 from usher_models.hyperparameters import Parameter
 from usher_models.ratings import Float32, Int64, Items, Ratings
-from usher_scorer.ranker import grade, read_ranker
+from usher_scorer.ranker import read_ranker
 
 #: How many people's ratings a shared feature is worth; chosen on P4's and P5's validation windows.
 SIDE_WEIGHTS: Mapping[str, float] = {"genres": 25.0, "years": 24.0, "tags": 4.0}
 
 
 class ItemRanker:
-    """EASE^R (Steck 2019): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X the graded ratings of covered items."""
+    """EASE^R (Steck 2019): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X the weights of what
+    people rated and did with covered items.
+    """
 
     name = "ranker"
     parameters: Sequence[Parameter] = (
@@ -44,9 +46,8 @@ class ItemRanker:
         covered = np.flatnonzero(liked >= values["min_positives"])
         if not len(covered):
             raise DataError(
-                f"ranker: no item has {values['min_positives']} ratings of at least 4 (of {len(ratings)} ratings in "
-                f"all); "
-                "more data or a lower min_positives is needed"
+                f"ranker: no item has {values['min_positives']} ratings of at least 4, purchases or clicks (of "
+                f"{len(ratings)} rows in all); more data or a lower min_positives is needed"
             )
         large = len(covered) > values["max_items"]
         method = values["method"] if values["method"] != "auto" else "ials" if large else "ease"
@@ -62,16 +63,17 @@ class ItemRanker:
         ranker = read_ranker(fitted.settings, fitted.arrays, len(items))
         scores = np.full((len(window.people), len(items)), -np.inf, np.float32)
         scores[:, ranker.covered] = ranker.scores(window.profiles)
-        scores[window.profiles.people, window.profiles.items] = -np.inf
+        seen = window.profiles.seen
+        scores[window.profiles.people[seen], window.profiles.items[seen]] = -np.inf
         return ranking_metrics(scores, window)
 
 
 def _graded(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
-    """X (users, covered): the ratings' weights."""
+    """X (users, covered): the rows' weights."""
     place = np.full(items, -1, np.int64)
     place[covered] = np.arange(len(covered))
     rows = place[ratings.item] >= 0
-    weights = grade(ratings.value[rows]).astype(np.float32)
+    weights = ratings.weights[rows].astype(np.float32)
     return sp.csr_matrix((weights, (ratings.user[rows], place[ratings.item[rows]])), (ratings.users, len(covered)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ class Plan:
     """plan.json, as prepare_run writes it.
 
     snapshots: data set → Iceberg snapshot id; trained_until_us: the champion's, microseconds since 1970, 0 without a
-    champion.
+    champion; left_out: algorithm → why this run does without it.
     """
 
     run_id: str
     database: str
     snapshots: Mapping[str, int]
     trained_until_us: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_plan(path: Path) -> Plan:
@@ -35,9 +36,9 @@ def read_plan(path: Path) -> Plan:
         snapshots = {str(name): int(snapshot) for name, snapshot in fields.get("snapshots", {}).items()}
         champion = fields.get("champion") or {}
         until = champion.get("trained_until")
-        return Plan(
-            str(fields["run_id"]), str(fields.get("database", "")), snapshots, microseconds(until) if until else 0
-        )
+        left_out = {str(name): str(reason) for name, reason in (fields.get("left_out") or {}).items()}
+        until_us = microseconds(until) if until else 0
+        return Plan(str(fields["run_id"]), str(fields.get("database", "")), snapshots, until_us, left_out)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is no plan of a run ({type(error).__name__}: {error})") from None
 

@@ -1,13 +1,33 @@
 -- From the rows of a snapshot to what is trained on and judged. Spark runs the same where one machine is too small.
--- Input tables: ratings_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0).
--- Events, when they are read, become rows of `latest` and `kept` before ids are given.
+-- Input tables: ratings_in, events_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0).
 
--- The latest rating of an item by a person wins; equal times are decided by arrival, then by the row's source.
-CREATE TABLE latest AS
-SELECT user_id, item_id,
-       max_by(rating, (rated_at_us, coalesce(ingested_at_us, 0), coalesce(source, ''), rating)) AS rating,
-       max(rated_at_us) AS rated_at_us
+-- An event is delivered at least once: of equal ids the one that arrived first counts.
+CREATE TABLE events AS
+SELECT unnest(first)
+FROM (SELECT min_by(
+          {user_id: user_id, item_id: item_id, type: type, occurred_at_us: occurred_at_us,
+           arrived_us: coalesce(ingested_at_us, 0), source: coalesce(source, '')},
+          (coalesce(ingested_at_us, 0), coalesce(source, ''))
+      ) AS first
+      FROM events_in
+      GROUP BY event_id);
+
+-- What people said and did, side by side. kind: 0 rating, 1 purchase, 2 click, 3 view: the less, the more it says.
+CREATE VIEW acts AS
+SELECT user_id, item_id, 0::TINYINT AS kind, rating, rated_at_us, coalesce(ingested_at_us, 0) AS arrived_us,
+       coalesce(source, '') AS source
 FROM ratings_in
+UNION ALL
+SELECT user_id, item_id, CASE type WHEN 'purchase' THEN 1 WHEN 'click' THEN 2 ELSE 3 END::TINYINT, 0,
+       occurred_at_us, arrived_us, source
+FROM events;
+
+-- One row for a person and an item. Views, which may outnumber all else, do not move the split: nobody is judged on
+-- them.
+CREATE TABLE latest AS
+SELECT user_id, item_id, max(rated_at_us) AS rated_at_us
+FROM acts
+WHERE kind < 3
 GROUP BY user_id, item_id;
 
 -- The window that nobody may learn from: the last 20 % of the rows, or the last 200,000 if that is fewer, and never
@@ -31,14 +51,17 @@ SELECT (SELECT split_at_us FROM start) AS split_at_us,
 FROM before
 WHERE place >= floor(total * 0.9);
 
+-- Of what a person said and did with an item on one side of the split the strongest kind wins (a rating over a purchase,
+-- that over a click, that over a view), of this the latest; equal times are decided by arrival, then by the source.
 -- Somebody who rates an item again after the split has rated it before, too: the row before stays what models learn
 -- from, as they would have on that day, and the row after is known to be no discovery. Without this a champion, fitted on
 -- the earlier row, would be judged on what it has seen, and the candidate would miss it.
 CREATE TABLE kept AS
 SELECT user_id, item_id,
-       max_by(rating, (rated_at_us, coalesce(ingested_at_us, 0), coalesce(source, ''), rating)) AS rating,
-       max(rated_at_us) AS rated_at_us
-FROM ratings_in
+       max_by(rating, (-kind, rated_at_us, arrived_us, source, rating)) AS rating,
+       min(kind) AS kind,
+       max_by(rated_at_us, (-kind, rated_at_us)) AS rated_at_us
+FROM acts
 CROSS JOIN split
 GROUP BY user_id, item_id, rated_at_us >= split_at_us;
 
@@ -76,7 +99,7 @@ LEFT JOIN described USING (item_id)
 LEFT JOIN tagged USING (item_id);
 
 CREATE TABLE rows AS
-SELECT "user", item, rating::FLOAT AS rating, rated_at_us,
+SELECT "user", item, rating::FLOAT AS rating, rated_at_us, kind,
        CASE WHEN rated_at_us >= split_at_us THEN 'test'
             WHEN rated_at_us >= validation_at_us THEN 'validation'
             ELSE 'train' END AS part

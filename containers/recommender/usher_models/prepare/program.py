@@ -14,6 +14,7 @@ from usher_models.errors import DataError
 from usher_models.paths import Paths
 from usher_models.prepare.plan import Plan, iso, read_plan
 from usher_models.prepare.sources import COLUMNS, Stream
+from usher_scorer.profiles import KINDS
 
 SUMMARY_SCHEMA = 1
 PARTS = ("train", "validation", "test")
@@ -33,6 +34,8 @@ def prepare(paths: Paths) -> dict[str, Any]:
         for name in COLUMNS:
             _load(database, name, Stream(name, plan, paths.processing_input(name)))
         _check_ratings(database)
+        _check_events(database)
+        _check_positives(database)
         database.execute("SET VARIABLE trained_until_us = ?::BIGINT", [plan.trained_until_us])
         database.execute(resources.files(__package__).joinpath("prepare.sql").read_text(encoding="utf-8"))
         summary = _summary(database, plan)
@@ -60,8 +63,6 @@ def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
         "(user_id IS NULL OR item_id IS NULL OR rated_at_us IS NULL OR rating IS NULL OR isnan(rating) "
         "OR rating NOT BETWEEN 0.5 AND 5) AS wrong FROM ratings_in)",
     )
-    if not total:
-        raise DataError("there is no rating in the snapshot: nothing can be trained; upload ratings first")
     if bad:
         raise DataError(
             f"{bad} of {total} ratings lack an id or a time, or are no number from 0.5 to 5 (one is {example}): "
@@ -69,11 +70,40 @@ def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def _check_events(database: duckdb.DuckDBPyConnection) -> None:
+    """The same for events: what has no id, no time or another type was never let in by ingest."""
+    total, bad, example = _one(
+        database,
+        "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(type) FILTER (WHERE wrong) FROM (SELECT type, "
+        "(event_id IS NULL OR user_id IS NULL OR item_id IS NULL OR occurred_at_us IS NULL OR type IS NULL "
+        "OR type NOT IN ('purchase', 'click', 'view')) AS wrong FROM events_in)",
+    )
+    if bad:
+        raise DataError(
+            f"{bad} of {total} events lack an id or a time, or are no purchase, click or view (one is {example!r})"
+        )
+
+
+def _check_positives(database: duckdb.DuckDBPyConnection) -> None:
+    """Views alone say nothing of what people like."""
+    ratings, deeds, views = _one(
+        database,
+        "SELECT (SELECT count(*) FROM ratings_in), count(*) FILTER (WHERE type <> 'view'), "
+        "count(*) FILTER (WHERE type = 'view') FROM events_in",
+    )
+    if not ratings + deeds:
+        beside = f" ({views} views alone say nothing of what people like)" if views else ""
+        raise DataError(
+            f"there is no rating, purchase or click in the snapshot{beside}: nothing can be trained; upload ratings or "
+            "events first"
+        )
+
+
 def _check_split(summary: dict[str, Any]) -> None:
     if not summary["rows"]["train"]:
         raise DataError(
-            f"none of the {sum(summary['rows'].values())} ratings lies before the split at {summary['split_at']}: "
-            "they bear (nearly) the same time, or there are too few; more ratings, at different times, are needed"
+            f"none of the {sum(summary['rows'].values())} rows lies before the split at {summary['split_at']}: "
+            "they bear (nearly) the same time, or there are too few; more rows, at different times, are needed"
         )
 
 
@@ -84,11 +114,16 @@ def _summary(database: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
         database,
         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM items), (SELECT max(rated_at_us) FROM latest)",
     )
+    kinds = dict(database.execute("SELECT kind, count(*) FROM rows GROUP BY kind").fetchall())
+    repeated = _one(database, "SELECT (SELECT count(*) FROM events_in) - (SELECT count(*) FROM events)")[0]
     return {
         "schema": SUMMARY_SCHEMA,
         "run_id": plan.run_id,
         "snapshots": dict(plan.snapshots),
         "rows": {part: int(counts.get(part, 0)) for part in PARTS},
+        "kinds": {name: int(kinds.get(number, 0)) for number, name in enumerate(KINDS)},
+        "repeated_events": int(repeated),
+        "left_out": dict(plan.left_out),
         "users": users,
         "items": items,
         "split_at_us": split_at_us,
@@ -100,7 +135,7 @@ def _summary(database: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
 
 
 def _write(database: duckdb.DuckDBPyConnection, output: Path) -> None:
-    tables = {part: f"SELECT \"user\", item, rating, rated_at_us FROM rows WHERE part = '{part}'" for part in PARTS}  # noqa: S608 - our own names, no input
+    tables = {part: f"SELECT * EXCLUDE (part) FROM rows WHERE part = '{part}'" for part in PARTS}  # noqa: S608 - our own names, no input
     tables |= {"items": "SELECT * FROM items ORDER BY item", "users": 'SELECT * FROM users ORDER BY "user"'}
     for name, query in tables.items():
         (output / name).mkdir(parents=True, exist_ok=True)

@@ -34,11 +34,21 @@ COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "source": pa.string(),
     },
     "tags": {"item_id": pa.string(), "tag": pa.string(), "tagged_at_us": pa.int64()},
+    "events": {
+        "event_id": pa.string(),
+        "user_id": pa.string(),
+        "item_id": pa.string(),
+        "type": pa.string(),
+        "occurred_at_us": pa.int64(),
+        "ingested_at_us": pa.int64(),
+        "source": pa.string(),
+    },
 }
 _REQUIRED = {
     "ratings": ("user_id", "item_id", "rating", "rated_at_us"),
     "items": ("item_id",),
     "tags": ("item_id", "tag"),
+    "events": ("event_id", "user_id", "item_id", "type", "occurred_at_us"),
 }
 _LIST_SEPARATOR = "|"
 

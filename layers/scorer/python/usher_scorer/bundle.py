@@ -17,7 +17,7 @@ from usher_scorer.errors import BundleError
 from usher_scorer.manifest import MANIFEST, Manifest, check_digests, read_manifest, sha256
 from usher_scorer.neighbours import Neighbours, read_neighbours
 from usher_scorer.popularity import Popularity, read_popularity
-from usher_scorer.profiles import Profiles
+from usher_scorer.profiles import KINDS, Profiles
 from usher_scorer.ranker import Ranker, read_ranker
 from usher_scorer.rater import Rater, read_rater
 
@@ -32,12 +32,12 @@ _ARRAYS = {
     "content": ("pointer", "columns", "values"),
 }
 _RANKER_ARRAYS = {"ease": ("covered", "matrix"), "ials": ("covered", "factors", "gram")}
-_PROFILES = ("indptr", "indices", "values", "times")
+_PROFILES = ("indptr", "indices", "values", "times", "kinds")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model that can be asked. people: user ids by dense id; profiles: what each of them rated.
+    """A model that can be asked. people: user ids by dense id; profiles: what each of them rated and did.
 
     From the whole snapshot.
 
@@ -103,11 +103,18 @@ def _read(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def _read_profiles(folder: Path, manifest: Manifest, users: int, items: int) -> Profiles:
-    pointer, rated, values, times = (_array(folder, manifest, f"profiles.{name}.npy") for name in _PROFILES)
-    fits = len(pointer) == users + 1 and pointer[-1] == len(rated) == len(values) == len(times)
+    pointer, rated, values, times = (_array(folder, manifest, f"profiles.{name}.npy") for name in _PROFILES[:4])
+    # Before schema 2 every row was a rating.
+    kinds = (
+        _array(folder, manifest, "profiles.kinds.npy")
+        if "profiles.kinds.npy" in manifest.sha256
+        else np.zeros(len(rated), np.int8)
+    )
+    fits = len(pointer) == users + 1 and pointer[-1] == len(rated) == len(values) == len(times) == len(kinds)
+    fits = fits and not (len(kinds) and not 0 <= kinds.min() <= kinds.max() < len(KINDS))
     if not fits or (np.diff(pointer) < 0).any() or (len(rated) and not 0 <= rated.min() <= rated.max() < items):
         raise BundleError(f"{folder}: the profiles do not fit {users} users and {items} items: make the bundle again")
-    return Profiles(np.asarray(pointer), rated, values, times)
+    return Profiles(np.asarray(pointer), rated, values, times, kinds)
 
 
 def _array(folder: Path, manifest: Manifest, name: str) -> Array:
@@ -140,8 +147,9 @@ def write(  # noqa: PLR0913 - its inputs, one by one
     _write_text(folder / "users.txt", users)
     _write_text(folder / "items.txt", catalogue.ids)
     _write_text(folder / "items.jsonl", tuple(catalogue.lines()))
-    rated: tuple[Array, ...] = (profiles.pointer, profiles.items.astype(np.int32), profiles.values, profiles.times_us)
-    for name, array in zip(_PROFILES, rated, strict=True):
+    items = profiles.items.astype(np.int32)
+    rows: tuple[Array, ...] = (profiles.pointer, items, profiles.values, profiles.times_us, profiles.kinds)
+    for name, array in zip(_PROFILES, rows, strict=True):
         _write_array(folder / f"profiles.{name}.npy", array)
     for part, arrays in parts.items():
         for name, array in arrays.items():

@@ -12,7 +12,7 @@ import numpy as np
 
 from usher_scorer.errors import BundleError
 from usher_scorer.profiles import Float32, Int64, Profiles
-from usher_scorer.ranker import grade, recency
+from usher_scorer.ranker import recency
 
 #: Items whose features are laid out densely at once when many people are scored.
 _BLOCK = 2048
@@ -44,7 +44,7 @@ class Content:
 
     def _taste(self, profiles: Profiles) -> Float32:
         """(people, width): the weighted mean of the features of what each person rated."""
-        weights = grade(profiles.values) * recency(profiles.ages)
+        weights = profiles.weights * recency(profiles.ages)
         lengths = self.pointer[profiles.items + 1] - self.pointer[profiles.items]
         row = np.repeat(np.arange(len(lengths)), lengths)
         entry = (

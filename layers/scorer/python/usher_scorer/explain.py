@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from usher_scorer.bundle import Bundle
-from usher_scorer.profiles import Float64, Profiles
+from usher_scorer.profiles import KINDS, Float64, Profiles
 
 #: At most so many liked items stand in a reason.
 BECAUSE_MAX = 3
+_VERBS = {"rating": "liked", "purchase": "bought", "click": "clicked", "view": "viewed"}
 
 
 class Explainer:
@@ -23,9 +24,10 @@ class Explainer:
         self._row: Float64 | None = None
 
     def reason(self, item: int) -> dict[str, Any]:
-        """{"text", "because": [{item_id, title, share}], "predicted": {rating and the parts that add up to it}}.
+        """{"text", "because": [{item_id, title, kind, share}], "predicted": {rating and the parts that add up to it}}.
 
-        share: the liked item's part of all that speaks for this one, 0 to 1.
+        kind: what the person did with it, as KINDS has it; share: the liked item's part of all that speaks for this
+        one, 0 to 1.
         """
         because = [] if self._popular else self._because(item)
         reason: dict[str, Any] = {"text": self._text(item, because), "because": because}
@@ -45,6 +47,7 @@ class Explainer:
             {
                 "item_id": catalogue.ids[profile.items[n]],
                 "title": catalogue.titles[profile.items[n]],
+                "kind": KINDS[profile.kinds[n]],
                 "share": round(float(parts[n]) / total, 4),
             }
             for n in best
@@ -54,7 +57,7 @@ class Explainer:
         if self._popular:
             return "many people like it"
         if because:
-            return f"because you liked {' and '.join(entry['title'] for entry in because[:2])}"
+            return f"because you {_deeds(because[:2])}"
         liked = {
             genre for n in self._profile.items[self._profile.positive] for genre in self._bundle.catalogue.genres[n]
         }
@@ -76,3 +79,14 @@ class Explainer:
             "item": round(float(parts.item[0]), 4),
             "match": round(float(parts.match[0]), 4),
         }
+
+
+def _deeds(because: list[dict[str, Any]]) -> str:
+    """`liked Heat and Fargo`, `bought Heat and clicked Fargo`: the verb once where it stays the same."""
+    words = ""
+    before = ""
+    for entry in because:
+        verb = _VERBS[entry["kind"]]
+        words += f"{' and ' if words else ''}{'' if verb == before else verb + ' '}{entry['title']}"
+        before = verb
+    return words

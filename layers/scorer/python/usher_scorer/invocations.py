@@ -14,6 +14,7 @@ import numpy as np
 
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
+from usher_scorer.profiles import KINDS, RATING
 from usher_scorer.recommend import Filters, Rated, popular, recommend, score, similar
 
 #: SageMaker's limit of a real-time request.
@@ -170,11 +171,15 @@ def _rated(n: int, row: Any) -> Rated:
     if not isinstance(row, list) or len(row) != 3:
         raise RequestError("bad_profile", f"profile row {n} must be [item_id, rating, epoch_second]")
     item, (rating, second) = _id(row[0], f"profile row {n}: item_id"), row[1:]
-    if not _number(rating) or not 0.5 <= rating <= 5:
-        raise RequestError("bad_profile", f"profile row {n}: the rating must be a number from 0.5 to 5")
     if not _number(second) or not 0 <= second < _SECONDS_MAX:
         raise RequestError("bad_profile", f"profile row {n}: the time must be seconds since 1970, before 2100")
-    return Rated(item, float(rating), int(second * 1_000_000))
+    at_us = int(second * 1_000_000)
+    if isinstance(rating, str) and rating in KINDS[RATING + 1 :]:
+        return Rated(item, 0.0, at_us, KINDS.index(rating))
+    if not _number(rating) or not 0.5 <= rating <= 5:
+        known = ", ".join(KINDS[RATING + 1 :])
+        raise RequestError("bad_profile", f"profile row {n}: the rating must be a number from 0.5 to 5, or {known}")
+    return Rated(item, float(rating), at_us)
 
 
 def _number(value: Any) -> bool:

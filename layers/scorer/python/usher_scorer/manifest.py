@@ -15,8 +15,8 @@ from typing import Any
 from usher_scorer.errors import BundleError
 
 MANIFEST = "manifest.json"
-#: Raised when a reader of today could not read what a writer of tomorrow makes.
-SCHEMA = 1
+#: Raised when a reader of today could not read what a writer of tomorrow makes. 2: profiles hold events, too.
+SCHEMA = 2
 MANIFEST_MAX_BYTES = 4_000_000
 _FILE = re.compile(r"[a-z0-9_]{1,40}(/[a-z0-9_.]{1,40})?\.(npy|txt|jsonl)|profiles\.[a-z_]{1,20}\.npy")
 _FIELDS = ("schema", "model_id", "run_id", "snapshots", "trained_until", "parts", "blend", "hyperparameters", "metrics")

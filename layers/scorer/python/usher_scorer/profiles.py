@@ -1,9 +1,11 @@
-"""What people rated, many at once: the input of every score, at a request as in an evaluation."""
+"""What people rated, bought, clicked and viewed, many at once: the input of every score, at a request as in an
+evaluation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,63 +13,125 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 #: From this rating on a person liked the item (models.md: rankers learn from positives).
 POSITIVE = 4.0
 
+#: What a row tells of an item, the strongest first: of several rows of one person and item the strongest counts. What
+#: somebody said outweighs what they did: a bad rating of what was bought is a bad rating.
+KINDS = ("rating", "purchase", "click", "view")
+RATING, PURCHASE, CLICK, VIEW = range(4)
+#: Rating → weight of a row: what was disliked counts against its neighbours (models.md, Ranking, point 1).
+GRADE_RATINGS = (0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 5.0)
+GRADE_WEIGHTS = (-0.2, -0.2, -0.2, 0.1, 0.3, 1.0, 1.2)
+#: Weight of a row of each kind that has no rating. No event speaks against an item.
+EVENT_WEIGHTS = (0.0, 1.2, 0.6, 0.2)
+
+
+def grade(values: Float32) -> Float64:
+    """The weight of a rating in a profile."""
+    return np.interp(values, GRADE_RATINGS, GRADE_WEIGHTS)
+
+
+def weigh(values: Float32, kinds: Int8) -> Float64:
+    """How much each row says for its item (below 0: against it): a rating by its stars, an event by its kind."""
+    return np.where(kinds == RATING, grade(values), np.array(EVENT_WEIGHTS)[kinds])
+
+
+def likes(values: Float32, kinds: Int8) -> Bool:
+    """Which rows say that the item was liked: ratings from 4 on, purchases and clicks; a view says too little."""
+    return np.where(kinds == RATING, values >= POSITIVE, kinds != VIEW)
+
+
+def no_kinds() -> Int8:
+    """The default of rows' kinds, which stands for ratings alone."""
+    return np.zeros(0, np.int8)
+
 
 @dataclass(frozen=True)
 class Profiles:
-    """The ratings of `len(pointer) - 1` people, person after person.
+    """The rows of `len(pointer) - 1` people, person after person, one for an item.
 
-    pointer (people + 1,); items (ratings,): dense ids; values (ratings,): 0.5 to 5; times_us (ratings,): microseconds
-    since 1970.
+    pointer (people + 1,); items (rows,): dense ids; values (rows,): 0.5 to 5, of events 0; times_us (rows,):
+    microseconds since 1970; kinds (rows,): places in KINDS, left out when all are ratings.
     """
 
     pointer: Int64
     items: Int64
     values: Float32
     times_us: Int64
+    kinds: Int8 = field(default_factory=no_kinds)
+
+    def __post_init__(self) -> None:
+        if len(self.kinds) != len(self.items):
+            object.__setattr__(self, "kinds", np.zeros(len(self.items), np.int8))
 
     def __len__(self) -> int:
         return len(self.pointer) - 1
 
     @classmethod
-    def of_one(cls, items: Iterable[int], values: Iterable[float], times_us: Iterable[int]) -> Profiles:
-        """One person's profile."""
+    def of_one(
+        cls, items: Iterable[int], values: Iterable[float], times_us: Iterable[int], kinds: Iterable[int] = ()
+    ) -> Profiles:
+        """One person's profile; without kinds all rows are ratings."""
         dense = np.fromiter(items, np.int64)
-        return cls(
-            np.array([0, len(dense)], np.int64), dense, np.fromiter(values, np.float32), np.fromiter(times_us, np.int64)
-        )
+        pointer = np.array([0, len(dense)], np.int64)
+        rows = (np.fromiter(values, np.float32), np.fromiter(times_us, np.int64), np.fromiter(kinds, np.int8))
+        return cls(pointer, dense, *rows)
 
     @classmethod
-    def gather(cls, people: Int64, items: Int64, values: Float32, times_us: Int64, count: int) -> Profiles:
-        """Profiles from rows in any order; people (rows,): 0 to count - 1."""
+    def gather(  # noqa: PLR0913, PLR0917 - its columns, one by one
+        cls, people: Int64, items: Int64, values: Float32, times_us: Int64, count: int, kinds: Int8 | None = None
+    ) -> Profiles:
+        """Profiles from rows in any order; people (rows,): 0 to count - 1; without kinds all rows are ratings."""
+        kinds = np.zeros(len(items), np.int8) if kinds is None else kinds
         order = np.argsort(people, kind="stable")
         pointer = np.concatenate([[0], np.cumsum(np.bincount(people, minlength=count))]).astype(np.int64)
-        return cls(pointer, items[order].astype(np.int64), values[order].astype(np.float32), times_us[order])
+        rows = (items[order].astype(np.int64), values[order].astype(np.float32), times_us[order], kinds[order])
+        return cls(pointer, *rows)
 
     def slice(self, start: int, stop: int) -> Profiles:
         """The people start..stop."""
         pointer = self.pointer[start : stop + 1]
         rows = slice(int(pointer[0]), int(pointer[-1]))
-        return Profiles(pointer - pointer[0], self.items[rows], self.values[rows], self.times_us[rows])
+        taken = (self.items[rows], self.values[rows], self.times_us[rows], self.kinds[rows])
+        return Profiles(pointer - pointer[0], *taken)
 
     @property
     def people(self) -> Int64:
-        """Whose rating each row is (ratings,)."""
+        """Whose row each is (rows,)."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.pointer))
 
     @property
     def positive(self) -> Bool:
-        """Which rows say that the item was liked (ratings,)."""
-        return self.values >= POSITIVE
+        """Which rows say that the item was liked (rows,)."""
+        return likes(self.values, self.kinds)
+
+    @property
+    def weights(self) -> Float64:
+        """How much each row says for its item (rows,)."""
+        return weigh(self.values, self.kinds)
+
+    @property
+    def stated(self) -> Bool:
+        """Which rows are ratings (rows,): the only ones that predicted ratings rest on."""
+        stated: Bool = self.kinds == RATING
+        return stated
+
+    @property
+    def seen(self) -> Bool:
+        """Which rows' items are never shown again (rows,): all but what was only viewed, which may have been passed
+        over.
+        """
+        seen: Bool = self.kinds != VIEW
+        return seen
 
     @cached_property
     def ages(self) -> Float64:
-        """How many positives each row has after it (ratings,).
+        """How many positives each row has after it (rows,).
 
         Of those at the same moment half are counted: their order is unknown.
         """

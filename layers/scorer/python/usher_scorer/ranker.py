@@ -15,18 +15,10 @@ import numpy as np
 from usher_scorer.errors import BundleError
 from usher_scorer.profiles import Float32, Float64, Int64, Profiles
 
-#: Rating → weight of a row: what was disliked counts against its neighbours (models.md, Ranking, point 1).
-GRADE_RATINGS = (0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 5.0)
-GRADE_WEIGHTS = (-0.2, -0.2, -0.2, 0.1, 0.3, 1.0, 1.2)
 #: A row's weight never falls below this part, however many positives came after it ...
 RECENCY_FLOOR = 0.3
 #: ... and the rest halves with every so many of them.
 RECENCY_HALF_LIFE = 5.0
-
-
-def grade(values: Float32) -> Float64:
-    """The weight of a rating in a profile."""
-    return np.interp(values, GRADE_RATINGS, GRADE_WEIGHTS)
 
 
 def recency(ages: Float64) -> Float64:
@@ -47,7 +39,7 @@ class Ranker(Protocol):
         ...
 
     def contributions(self, profile: Profiles, item: int) -> Float32:
-        """How much each row of one profile adds to the score of `item` (ratings,)."""
+        """How much each row of one profile adds to the score of `item` (rows,)."""
         ...
 
 
@@ -63,7 +55,7 @@ class EaseRanker:
     matrix: Float32
 
     def _weights(self, profiles: Profiles) -> Float32:
-        return (grade(profiles.values) * recency(profiles.ages)).astype(np.float32)
+        return (profiles.weights * recency(profiles.ages)).astype(np.float32)
 
     def scores(self, profiles: Profiles) -> Float32:
         places, weights = self.position[profiles.items], self._weights(profiles)
@@ -102,7 +94,7 @@ class FactorRanker:
         A = gram + sum (c - 1) y y^T with c = alpha * weight, as the `implicit` package has it; no weight is not rated.
         """
         places = self.position[profile.items]
-        confidence = self.alpha * np.maximum(grade(profile.values), 0) * recency(profile.ages) * (places >= 0)
+        confidence = self.alpha * np.maximum(profile.weights, 0) * recency(profile.ages) * (places >= 0)
         rated = self.factors[np.maximum(places, 0)]
         a = self.gram + (rated.T * np.where(confidence > 0, confidence - 1, 0)) @ rated
         return rated, np.linalg.inv(a), confidence

@@ -58,8 +58,9 @@ class Rater:
     binary: bool
 
     def fold_in(self, profile: Profiles) -> Float64:
-        """The person's row in every sample (samples, k + 1); an empty profile gives the prior mean."""
-        latest = np.argsort(-profile.times_us, kind="stable")[:FOLD_IN_MAX]
+        """The person's row in every sample (samples, k + 1), from ratings alone; without any it is the prior mean."""
+        stated = np.flatnonzero(profile.stated)
+        latest = stated[np.argsort(-profile.times_us[stated], kind="stable")[:FOLD_IN_MAX]]
         rated = np.asarray(self.draws[profile.items[latest]], np.float32).transpose(1, 0, 2)
         values = profile.values[latest].astype(np.float32)
         bias = rated[:, :, -1].copy()

@@ -14,20 +14,26 @@ import numpy as np
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
 from usher_scorer.explain import Explainer
-from usher_scorer.profiles import Bool, Float32, Int64, Profiles
+from usher_scorer.profiles import RATING, Bool, Float32, Int64, Profiles
 from usher_scorer.relevance import relevance
 from usher_scorer.top import top_k
 
 Level = Literal["model", "fold_in", "popular"]
+#: (-kind, microseconds since 1970, rating): of two rows of an item the greater counts.
+_Row = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One rating that came with a request; at_us: microseconds since 1970."""
+    """One row that came with a request.
+
+    rating: 0 for an event; at_us: microseconds since 1970; kind: as KINDS has it.
+    """
 
     item_id: str
     rating: float
     at_us: int
+    kind: int = RATING
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +56,30 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as the models see them: what they rated, and whether they bring more than the bundle knows."""
+    """A person as the models see them: what they rated and did, and whether they bring more than the bundle knows."""
 
     profile: Profiles
     fresh: bool
 
 
 def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Person:
-    """The stored profile and the request's ratings; of two ratings of an item the later one counts."""
+    """The stored profile and the request's rows; of two rows of an item the stronger counts, then the later."""
     dense = bundle.dense_user.get(user_id) if user_id is not None else None
-    rows: dict[int, tuple[float, int]] = {}
+    rows: dict[int, _Row] = {}
     if dense is not None:
         stored = bundle.profiles.slice(dense, dense + 1)
-        rows = dict(
-            zip(stored.items.tolist(), zip(stored.values.tolist(), stored.times_us.tolist(), strict=True), strict=True)
-        )
+        columns = ((-stored.kinds).tolist(), stored.times_us.tolist(), stored.values.tolist())
+        rows = dict(zip(stored.items.tolist(), zip(*columns, strict=True), strict=True))
     fresh = False
     for rated in ratings:
         item = bundle.catalogue.dense.get(rated.item_id)
-        known = rows.get(item, (0.0, -1)) if item is not None else (0.0, rated.at_us)
-        if item is not None and rated.at_us > known[1]:
-            rows[item] = (rated.rating, rated.at_us)
+        row = (-rated.kind, rated.at_us, rated.rating)
+        if item is not None and (item not in rows or row[:2] > rows[item][:2]):
+            rows[item] = row
             fresh = True
-    values = list(rows.values())
-    return Person(Profiles.of_one(rows, (v for v, _ in values), (t for _, t in values)), fresh or dense is None)
+    found = list(rows.values())
+    profile = Profiles.of_one(rows, (row[2] for row in found), (row[1] for row in found), (-row[0] for row in found))
+    return Person(profile, fresh or dense is None)
 
 
 def recommend(  # noqa: PLR0913 - its inputs, one by one
@@ -81,7 +87,7 @@ def recommend(  # noqa: PLR0913 - its inputs, one by one
 ) -> dict[str, Any]:
     """The answer to {"op": "recommend"}: fewer than k items where the filters leave fewer.
 
-    What was rated never returns.
+    What was rated, bought or clicked never returns.
     """
     who = person(bundle, user_id, ratings)
     if not len(who.profile.items):

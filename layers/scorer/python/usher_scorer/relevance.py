@@ -14,7 +14,7 @@ SHRINKAGE = np.float32(0.5)
 
 
 def relevance(bundle: Bundle, profiles: Profiles) -> tuple[Float32, Bool]:
-    """Scores (people, items), higher is better, -inf for what the person rated.
+    """Scores (people, items), higher is better, -inf for what the person has seen.
 
     And for whom they are an opinion (people,).
 
@@ -23,7 +23,8 @@ def relevance(bundle: Bundle, profiles: Profiles) -> tuple[Float32, Bool]:
     scores = _opinions(bundle, profiles)
     informed = scores.max(axis=1, initial=-np.inf) > scores.min(axis=1, initial=np.inf)
     scores[~informed] = bundle.popularity.all
-    scores[profiles.people, profiles.items] = -np.inf
+    seen = profiles.seen
+    scores[profiles.people[seen], profiles.items[seen]] = -np.inf
     return scores, informed
 
 
