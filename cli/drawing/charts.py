@@ -81,7 +81,7 @@ def _axes(chart: Chart) -> str:
     parts = []
     for value in ticks(chart.y_min, chart.y_max):
         at = _y(chart, value)
-        text = f"{value:.3g}" if not chart.percent else f"{100 * value:.3g} %"
+        text = f"{100 * value:.3g} %" if chart.percent else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
         parts.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
     for value in ticks(0, chart.x_max):

@@ -20,11 +20,12 @@ svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--so
 svg path{fill:none;stroke-width:2}.grid{stroke:var(--rule);stroke-width:1!important}
 svg .limit{stroke:var(--soft);stroke-width:1!important;stroke-dasharray:4 4}svg text.limit{stroke:none;fill:var(--soft)}
 path.a{stroke:var(--a)}path.b{stroke:var(--b)}path.c,path.true{stroke:var(--good)}path.true{stroke-dasharray:2 4}
-circle.a,rect.a{fill:var(--a)}circle.b,rect.b{fill:var(--b)}circle.c{fill:var(--good)}
+circle.a,rect.a{fill:var(--a)}circle.b,rect.b{fill:var(--b)}circle.c{fill:var(--good)}rect.pale{opacity:.35}
 path.band{fill:var(--band);stroke:none}
 ul.legend{list-style:none;padding:0;margin:.1rem 0;display:flex;gap:1.2rem;color:var(--soft);font-size:.9rem}
 ul.legend li::before{content:"";display:inline-block;width:1.1em;height:.25em;margin-right:.4em;vertical-align:middle;
 background:var(--a)}ul.legend li.b::before{background:var(--b)}
+ul.legend li.pale::before{opacity:.35}
 ul.legend li.c::before,ul.legend li.true::before{background:var(--good)}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:.4rem 0}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule);vertical-align:top;

@@ -44,7 +44,10 @@ def lift_text(low: float, middle: float, high: float) -> str:
 
 def e_value(log_e: float) -> str:
     """An e-value by its natural logarithm."""
-    return f"{math.exp(log_e):,.3g}" if -7 < log_e < 14 else f"10^{log_e / math.log(10):.0f}"
+    if not -7 < log_e < 14:
+        return f"10^{log_e / math.log(10):.0f}"
+    value = math.exp(log_e)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _column(lift: float, unknown: int) -> int:

@@ -1,0 +1,221 @@
+"""What the state table says of an experiment: its record, what was decided and why, what was counted, who ordered what.
+
+Items are read as they are. A record that somebody edited by hand is shown as far as it goes, never guessed at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cli.failures import CommandError
+from cli.target import Target
+
+if TYPE_CHECKING:
+    from usher.router import Router
+
+Item = Mapping[str, Any]
+
+ROLES = ("champion", "challenger")
+#: What a person who looks at an experiment does not need: keys, the secret of the assignment, the encoded state.
+_HIDDEN = frozenset({"pk", "sk", "salt", "lease"})
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment. Strata, decisions and orders stand in their order, oldest first."""
+
+    experiment_id: str
+    meta: Item
+    state: Item = field(default_factory=dict)
+    strata: Sequence[Item] = ()
+    decisions: Sequence[Item] = ()
+    orders: Sequence[Item] = ()
+
+    @property
+    def status(self) -> str:
+        return str(self.meta.get("status", "unknown"))
+
+    @property
+    def is_closed(self) -> bool:
+        return self.status == "closed"
+
+    @property
+    def summary(self) -> Item:
+        return mapping(self.state.get("summary"))
+
+    @property
+    def numbers(self) -> Item:
+        return mapping(self.summary.get("numbers"))
+
+    @property
+    def started_at(self) -> float:
+        """Epoch seconds; NaN where the record does not say."""
+        return number(self.meta, "started_at")
+
+    @property
+    def hour_seconds(self) -> float:
+        """How long an hour of the preset's calendar takes."""
+        found = number(self.meta, "hour_seconds")
+        return found if found > 0 else 3600.0
+
+    def hours(self, moment: float) -> float:
+        """Hours of the preset's calendar from the start to a moment (epoch seconds)."""
+        return (moment - self.started_at) / self.hour_seconds
+
+    def slot(self, role: str) -> str:
+        return str(self.meta.get(role, "?"))
+
+    def model(self, role: str) -> str:
+        return str(mapping(self.meta.get("models")).get(role, "?"))
+
+    def share(self, item: Item) -> float:
+        """The challenger's share in an item's weights, which are by role or by slot; NaN where there is none."""
+        weights = mapping(item.get("weights_after", item.get("weights")))
+        return number(weights, "challenger" if "challenger" in weights else self.slot("challenger"))
+
+    def weights(self, router: Router | None) -> dict[str, float]:
+        """By role: as the router has them while the experiment is open, else as it left them; NaN when unknown."""
+        if router is not None and router.experiment_id == self.experiment_id:
+            return {role: float(router.weights.get(self.slot(role), math.nan)) for role in ROLES}
+        last = self.decisions[-1] if self.decisions else self.summary
+        challenger = self.share(last)
+        return {"champion": 1.0 - challenger, "challenger": challenger}
+
+
+def router_of(target: Target) -> Router | None:
+    """The router, or None before the first model serves; CommandError when its item is not whole."""
+    from usher.router import read_router  # noqa: PLC0415 - imports botocore
+
+    try:
+        return read_router(table_of(target))
+    except KeyError as error:
+        raise CommandError(
+            f"the item ROUTER of {target.resources.state_table} lacks {error}: restore it from a backup of the table"
+        ) from error
+
+
+def find(target: Target, asked: str, router: Router | None) -> Experiment | None:
+    """An experiment by its id, its run's id, or the beginning of one; `last` is the newest, None when there is none.
+
+    CommandError for an id that no experiment has, or several.
+    """
+    if asked == "last":
+        return newest(target, router)
+    known = f"x{asked}" if asked.startswith("r") else asked
+    found = read(target, known)
+    if found is not None:
+        return found
+    names = sorted({name for name in _known(target, router) if name.startswith(known)})
+    there = [one for one in (read(target, name) for name in names) if one is not None]
+    if len(there) == 1:
+        return there[0]
+    if not there:
+        raise CommandError(f"there is no experiment {asked}: an experiment is named x and its run (`usher runs`)")
+    some = ", ".join(one.experiment_id for one in there[:5])
+    raise CommandError(f"{asked} is the beginning of {len(there)} experiments: {some}")
+
+
+def newest(target: Target, router: Router | None) -> Experiment | None:
+    """The open experiment, else the one that closed last: its challenger still stands in one of the slots."""
+    if router is None:
+        return None
+    if router.experiment_id:
+        return read(target, router.experiment_id)
+    from usher.records import ids  # noqa: PLC0415 - only when a command runs
+
+    found = [read(target, ids.experiment_id(model)) for model in sorted(set(router.models.values()))]
+    there = [one for one in found if one is not None]
+    return max(there, key=lambda one: _or_zero(one.started_at), default=None)
+
+
+def read(target: Target, experiment_id: str) -> Experiment | None:
+    """All items of an experiment by one Query; None when it has no record."""
+    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
+    from usher.records import keys  # noqa: PLC0415
+
+    table = table_of(target)
+    asked: dict[str, Any] = {
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": keys.experiment(experiment_id).pk},
+        "ConsistentRead": True,
+    }
+    items: list[Item] = []
+    while True:
+        page = table.query(**asked)
+        items += [loaded(item) for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            break
+        asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return _experiment(experiment_id, items)
+
+
+def table_of(target: Target) -> Any:
+    """The state table."""
+    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
+    return dynamodb.Table(target.resources.state_table)
+
+
+def _experiment(experiment_id: str, items: Sequence[Item]) -> Experiment | None:
+    by_kind: dict[str, list[Item]] = {}
+    for item in items:  # a Query returns them by sk, which makes them ordered by time within a kind
+        by_kind.setdefault(str(item["sk"]).partition("#")[0], []).append(item)
+    if "META" not in by_kind:
+        return None
+    return Experiment(
+        experiment_id,
+        by_kind["META"][0],
+        by_kind.get("STATE", [{}])[0],
+        by_kind.get("STRATUM", []),
+        by_kind.get("DECISION", []),
+        by_kind.get("ORDER", []),
+    )
+
+
+def _known(target: Target, router: Router | None) -> list[str]:
+    """Names that an experiment may have: of the models that serve, and of the newest runs."""
+    from cli.runs import executions  # noqa: PLC0415 - only where an id is not whole
+    from usher.records import ids  # noqa: PLC0415
+
+    models = list(router.models.values()) if router is not None else []
+    return [ids.experiment_id(name) for name in (*models, *(run.run_id for run in executions.newest(target, 200)))]
+
+
+def public(item: Item) -> dict[str, Any]:
+    """An item as a person may see it."""
+    return {name: value for name, value in item.items() if name not in _HIDDEN}
+
+
+def mapping(value: Any) -> Item:
+    """`value` if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def number(item: Item, name: str) -> float:
+    """A number of an item; NaN where there is none."""
+    found = item.get(name)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else math.nan
+
+
+def moment_of(item: Item) -> float:
+    """When an item came to be, in epoch seconds: its `at`, else the time in its key; NaN when neither says."""
+    at = item.get("at")
+    if isinstance(at, int | float):
+        return float(at)
+    try:
+        found = datetime.fromisoformat(str(at or str(item.get("sk", "")).partition("#")[2]))
+    except ValueError:
+        return math.nan
+    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+
+
+def clock(moment: float) -> str:
+    """A moment (epoch seconds) as people read it, UTC; empty when unknown."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if math.isfinite(moment) else ""
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

@@ -1,0 +1,106 @@
+"""How each slot does, from CloudWatch: Usher's own counts of requests, and SageMaker's of the endpoint's variants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.target import Target
+
+SLOTS = ("A", "B")
+PERIOD_SECONDS = 60
+#: CloudWatch answers a look over fifteen days and more by the minute no longer.
+LOOK_SECONDS_MAX = 6 * 3600
+#: Usher's own counts of a slot: requests that were assigned to it, and how many of them went wrong.
+COUNTS = ("SlotRequests", "SlotErrors", "SlotSlow", "SlotEmpty")
+_VARIANT = (("Invocations", "Sum"), ("Invocation5XXErrors", "Sum"), ("ModelLatency", "p99"))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot. counts: by metric; what was not measured is not there. p99_milliseconds: the worst minute's.
+
+    weight: what the endpoint really sends to the variant, 0 to 1; None without an endpoint.
+    """
+
+    name: str
+    counts: dict[str, float] = field(default_factory=dict)
+    p99_milliseconds: float | None = None
+    weight: float | None = None
+    endpoint_status: str = ""
+
+
+def look(target: Target, since: float) -> list[Slot]:
+    """Both slots, from a moment (epoch seconds) or the last six hours until now."""
+    now = time.time()
+    start = max(since, now - LOOK_SECONDS_MAX) if since < now else now - PERIOD_SECONDS
+    values = dict(_values(target, start, now))
+    weights, status = _endpoint(target)
+    return [_slot(name, values, weights.get(name), status) for name in SLOTS]
+
+
+def as_record(slot: Slot) -> dict[str, Any]:
+    """For --json."""
+    return {
+        "slot": slot.name,
+        **{name: int(value) for name, value in slot.counts.items()},
+        "ModelLatencyP99Milliseconds": slot.p99_milliseconds,
+        "endpoint_weight": slot.weight,
+        "endpoint_status": slot.endpoint_status,
+    }
+
+
+def _slot(name: str, values: dict[tuple[str, str], list[float]], weight: float | None, status: str) -> Slot:
+    counted = {metric: sum(found) for (slot, metric), found in values.items() if slot == name and found}
+    slowest = values.get((name, "ModelLatency"), [])
+    counted.pop("ModelLatency", None)
+    return Slot(name, counted, max(slowest) / 1000 if slowest else None, weight, status)
+
+
+def _values(target: Target, start: float, end: float) -> Iterator[tuple[tuple[str, str], list[float]]]:
+    """((slot, metric), its values minute by minute)."""
+    queries = list(_queries(target.resources.endpoint_name))
+    asked = [
+        {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": PERIOD_SECONDS, "Stat": stat}}
+        for number, (_, metric, stat) in enumerate(queries)
+    ]
+    found: dict[str, list[float]] = {}
+    pages = target.client("cloudwatch").get_paginator("get_metric_data")
+    for page in pages.paginate(MetricDataQueries=asked, StartTime=start, EndTime=end + PERIOD_SECONDS):
+        for result in page["MetricDataResults"]:
+            found.setdefault(result["Id"], []).extend(result["Values"])
+    for number, (slot, metric, _) in enumerate(queries):
+        yield (slot, str(metric["MetricName"])), found.get(f"m{number}", [])
+
+
+def _queries(endpoint: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """(slot, metric, statistic)"""
+    for slot in SLOTS:
+        for name in COUNTS:
+            dimensions = [{"Name": "slot", "Value": slot}]
+            yield slot, {"Namespace": "Usher", "MetricName": name, "Dimensions": dimensions}, "Sum"
+        variant = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": slot}]
+        for name, stat in _VARIANT if endpoint else ():
+            yield slot, {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": variant}, stat
+
+
+def _endpoint(target: Target) -> tuple[dict[str, float], str]:
+    """The weights that the endpoint has, as shares, and its status; none where both models live in the function."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
+
+    name = target.resources.endpoint_name
+    if not name:
+        return {}, ""
+    try:
+        found = target.client("sagemaker").describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return {}, "there is no endpoint"
+    weights = {
+        str(each["VariantName"]): float(each.get("CurrentWeight", 0.0)) for each in found.get("ProductionVariants", [])
+    }
+    whole = sum(weights.values())
+    return {slot: weight / whole for slot, weight in weights.items() if whole > 0}, str(found["EndpointStatus"])
