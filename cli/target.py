@@ -55,6 +55,7 @@ class Resources:
     train_workflow_arn: str = ""
     endpoint_name: str = ""
     image_build: str = ""
+    stream_prefix: str = ""
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:

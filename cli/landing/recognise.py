@@ -42,15 +42,25 @@ def recognise(path: Path, dataset: str = "") -> Recognised:
     if dataset and dataset not in DATASETS:
         raise CommandError(f"unknown data set {dataset}: it is one of {', '.join(DATASETS)}")
     kind, compressed, columns = _columns(path)
-    found = _personalize(columns) or _best(columns)
+    found = _found(columns)
     if not dataset:
         if found is None:
             raise CommandError(f"{path}: {_misfit(columns, _nearest(columns))}")
         return Recognised(path, found, kind, compressed, columns)
-    if found != dataset and _missing(DATASETS[dataset], columns) and not (dataset == "events" and found == "ratings"):
-        hint = f"; it looks like {found}" if found else ""
-        raise CommandError(f"{path}: {_misfit(columns, DATASETS[dataset])}{hint}")
+    wrong = "" if (dataset, found) == ("events", "ratings") else misfit(columns, dataset)
+    if wrong:
+        raise CommandError(f"{path}: {wrong}")
     return Recognised(path, dataset, kind, compressed, columns)
+
+
+def misfit(columns: Iterable[str], dataset: str) -> str:
+    """Why rows with these columns are none of a data set, "" when they are."""
+    names = tuple(columns)
+    found = _found(names)
+    if found == dataset or not _missing(DATASETS[dataset], names):
+        return ""
+    hint = f"; it looks like {found}" if found else ""
+    return f"{_misfit(names, DATASETS[dataset])}{hint}"
 
 
 def _columns(path: Path) -> tuple[str, bool, tuple[str, ...]]:
@@ -116,6 +126,11 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
         raise CommandError(f"{path}: begins like Parquet but is not ({one_line(str(error), 120)})") from error
 
 
+def _found(columns: Iterable[str]) -> str | None:
+    names = tuple(columns)
+    return _personalize(names) or _best(names)
+
+
 def _personalize(columns: Iterable[str]) -> str | None:
     """Where Amazon Personalize's interactions go (contracts.md), or None for another header."""
     names = set(columns)
@@ -140,15 +155,15 @@ def _nearest(columns: Iterable[str]) -> Dataset:
 
 def _known(data: Dataset, names: Iterable[str]) -> list[str]:
     have = {name.casefold() for name in names}
-    return [field.name for field in data.fields if field.kind != "attributes" and have & _spellings(field)]
+    return [field.name for field in data.fields if field.kind != "attributes" and have & spellings(field)]
 
 
 def _missing(data: Dataset, names: Iterable[str]) -> list[str]:
     have = {name.casefold() for name in names}
-    return [field.name for field in data.required if not have & _spellings(field)]
+    return [field.name for field in data.required if not have & spellings(field)]
 
 
-def _spellings(field: Field) -> set[str]:
+def spellings(field: Field) -> set[str]:
     """A column's names without regard to case, as ingest reads a header."""
     return {name.casefold() for name in (field.name, *field.aliases)}
 

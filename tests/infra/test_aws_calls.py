@@ -34,6 +34,7 @@ RECEIVERS = {
     "stepfunctions": "stepfunctions",
     "sagemaker": "sagemaker",
     "lambda": "lambda",
+    "firehose": "firehose",
 }
 #: Receivers that are boto3's Table resource: the table's name is known already.
 TABLES = {"_table", "state_table"}

@@ -1,0 +1,77 @@
+"""Packs rows into calls of PutRecordBatch within its limits, and knows how far each file has got with a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cli.agent.checkpoint import Position
+
+#: PutRecordBatch's limits (Firehose's API reference): records a call, bytes a call and a record, before base64.
+BATCH_RECORDS = 500
+BATCH_BYTES = 4 << 20
+RECORD_BYTES = 1000 << 10
+
+
+@dataclass(slots=True)
+class Batch:
+    """One call.
+
+    records:   the payloads, in order.
+    rows:      the rows that all of them hold.
+    size:      bytes of the payloads.
+    positions: where the files stand once the whole batch is acknowledged, by the file's device and inode.
+    """
+
+    records: list[bytes] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
+    positions: dict[tuple[int, int], Position] = field(default_factory=dict)
+
+
+class Packer:
+    """Collects rows into batches.
+
+    record_bytes: rows are joined in one record up to this size; 0: each row is a record of its own. Firehose bills each
+                  record as a multiple of 5 KiB, so that short rows alone cost up to seventy times as much.
+    """
+
+    def __init__(self, record_bytes: int = 0) -> None:
+        self._record_bytes = record_bytes
+        self._batch = Batch()
+        self._joined: list[bytes] = []
+        self._joined_bytes = 0
+
+    def fits(self, row: bytes) -> bool:
+        """Whether a row can be sent at all."""
+        return len(row) <= RECORD_BYTES
+
+    def is_full_for(self, row: bytes) -> bool:
+        """Whether the row has to wait for the next batch."""
+        batch = self._batch
+        if batch.size + self._joined_bytes + len(row) > BATCH_BYTES:
+            return True
+        return not self._joins(row) and len(batch.records) + bool(self._joined) >= BATCH_RECORDS
+
+    def add(self, row: bytes) -> None:
+        """Put a row into the batch."""
+        if not self._joins(row):
+            self._close_record()
+        self._joined.append(row)
+        self._joined_bytes += len(row)
+        self._batch.rows += 1
+
+    def take(self, positions: dict[tuple[int, int], Position]) -> Batch:
+        """The batch so far; the next one is empty. positions: of the files whose rows it holds."""
+        self._close_record()
+        batch, self._batch = self._batch, Batch()
+        batch.positions = positions
+        return batch
+
+    def _joins(self, row: bytes) -> bool:
+        return bool(self._joined) and self._joined_bytes + len(row) <= self._record_bytes
+
+    def _close_record(self) -> None:
+        if self._joined:
+            self._batch.records.append(b"".join(self._joined))
+            self._batch.size += self._joined_bytes
+            self._joined, self._joined_bytes = [], 0

@@ -1,0 +1,151 @@
+"""Where an agent stands, on disk: written whole or not at all, and never by two agents at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cli.agent.fingerprint import Fingerprint
+from cli.failures import CommandError
+
+SCHEMA = 1
+#: Files that are remembered, those that moved on last; far more than an agent takes.
+FILES_KEPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one file was delivered.
+
+    path:   where it was last seen.
+    offset: bytes from the start: everything before is acknowledged (or set aside).
+    ended:  bytes behind `offset` that were sent as a last line without a line end; 0: none.
+    header: the CSV header that its rows are read with, "" for JSON lines.
+    """
+
+    path: str
+    device: int
+    inode: int
+    offset: int
+    head: Fingerprint
+    tail: Fingerprint
+    ended: int = 0
+    header: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        plain = {name: getattr(self, name) for name in ("path", "device", "inode", "offset", "ended", "header")}
+        return plain | {"head": self.head.as_json(), "tail": self.tail.as_json()}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Position:
+        """From the checkpoint; KeyError, TypeError or ValueError when it is none."""
+        return cls(
+            str(value["path"]),
+            int(value["device"]),
+            int(value["inode"]),
+            int(value["offset"]),
+            Fingerprint.from_json(value["head"]),
+            Fingerprint.from_json(value["tail"]),
+            int(value["ended"]),
+            str(value["header"]),
+        )
+
+    def moved(self, path: str) -> Position:
+        """The same under another name."""
+        return replace(self, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The stream that a checkpoint is about. made: when it was created, "" when that is not known."""
+
+    name: str
+    made: str = ""
+
+    def is_another(self, other: Stream) -> bool:
+        """Whether what one has taken is not in the other."""
+        return self.name != other.name or bool(self.made and other.made and self.made != other.made)
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """The positions of all files of one agent, by device and inode."""
+
+    path: Path
+    stream: Stream
+    positions: dict[tuple[int, int], Position] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, stream: Stream) -> Checkpoint:
+        """Read it; empty where there is none.
+
+        Raises CommandError when the file is no checkpoint, or is about another stream.
+        """
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return cls(path, stream)
+        except ValueError as error:
+            raise CommandError(f"{path}: this is no checkpoint: name another one, or delete it") from error
+        try:
+            if found["schema"] != SCHEMA:
+                raise ValueError(found["schema"])
+            known = Stream(str(found["stream"]["name"]), str(found["stream"]["made"]))
+            positions = [Position.from_json(item) for item in found["files"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CommandError(f"{path}: this is no checkpoint of this version: name another one") from error
+        if known.is_another(stream):
+            what = f"about {known.name}" if known.name != stream.name else f"of a {known.name} that was made anew since"
+            raise CommandError(f"{path}: this checkpoint is {what}: name another one (--checkpoint), or delete it")
+        return cls(path, stream, {(position.device, position.inode): position for position in positions})
+
+    def save(self, moved: Mapping[tuple[int, int], Position]) -> None:
+        """Note the files that moved on, so that a crash at any instant leaves the old checkpoint or the new one.
+
+        Raises OSError when it cannot be written (a full disk).
+        """
+        for key in moved:
+            self.positions.pop(key, None)
+        self.positions |= moved
+        for key in list(self.positions)[:-FILES_KEPT]:
+            del self.positions[key]
+        files = [position.as_json() for position in self.positions.values()]
+        content = {"schema": SCHEMA, "stream": {"name": self.stream.name, "made": self.stream.made}, "files": files}
+        new = self.path.with_name(f"{self.path.name}.new")
+        with new.open("w") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+        _sync_folder(self.path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a checkpoint for one agent; CommandError when another one has it. The lock ends with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise CommandError(f"{path}: another agent (pid {file.read(20).strip()}) works with it") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
