@@ -15,14 +15,17 @@ ATTEMPTS = 99
 
 def start(target: Target) -> str:
     """Start a run on the newest data, and give its id."""
+    from usher.head import COUNTED_DATASETS  # noqa: PLC0415
     from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
     from usher.start import Head  # noqa: PLC0415
 
     dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
     table = dynamodb.Table(target.resources.state_table)
     head = Head.read(table)
-    if "ratings" not in head.snapshots:
-        raise CommandError("the lake has no ratings yet: upload some first (`usher upload ratings.csv`)")
+    if not head.snapshots.keys() & set(COUNTED_DATASETS):
+        raise CommandError(
+            "the lake has no ratings and no events yet: upload some first (`usher upload ratings.csv` or `events.csv`)"
+        )
     run_id = Runs(table).next_id(head.snapshots, ATTEMPTS)
     if run_id is None:
         raise CommandError(f"{ATTEMPTS} runs on the same data: new data come first")

@@ -208,7 +208,7 @@ def test_no_run_yet_is_said(run: Run) -> None:
     assert failure(run("run")).startswith("there has been no run yet")
     assert failure(run("run", "r1")).startswith("there is no run r1")
     assert failure(run("runs", "stop")).startswith("usher runs stop: it is")
-    assert failure(run("runs", "start")).startswith("the lake has no ratings yet")
+    assert failure(run("runs", "start")).startswith("the lake has no ratings and no events yet")
 
 
 def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -> None:

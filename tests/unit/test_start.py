@@ -35,7 +35,7 @@ def head(rows: int = 100, arrived: int = NOW - 60, **snapshots: int) -> Head:
     [
         (head(rows=99), "", "", "99 new rows: a run starts from 100 on"),
         (head(ratings=1), "", "", "no items yet"),
-        (head(items=1), "", "", "no ratings yet"),
+        (head(items=1), "", "", "no ratings and no events yet"),
         (head(), "r1-1", "", "run r1-1 is under way"),
         (head(), "", "xr1-1", "experiment xr1-1 is open"),
     ],
@@ -52,8 +52,9 @@ def test_while_only_quiet_is_lacking_the_answer_says_when_to_ask_again(arrived: 
     assert (answer.due, answer.wait_seconds) == (False, left)
 
 
-def test_a_run_is_due_when_nothing_is_lacking() -> None:
-    assert decide(head(), RULE, "", "", NOW).due
+@pytest.mark.parametrize("standing", [head(), head(events=1, items=1)])
+def test_a_run_is_due_when_nothing_is_lacking_be_it_ratings_or_events(standing: Head) -> None:
+    assert decide(standing, RULE, "", "", NOW).due
 
 
 def test_a_question_that_a_newer_commit_has_overtaken_is_dropped() -> None:

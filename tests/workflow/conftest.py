@@ -28,6 +28,7 @@ from botocore.awsrequest import AWSResponse
 from twin import children, context, moto_patches
 from twin.context import Context
 from usher import plan
+from usher.training_rows import Rows
 
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = ("prepare_run", "prepare_next", "evaluate_gate", "deploy_experiment")
@@ -49,7 +50,7 @@ RUN: dict[str, Any] = {
     "slots": {"A": "", "B": ""},
     "weights": {"A": 1.0, "B": 0.0},
     "model_name": "usher-raaaaaaaaaa-1",
-    "algorithms": plan.jobs(ROWS, None)[:1],
+    "algorithms": plan.jobs(Rows(ROWS), None)[:1],
 }
 TRAINED = [{"name": "fm", "tuned": True, "hyperparameters": {"num_factors": "16"}, "model_uri": "s3://lake/m.tar.gz"}]
 SPEED = 300.0

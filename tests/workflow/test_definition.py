@@ -15,6 +15,7 @@ from twin.stepfunctions import definition, queries
 from usher import plan
 from usher.algorithms import ALGORITHMS
 from usher.records import ids
+from usher.training_rows import Rows
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "statemachines/train_and_deploy.asl.json").read_text()
@@ -171,6 +172,6 @@ def test_jobs_are_named_as_the_contracts_say() -> None:
 def test_a_tuning_request_takes_the_plans_ranges_and_trials() -> None:
     shape = operation("arn:aws:states:::sagemaker:createHyperParameterTuningJob").input_shape
     config = shape.members["HyperParameterTuningJobConfig"]
-    for job in plan.jobs(1, None):
+    for job in plan.jobs(Rows(1), None):
         assert list(faults(job["ranges"], config.members["ParameterRanges"], "ranges")) == []
         assert list(faults(job["objective"], config.members["HyperParameterTuningJobObjective"], "objective")) == []

@@ -37,7 +37,8 @@ class Algorithm:
     defaults:        hyperparameters before any tuning, as text.
     ranges:          what is tuned; empty for an algorithm that is not.
     fixed:           hyperparameters that are the same in every job.
-    rows_per_second: ratings that a job works through in a second on one ml.m5.xlarge.
+    rows_per_second: rows that a job works through in a second on one ml.m5.xlarge.
+    ratings_only:    whether it learns from ratings alone; the others learn from what people did, too.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Algorithm:
     ranges: tuple[Range, ...]
     defaults: Mapping[str, str]
     fixed: Mapping[str, str] = field(default_factory=dict)
+    ratings_only: bool = False
 
     @property
     def tuned_names(self) -> set[str]:
@@ -73,6 +75,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         ),
         {"num_factors": "16", "init_sigma": "0.3"},
         {"algorithm": "fm", "seed": "0"},
+        ratings_only=True,
     ),
     Algorithm(
         "knn",

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from usher.algorithms import ALGORITHMS, Algorithm
+from usher.algorithms import Algorithm
 from usher.errors import NoPrice, OverBudget
+from usher.training_rows import Rows
 
 #: USD an hour of SageMaker's processing and training.
 PRICES_USD_PER_HOUR: Mapping[str, float] = MappingProxyType(
@@ -45,7 +46,7 @@ TUNE_AGAIN_AT_GROWTH = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """What the last tuning found. rows: all ratings then. hyperparameters: by algorithm, as text."""
+    """What the last tuning found. rows: all ratings and events then. hyperparameters: by algorithm, as text."""
 
     rows: int
     hyperparameters: Mapping[str, Mapping[str, str]]
@@ -104,15 +105,15 @@ def hyperparameters(algorithm: Algorithm, winner: Winner | None) -> dict[str, st
     return {**algorithm.defaults, **{name: value for name, value in found.items() if name in algorithm.tuned_names}}
 
 
-def estimate(rows: int, tuned: Sequence[Algorithm], machines: Machines) -> Estimate:
-    """The expected cost of a run over `rows` ratings; NoPrice for an instance type that the table lacks."""
-    steps = [_step("prepare", machines.processing, 1, rows / _PREPARE_ROWS_PER_SECOND)]
-    for algorithm in ALGORITHMS:
-        seconds = rows / algorithm.rows_per_second
+def estimate(rows: Rows, tuned: Sequence[Algorithm], machines: Machines) -> Estimate:
+    """The expected cost of a run over `rows`; NoPrice for an instance type that the table lacks."""
+    steps = [_step("prepare", machines.processing, 1, rows.total / _PREPARE_ROWS_PER_SECOND)]
+    for algorithm in rows.algorithms():
+        seconds = rows.of(algorithm) / algorithm.rows_per_second
         if algorithm in tuned:
             steps.append(_step(f"tune {algorithm.name}", machines.training, machines.trials, seconds))
         steps.append(_step(f"train {algorithm.name}", machines.training, 1, seconds))
-    steps.append(_step("evaluate", machines.processing, 1, rows / _EVALUATE_ROWS_PER_SECOND))
+    steps.append(_step("evaluate", machines.processing, 1, rows.total / _EVALUATE_ROWS_PER_SECOND))
     return Estimate(tuple(steps))
 
 
@@ -137,16 +138,16 @@ def check_budget(run_id: str, expected: Estimate, budget_usd: float) -> None:
         )
 
 
-def jobs(rows: int, winner: Winner | None) -> list[dict[str, Any]]:
+def jobs(rows: Rows, winner: Winner | None) -> list[dict[str, Any]]:
     """What the workflow's Map goes over: one entry an algorithm, references and settings only."""
     return [
         {
             "name": algorithm.name,
-            "tune": is_tuned(algorithm, rows, winner),
+            "tune": is_tuned(algorithm, rows.total, winner),
             "hyperparameters": hyperparameters(algorithm, winner),
             "fixed": dict(algorithm.fixed),
             "objective": {"Type": algorithm.objective_type, "MetricName": algorithm.objective_metric},
             "ranges": algorithm.ranges_request(),
         }
-        for algorithm in ALGORITHMS
+        for algorithm in rows.algorithms()
     ]

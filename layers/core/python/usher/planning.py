@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from usher import deployment, plan
-from usher.algorithms import ALGORITHMS
 from usher.errors import InputError
+from usher.head import COUNTED_DATASETS
 from usher.lock import RunLock
 from usher.records import places
 from usher.records.settings import Settings
@@ -17,6 +17,7 @@ from usher.router import Router, read_router
 from usher.runs import Runs
 from usher.snapshots import row_count
 from usher.start import Head, take_rows
+from usher.training_rows import Rows
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -96,21 +97,29 @@ class Planner:
         router = read_router(self._table)
         champion = Champion.find(router, self._runs)
         winner = champion.winner if champion else None
-        rows = row_count(self._glue, self._s3, settings.database, "ratings", request.snapshots["ratings"])
+        rows = self._rows(request.snapshots)
         machines = plan.Machines(
             settings.processing_instance_type, settings.training_instance_type, settings.tuning_trials
         )
-        tuned = [algorithm for algorithm in ALGORITHMS if plan.is_tuned(algorithm, rows, winner)]
+        tuned = [one for one in rows.algorithms() if plan.is_tuned(one, rows.total, winner)]
         expected = plan.estimate(rows, tuned, machines)
-        tuned_rows = rows if tuned or winner is None else winner.rows
-        self._runs.record(
-            request.run_id, cost_usd=expected.usd, plan=expected.in_words(), rows=rows, tuned_rows=tuned_rows
-        )
+        tuned_rows = rows.total if tuned or winner is None else winner.rows
+        words = "; ".join([expected.in_words(), *(f"without {name}: {why}" for name, why in rows.left_out().items())])
+        self._runs.record(request.run_id, cost_usd=expected.usd, plan=words, rows=rows.total, tuned_rows=tuned_rows)
         plan.check_budget(request.run_id, expected, settings.budget_usd)
         run = self._run(request, router, champion, machines)
         run["algorithms"] = plan.jobs(rows, winner)
         self._write_plan(request, champion, rows, expected)
         return run
+
+    def _rows(self, snapshots: Mapping[str, int]) -> Rows:
+        """From the snapshots' summaries: a count, not a scan."""
+        database = self._settings.database
+        counted = {
+            name: row_count(self._glue, self._s3, database, name, snapshots[name]) if name in snapshots else 0
+            for name in COUNTED_DATASETS
+        }
+        return Rows(**counted)
 
     def _run(
         self, request: RunRequest, router: Router | None, champion: Champion | None, machines: plan.Machines
@@ -135,13 +144,14 @@ class Planner:
             "model_name": deployment.model_name(settings.endpoint_name, request.run_id),
         }
 
-    def _write_plan(self, request: RunRequest, champion: Champion | None, rows: int, expected: plan.Estimate) -> None:
+    def _write_plan(self, request: RunRequest, champion: Champion | None, rows: Rows, expected: plan.Estimate) -> None:
         """plan.json, which prepare and evaluate read: a run can be made again from it."""
         written = {
             "run_id": request.run_id,
             "database": self._settings.database,
             "snapshots": dict(request.snapshots),
-            "rows": rows,
+            "rows": rows.total,
+            "left_out": dict(rows.left_out()),
             "champion": champion
             and {"run_id": champion.run_id, "trained_until": champion.record.get("trained_until", "")},
             "expected_usd": expected.usd,

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from usher.decimals import loaded
 from usher.errors import RunInProgress, code
+from usher.head import COUNTED_DATASETS
 from usher.lock import RunLock
 from usher.records import keys
 from usher.router import read_router
@@ -64,7 +65,9 @@ def decide(head: Head, rule: Rule, running: str, experiment: str, now: int) -> A
     """The start rule. running: the run that holds the lock, or empty. experiment: the open one, or empty."""
     if head.rows_since_run < rule.min_new_rows:
         return Answer(False, f"{head.rows_since_run} new rows: a run starts from {rule.min_new_rows} on")
-    missing = [name for name in ("ratings", "items") if name not in head.snapshots]
+    missing = ["items"] if "items" not in head.snapshots else []
+    if not head.snapshots.keys() & set(COUNTED_DATASETS):
+        missing.insert(0, "ratings and no events")
     if missing:
         return Answer(False, f"{head.rows_since_run} new rows, but no {' and no '.join(missing)} yet")
     if running:
