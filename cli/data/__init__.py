@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from cli.data.sources import BESIDE, FILES, VARIABLE, real_data
 from cli.failures import CommandError
 
 if TYPE_CHECKING:
+    from cli.data.generator.files import Kinds
     from cli.data.generator.world import Size
 
 app = typer.Typer(no_args_is_help=True, help="Where the data come from: real files, generated ones, MovieLens.")
@@ -45,31 +47,42 @@ def generate_files(  # noqa: PLR0913 - the options of a command
     items: Annotated[int, typer.Option(min=2)] = 9742,
     ratings: Annotated[int, typer.Option(min=1)] = 100_836,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 42,
+    events: Annotated[
+        bool, typer.Option("--events", help="Also what people did: views, clicks and purchases, in events.csv.")
+    ] = False,
+    with_ratings: Annotated[
+        bool, typer.Option("--ratings-file/--no-ratings", help="Without ratings.csv: events are all there is.")
+    ] = True,
     force: Force = False,
 ) -> None:
     """Generate files in MovieLens' shape: long tails, tastes tied to genres, sessions, drift."""
-    from cli.data.generator.world import Size  # noqa: PLC0415 - numpy and pyarrow, only here
+    from cli.data.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
+    from cli.data.generator.world import Size  # noqa: PLC0415
 
     size = Size(users, items, ratings)
     fault = size.fault()
     if fault is not None:
         raise CommandError(fault)
-    keep_files(folder, force=force)
+    if not events and not with_ratings:
+        raise CommandError("without ratings and without events there is nothing to learn from: --no-ratings --events")
+    kinds = Kinds(ratings=with_ratings, events=events)
+    keep_files(folder, force=force, names=(*FILES, *kinds.files))
     started = time.monotonic()
-    rows = generate_with_progress(folder, size, seed)
+    rows = generate_with_progress(folder, size, seed, kinds)
     say(f"{folder}: " + ", ".join(f"{name} {count:,} rows" for name, count in sorted(rows.items())))
     remark(f"{time.monotonic() - started:.1f} s, seed {seed}")
 
 
-def generate_with_progress(folder: Path, size: Size, seed: int) -> dict[str, int]:
+def generate_with_progress(folder: Path, size: Size, seed: int, kinds: Kinds | None = None) -> dict[str, int]:
     """Generate into `folder` with a progress bar on a terminal; returns the rows of each file."""
-    from cli.data.generator.files import generate as write  # noqa: PLC0415 - numpy and pyarrow, only here
+    from cli.data.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
+    from cli.data.generator.files import generate as write  # noqa: PLC0415
 
     console = err()
     columns = (TextColumn("Generating ratings"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=size.ratings)
-        return write(folder, size, seed, lambda count: bar.update(task, advance=count))
+        return write(folder, size, seed, lambda count: bar.update(task, advance=count), kinds or Kinds())
 
 
 @app.command("movielens")
@@ -84,8 +97,8 @@ def download_movielens(folder: Folder, *, force: Force = False) -> None:
     remark(f"To use it: export {VARIABLE}={folder.resolve()}")
 
 
-def keep_files(folder: Path, *, force: bool) -> None:
+def keep_files(folder: Path, *, force: bool, names: Iterable[str] = tuple(FILES)) -> None:
     """CommandError when one of the files is there already and must not be replaced."""
-    there = [name for name in FILES if (folder / name).exists()]
+    there = [name for name in dict.fromkeys(names) if (folder / name).exists()]
     if there and not force:
         raise CommandError(f"{folder} has {', '.join(there)} already: name another folder, or --force")

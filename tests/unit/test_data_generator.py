@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli import demo, main
 from cli.data import sources
 from cli.data.generator import ratings as drawing
-from cli.data.generator.files import generate
+from cli.data.generator.files import Kinds, generate
 from cli.data.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
 from cli.failures import explain
 from cli.landing.recognise import recognise
@@ -108,6 +108,61 @@ def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_pat
         assert recognise(folder / name).dataset == dataset
         assert len(rows(folder / name)) == written[name]
     assert written["ratings.csv"] == SIZE.ratings
+
+
+@pytest.fixture(scope="module")
+def deeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same people without ratings: events are all there is."""
+    path = tmp_path_factory.mktemp("deeds")
+    generate(path, SIZE, SEED, kinds=Kinds(ratings=False, events=True))
+    return path
+
+
+def test_without_ratings_and_without_events_nothing_is_generated(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main.app, ["data", "generate", str(tmp_path / "new"), "--no-ratings"])
+    assert "there is nothing to learn from" in str(explain(result.exception))  # type: ignore[arg-type]
+    assert not (tmp_path / "new").exists()
+
+
+def test_events_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("mine")
+    arguments = ["data", "generate", str(tmp_path), "--users", "2", "--items", "50", "--ratings", "40", "--events"]
+    result = CliRunner().invoke(main.app, arguments)
+    assert "has events.csv already" in str(explain(result.exception))  # type: ignore[arg-type]
+    assert (tmp_path / "events.csv").read_text() == "mine"
+
+
+def test_events_can_be_sent_and_every_one_is_whole(deeds: Path, folder: Path) -> None:
+    assert sorted(path.name for path in deeds.iterdir()) == ["events.csv", "links.csv", "movies.csv", "tags.csv"]
+    assert recognise(deeds / "events.csv").dataset == "events"
+    assert (deeds / "movies.csv").read_bytes() == (folder / "movies.csv").read_bytes()
+    found = rows(deeds / "events.csv")
+    assert len({row["event_id"] for row in found}) == len(found) > 1.5 * SIZE.ratings
+    assert all((row["value"] != "") is (row["type"] == "purchase") for row in found)
+    seconds = [int(row["occurred_at"]) for row in found]
+    assert START_SECOND <= min(seconds) <= max(seconds) < END_SECOND + 7200
+
+
+def test_people_click_after_they_looked_and_buy_after_they_clicked(deeds: Path) -> None:
+    first: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows(deeds / "events.csv"):
+        of_pair = first.setdefault((row["user_id"], row["item_id"]), {})
+        of_pair[row["type"]] = min(int(row["occurred_at"]), of_pair.get(row["type"], END_SECOND * 2))
+    counts = {kind: sum(kind in pair for pair in first.values()) for kind in ("view", "click", "purchase")}
+    assert counts["view"] > 1.5 * counts["click"] > 3 * counts["purchase"] > 0
+    assert all(pair["view"] <= pair["click"] for pair in first.values() if "click" in pair)
+    assert all(pair["click"] < pair["purchase"] for pair in first.values() if "purchase" in pair)
+
+
+def test_people_buy_what_they_would_rate_high(tmp_path: Path) -> None:
+    generate(tmp_path, SIZE, SEED, kinds=Kinds(events=True))
+    stars = {(row["userId"], row["movieId"]): float(row["rating"]) for row in rows(tmp_path / "ratings.csv")}
+    by_type: dict[str, list[float]] = {"view": [], "click": [], "purchase": []}
+    for row in rows(tmp_path / "events.csv"):
+        if (row["user_id"], row["item_id"]) in stars:
+            by_type[row["type"]].append(stars[row["user_id"], row["item_id"]])
+    viewed, clicked, bought = (float(np.mean(by_type[kind])) for kind in ("view", "click", "purchase"))
+    assert viewed + 0.2 < clicked < bought - 0.2
 
 
 def test_the_demo_without_real_data_generates_files_of_movielens_size(tmp_path: Path) -> None:

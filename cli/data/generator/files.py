@@ -1,9 +1,11 @@
-"""Write a generated world as MovieLens' four files."""
+"""Write a generated world as MovieLens' four files, and what its people did as a fifth."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cli.data.generator import ratings
+from cli.data.generator import events, ratings
+from cli.data.generator.events import Events
 from cli.data.generator.ratings import Chunk
 from cli.data.generator.titles import TAGS, titles
 from cli.data.generator.world import GENRES, Size, World, make
@@ -22,18 +25,37 @@ _STARS = pa.array([f"{half / 2}" for half in range(11)])
 _NAMES = list(GENRES)
 
 
-def generate(folder: Path, size: Size, seed: int, progress: Callable[[int], object] = lambda _: None) -> dict[str, int]:
-    """Write ratings.csv, movies.csv, tags.csv and links.csv into `folder`; returns the rows of each.
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What is written of what people say and do, beside their tags."""
 
-    progress: is told how many ratings were written, chunk by chunk. A file appears under its name when it is whole.
+    ratings: bool = True
+    events: bool = False
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File → its header's line."""
+        headers = {"ratings.csv": "userId,movieId,rating,timestamp"} if self.ratings else {}
+        return headers | ({"events.csv": "event_id,user_id,item_id,type,value,occurred_at"} if self.events else {})
+
+
+def generate(
+    folder: Path,
+    size: Size,
+    seed: int,
+    progress: Callable[[int], object] = lambda _: None,
+    kinds: Kinds = Kinds(),
+) -> dict[str, int]:
+    """Write movies.csv, tags.csv, links.csv and what `kinds` says into `folder`; returns the rows of each.
+
+    progress: is told how many ratings were drawn, chunk by chunk. A file appears under its name when it is whole.
     """
     world = make(size, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {"movies.csv": size.items, "links.csv": size.items, "ratings.csv": size.ratings}
+    rows = {"movies.csv": size.items, "links.csv": size.items}
     _write_text(folder / "movies.csv", "movieId,title,genres", _movies(world, seed))
     _write_text(folder / "links.csv", "movieId,imdbId,tmdbId", _links(size.items, seed))
-    rows["tags.csv"] = _write_ratings_and_tags(folder, world, seed, progress)
-    return rows
+    return rows | _write_people(folder, world, seed, progress, kinds)
 
 
 def _movies(world: World, seed: int) -> list[tuple[Any, ...]]:
@@ -54,22 +76,44 @@ def _links(items: int, seed: int) -> list[tuple[Any, ...]]:
     ]
 
 
-def _write_ratings_and_tags(folder: Path, world: World, seed: int, progress: Callable[[int], object]) -> int:
+def _write_people(
+    folder: Path, world: World, seed: int, progress: Callable[[int], object], kinds: Kinds
+) -> dict[str, int]:
+    """ratings.csv and events.csv chunk by chunk, and tags.csv; the rows of each."""
     random = np.random.default_rng([seed, 5])
-    partial = folder / "ratings.csv.part"
+    rows = dict.fromkeys(kinds.files, 0)
     tags: list[tuple[Any, ...]] = []
-    with partial.open("wb") as file:
-        file.write(b"userId,movieId,rating,timestamp\n")
-        for chunk in ratings.draw(world, seed):
-            _append(file, chunk)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / f"{name}.part").open("wb")) for name in kinds.files}
+        for name, header in kinds.files.items():
+            files[name].write(f"{header}\n".encode())
+        for chunk, deeds in events.follow(world, seed, ratings.draw(world, seed)):
+            if kinds.ratings:
+                _append_ratings(files["ratings.csv"], chunk)
+                rows["ratings.csv"] += len(chunk.users)
+            if kinds.events:
+                _append_events(files["events.csv"], deeds, rows["events.csv"])
+                rows["events.csv"] += len(deeds)
             tags += _tags(random, world, chunk)
             progress(len(chunk.users))
-    partial.replace(folder / "ratings.csv")
+    for name in kinds.files:
+        (folder / f"{name}.part").replace(folder / name)
     _write_text(folder / "tags.csv", "userId,movieId,tag,timestamp", tags)
-    return len(tags)
+    return {**rows, "tags.csv": len(tags)}
 
 
-def _append(file: BinaryIO, chunk: Chunk) -> None:
+def _append_events(file: BinaryIO, deeds: Events, written: int) -> None:
+    ids = pa.array([f"e{number}" for number in range(written + 1, written + 1 + len(deeds))])
+    types = pa.DictionaryArray.from_arrays(pa.array(deeds.types.astype(np.int8)), pa.array(events.TYPES)).cast(
+        pa.string()
+    )
+    worth = pa.array(deeds.prices, mask=deeds.prices == 0)
+    columns = [ids, deeds.users + 1, deeds.items + 1, types, worth, deeds.seconds]
+    table = pa.table(columns, names=list("euitvs"))
+    pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False, quoting_style="none"))
+
+
+def _append_ratings(file: BinaryIO, chunk: Chunk) -> None:
     stars = pa.DictionaryArray.from_arrays(pa.array((chunk.stars * 2).astype(np.int8)), _STARS).cast(pa.string())
     table = pa.table([chunk.users + 1, chunk.items + 1, stars, chunk.seconds], names=["u", "i", "r", "t"])
     pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False, quoting_style="none"))

@@ -16,7 +16,7 @@ _MEAN_STARS = 3.55
 _NOISE_STARS = 0.75
 #: How strongly a taste decides what is chosen, against how it is rated.
 _CHOICE_SHARPNESS = 1.4
-_YEAR_SECONDS = 31_556_952
+YEAR_SECONDS = 31_556_952
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _choose(
     pull = np.exp(_CHOICE_SHARPNESS * world.tastes[first:last]) * world.genres.mean(axis=0)
     taste_cdf = np.cumsum(pull, axis=1)
     taste_cdf /= taste_cdf[:, -1:]
-    joined_year = 1970 + world.joined[first:last] // _YEAR_SECONDS
+    joined_year = 1970 + world.joined[first:last] // YEAR_SECONDS
     chosen = np.empty(0, np.int64)
     missing = wanted.copy()
     rounds = 0
@@ -107,9 +107,7 @@ def _when(random: np.random.Generator, world: World, users: Ints, items: Ints) -
     offset -= np.repeat(offset[np.cumsum(np.append(0, sessions[:-1]))], sessions)
     within = random.exponential(40.0, len(users)) * random.permutation(len(users)) % 5400
     seconds = world.joined[users] + offset[slot] + within
-    released = (
-        START_SECOND + (world.years[items] - 1996) * _YEAR_SECONDS + random.integers(0, _YEAR_SECONDS, len(items))
-    )
+    released = START_SECOND + (world.years[items] - 1996) * YEAR_SECONDS + random.integers(0, YEAR_SECONDS, len(items))
     late = np.maximum(seconds, released)
     inside = START_SECOND + (late - START_SECOND) % (END_SECOND - START_SECOND)
     shown: Ints = np.where(late < END_SECOND, late, np.maximum(inside, np.minimum(released, END_SECOND - 1))).astype(
