@@ -53,6 +53,7 @@ class Resources:
     catalog_dead_letter_queue_url: str = ""
     api_url: str = ""
     train_workflow_arn: str = ""
+    shift_workflow_arn: str = ""
     endpoint_name: str = ""
     image_build: str = ""
     stream_prefix: str = ""

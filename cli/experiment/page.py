@@ -62,7 +62,7 @@ def _roles(experiment: Experiment, router: Router | None) -> str:
 def _tests(experiment: Experiment, preset: Preset | None) -> str:
     rows = []
     for gauge in words.gauges(experiment, preset):
-        limit = "" if preset is None else f"{gauge.decides} at {e_value(gauge.limit)}"
+        limit = "" if math.isnan(gauge.limit) else f"{gauge.decides} at {e_value(gauge.limit)}"
         rows.append((gauge.name, f"e-value {e_value(gauge.log_e)}", limit))
     lift, joined = words.lift_of(experiment.numbers), words.join_rate(experiment)
     if "lift" in experiment.numbers:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.console import printable
+from cli.drawing.terminal import e_value, lift_text
 from cli.experiment.records import (
     ROLES,
     Experiment,
@@ -65,20 +66,33 @@ def preset_of(experiment: Experiment) -> Preset | None:
 
 
 def gauges(experiment: Experiment, preset: Preset | None) -> list[Gauge]:
-    """The tests of the last look. One that the last look did not take is left out."""
+    """The tests that the last look took, with the limits that it told, else the preset's."""
     known = (
-        ("better", "log_e_promote", "alpha_anytime", "promotes"),
-        ("worse", "log_e_harm", "alpha_harm", "retires"),
-        ("guardrails", "log_e_guardrail", "alpha_guardrail", "rolls back"),
-        ("sample ratio", "log_e_sample_ratio", "alpha_sample_ratio", "freezes"),
+        ("better", "log_e_promote", "threshold", "alpha_anytime", "promotes"),
+        ("worse", "log_e_harm", "threshold_harm", "alpha_harm", "retires"),
+        ("guardrails", "log_e_guardrail", "threshold_guardrail", "alpha_guardrail", "rolls back"),
+        ("sample ratio", "log_e_sample_ratio", "threshold_sample_ratio", "alpha_sample_ratio", "freezes"),
     )
     found = []
-    for name, key, alpha, decides in known:
+    for name, key, told, alpha, decides in known:
         log_e = number(experiment.numbers, key)
-        limit = -math.log(getattr(preset, alpha)) if preset is not None else math.nan
+        limit = number(experiment.numbers, told)
+        if math.isnan(limit) and preset is not None:
+            limit = -math.log(getattr(preset, alpha))
         if not math.isnan(log_e):
             found.append(Gauge(name, log_e, limit, decides))
     return found
+
+
+def e_words(gauge: Gauge) -> str:
+    """`12.3 of 500`"""
+    limit = "" if math.isnan(gauge.limit) else f" of {e_value(gauge.limit)}"
+    return f"{e_value(gauge.log_e)}{limit}"
+
+
+def lift_words(numbers: Item) -> str:
+    """`+1.2% (-3.4% to +5.6%)`"""
+    return lift_text(*lift_of(numbers))
 
 
 def roles(experiment: Experiment, router: Router | None) -> list[Role]:
@@ -138,9 +152,9 @@ def hours_text(hours: float) -> str:
 def decision_line(item: Item) -> str:
     """A decision in one line."""
     said = str(item.get("decision", "?")).replace("_", " ")
-    by = str(item.get("by", "usher"))
-    ordered = f" (ordered by {by}: {item.get('why', '')})" if by != "usher" else ""
-    return printable(f"{said}: {item.get('reason', 'no reason is on record')}{ordered}")
+    by, reason = str(item.get("by", "usher")), str(item.get("reason", "no reason is on record"))
+    ordered = f" (ordered by {by}: {item.get('why', '')})" if by != "usher" and by not in reason else ""
+    return printable(f"{said}: {reason}{ordered}")
 
 
 def percent(value: float, digits: int = 0) -> str:
