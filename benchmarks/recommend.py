@@ -17,11 +17,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from usher.recommend.breaker import Breaker
 from usher.recommend.cached import Cached
+from usher.recommend.experiment import Experiment, Experiments
+from usher.recommend.exposure import Exposure
 from usher.recommend.ladder import Slots
+from usher.recommend.people import People, Person, Recent
 from usher.recommend.responses import respond
 from usher.recommend.service import Service
-from usher.recommend.state import PopularLists, Recent
+from usher.recommend.serving import Serving
+from usher.recommend.state import PopularLists
 from usher.router import Router, Slot
 
 #: Bare Python first, so that the interpreter's own start is taken off.
@@ -71,17 +76,38 @@ class Ready:
         return {"model_id": "r1-1", "level": "model", "items": self._items}
 
 
-def handler_ms(requests: int = 2000) -> list[float]:
-    """Milliseconds of each request, no AWS calls: ten items, twenty recent ratings."""
-    router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
-    recent = tuple(Recent(str(n), 4.0, float(n)) for n in range(20))
+class Known(People):
+    """People of whom everything is at hand: twenty recent ratings, and an enrolment."""
+
+    def __init__(self) -> None:
+        recent = tuple(Recent(str(n), 4.0, float(n)) for n in range(20))
+        self._person = Person(recent, Exposure("A", 3, time.time()))
+
+    def read(self, user_hash: str, experiment_id: str) -> Person:  # noqa: ARG002
+        return self._person
+
+
+def ready_service() -> Service:
+    """The service in an experiment, with everything at hand that AWS would be asked for."""
 
     def kept(value: Any) -> Cached[Any]:
         return Cached(lambda: value, 3600.0, time.time, lambda _: None)
 
-    slots = Slots(Ready(10), time.time, lambda *_: None)
-    lists = PopularLists("r1-1", (), {})
-    service = Service(kept(router), kept(lists), kept(b"k" * 64), lambda _: recent, slots, time.time)
+    router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
+    experiment = Experiment("xr1-1", "salt", 3600.0, {"champion": "A", "challenger": "B"})
+    serving = Serving(
+        people=Known(),
+        experiments=Experiments(lambda _: experiment, time.time, lambda _: None),
+        slots=Slots(Ready(10), Breaker(time.time), time.perf_counter, lambda *_: None),
+        asked=lambda *_: None,
+        clock=time.time,
+    )
+    return Service(kept(router), kept(PopularLists("r1-1", (), {})), kept(b"k" * 64), serving, lambda: None)
+
+
+def handler_ms(requests: int = 2000) -> list[float]:
+    """Milliseconds of each request, no AWS calls: ten items, twenty recent ratings, an experiment open."""
+    service = ready_service()
     found = []
     for n in range(requests):
         event = {

@@ -81,6 +81,7 @@ def test_every_operation_is_read_and_every_rule_is_one_that_is_checked() -> None
         ("similar", "GET", "/similar"),
         ("popular", "GET", "/popular"),
         ("feedback", "POST", "/feedback"),
+        ("experiment", "GET", "/experiment"),
         ("health", "GET", "/health"),
     }
 

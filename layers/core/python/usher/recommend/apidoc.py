@@ -48,6 +48,8 @@ def markdown() -> str:
         parts.append(f"{status}: {answer['description']}")
         parts.append(_table("field of the answer", schemas[name]["properties"], schemas[name].get("required", ())))
     parts.append(f"## An item\n\n{_table('field', schemas['Item']['properties'], schemas['Item']['required'])}")
+    shown = schemas["Experiment"]["properties"]["experiment"]
+    parts.append(f"## An experiment\n\n{_table('field', shown['properties'], shown['required'])}")
     parts += [_LADDER.rstrip(), _problems()]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 

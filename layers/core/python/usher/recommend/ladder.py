@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from usher.recommend.backends import Backend, SlotFailed
+from usher.recommend.breaker import Breaker
+from usher.recommend.people import Recent
 from usher.recommend.problems import Problem
 from usher.recommend.request import Request
 from usher.recommend.slots import in_order
-from usher.recommend.state import PopularLists, Recent
-from usher.router import Router, Slot
+from usher.recommend.state import PopularLists
+from usher.router import SLOTS, Router, Slot
 
-#: A slot that cost its whole time-out is passed over for so long, in seconds.
-SLOW_SECONDS = 10.0
+#: The objective of a slot's answer, in milliseconds: an answer that takes longer counts as slow.
+SLOW_MS = 1000.0
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
@@ -30,33 +32,78 @@ class Answer:
     items: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What asking gave. answer: None where no slot gave one. seconds: what the slot took that answered."""
+
+    answer: Answer | None
+    seconds: float = 0.0
+
+    def faults(self, slot: Slot) -> tuple[str, ...]:
+        """What this request counts against `slot`, whose it was: errors, slow, empty.
+
+        An answer of another slot says that this one gave none, or is passed over because it gave none before.
+        """
+        if self.answer is None or self.answer.slot != slot:
+            return ("errors",)
+        slow = ("slow",) if self.seconds * 1000 > SLOW_MS else ()
+        return slow if self.answer.items else (*slow, "empty")
+
+
 @dataclass(slots=True)
 class Slots:
-    """The slots as this execution environment knows them: asked in turn, and passed over for a while when slow.
+    """The slots as this execution environment knows them: asked in turn, and passed over for a while when broken.
 
-    failed: is told of each slot that gave no answer, with the reason.
+    timer: seconds that only ever grow. failed: is told of each slot that gave no answer, with the reason.
     """
 
     backend: Backend
-    clock: Callable[[], float]
+    breaker: Breaker
+    timer: Callable[[], float]
     failed: Callable[[Slot, str], None]
-    _slow_until: dict[tuple[Slot, str], float] = field(default_factory=dict)
 
-    def ask(self, router: Router, first: Slot, request: Mapping[str, Any]) -> Answer | None:
-        """The answer of the first slot that gives one, `first` before the other; None when neither does."""
-        for slot in in_order(router, first):
-            model = router.models[slot]
-            if self.clock() < self._slow_until.get((slot, model), 0.0):
+    def ask(self, router: Router, first: Slot, request: Mapping[str, Any]) -> Asked:
+        """The answer of the first slot that gives one, `first` before the other; Problem when the request is at fault.
+
+        Where the challenger refuses what the champion answers, it is not the request that is at fault.
+        """
+        order, refused = in_order(router, first), None
+        for slot in order:
+            if self.breaker.passes_over(slot, router.models[slot], alone=len(order) == 1):
                 continue
+            started = self.timer()
             try:
-                found = self.backend.ask(slot, model, request)
+                found = self.backend.ask(slot, router.models[slot], request)
             except SlotFailed as error:
-                self.failed(slot, str(error))
-                if error.slow:
-                    self._slow_until[slot, model] = self.clock() + SLOW_SECONDS
+                self._failed(router, slot, str(error), slow=error.slow)
                 continue
-            return Answer(found["level"], found["model_id"], slot, found["items"])
-        return None
+            except Problem as problem:
+                if refused or not _doubtful(router, slot):
+                    raise
+                refused = problem
+                continue
+            seconds = self.timer() - started
+            self.breaker.answered(slot)
+            if refused:
+                self._failed(router, first, f"refused what {slot} answers: {refused.detail[:300]}", slow=False)
+            return Asked(Answer(found["level"], found["model_id"], slot, found["items"]), seconds)
+        if refused:
+            raise refused
+        return Asked(None)
+
+    def passes_over_any(self, router: Router) -> bool:
+        """Whether a slot that has traffic is broken, as far as this environment knows."""
+        serving = [slot for slot in SLOTS if router.weights[slot] > 0]
+        return any(self.breaker.passes_over(slot, router.models[slot]) for slot in serving)
+
+    def _failed(self, router: Router, slot: Slot, reason: str, *, slow: bool) -> None:
+        self.failed(slot, reason)
+        self.breaker.failed(slot, router.models[slot], slow=slow)
+
+
+def _doubtful(router: Router, slot: Slot) -> bool:
+    """Whether another model has to confirm what this slot refuses: the champion's word is taken."""
+    return slot != router.champion and router.models[slot] != router.models[router.champion]
 
 
 def scorer_request(request: Request, recent: Sequence[Recent], now: float) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from usher.recommend.cached import Cached
-from usher.recommend.ladder import Answer, Slots, from_lists, scorer_request
+from usher.recommend.ladder import Answer, from_lists
 from usher.recommend.problems import Problem
 from usher.recommend.request import Request
-from usher.recommend.slots import slot_for
-from usher.recommend.state import PopularLists, Recent
+from usher.recommend.serving import Serving
+from usher.recommend.state import PopularLists
 from usher.records.ids import user_hash
 from usher.records.signing import Recommendation, sign
 from usher.router import Router
@@ -23,16 +23,14 @@ _NOTHING = "no model has been deployed yet, or nothing answers; try again in a m
 class Service:
     """What the operations need.
 
-    recent: a person's hash → what they rated lately; it does not raise. key: the signing key, if it can be had.
-    clock:  epoch seconds.
+    key: the signing key, if it can be had. experiment: the newest one as it is shown, if there is one.
     """
 
     router: Cached[Router]
     popular: Cached[PopularLists]
     key: Cached[bytes]
-    recent: Callable[[str], Sequence[Recent]]
-    slots: Slots
-    clock: Callable[[], float]
+    serving: Serving
+    experiment: Callable[[], Mapping[str, Any] | None]
 
     def answer(self, request: Request) -> dict[str, Any]:
         """The body of the 200; Problem when there is no answer."""
@@ -41,23 +39,21 @@ class Service:
             "recommendSession": self._recommend,
             "similar": self._similar,
             "popular": self._popular,
+            "experiment": self._experiment,
             "health": self._health,
         }
         return operations[request.operation](request)
 
     def _recommend(self, request: Request) -> dict[str, Any]:
-        router, now = self.router.get(), self.clock()
+        router = self.router.get()
         who = user_hash(request.user_id) if request.user_id is not None else ""
-        recent = tuple(self.recent(who)) if who else ()
-        found = None
-        if router is not None:
-            asked = scorer_request(request, recent, now)
-            found = self.slots.ask(router, slot_for(router, who), asked)
+        served = self.serving.serve(router, request, who)
+        found = served.answer
         if found is None:
-            seen = {row.item_id for row in recent} | {item for item, _ in request.session}
+            seen = {row.item_id for row in served.recent} | {item for item, _ in request.session}
             found = from_lists(self._lists(), request, seen)
         return {
-            "recommendation_id": self._signed(found, router, who, int(now)),
+            "recommendation_id": self._signed(found, router, who, served.experiment),
             "user_id": request.user_id,
             "level": found.level,
             "model_id": found.model_id,
@@ -68,7 +64,7 @@ class Service:
     def _similar(self, request: Request) -> dict[str, Any]:
         router = self.router.get()
         asked = {"op": "similar", "item_id": request.item_id, "k": request.limit}
-        found = self.slots.ask(router, router.champion, asked) if router is not None else None
+        found = self.serving.slots.ask(router, router.champion, asked).answer if router is not None else None
         if found is None:
             raise Problem("no-answer-yet", _NOTHING)
         items = ranked(found.items)
@@ -77,6 +73,9 @@ class Service:
     def _popular(self, request: Request) -> dict[str, Any]:
         found = from_lists(self._lists(), request, ())
         return {"level": found.level, "model_id": found.model_id, "items": ranked(found.items)}
+
+    def _experiment(self, _: Request) -> dict[str, Any]:
+        return {"experiment": self.experiment()}
 
     def _health(self, _: Request) -> dict[str, Any]:
         router = self.router.get()
@@ -91,17 +90,17 @@ class Service:
             raise Problem("no-answer-yet", _NOTHING)
         return lists
 
-    def _signed(self, found: Answer, router: Router | None, who: str, now: int) -> str | None:
+    def _signed(self, found: Answer, router: Router | None, who: str, experiment: str) -> str | None:
         key = self.key.get()
         if key is None:
             return None
         return sign(
             Recommendation(
-                experiment=router.experiment_id if router is not None and router.experiment_is_open else "",
+                experiment=experiment,
                 version=router.version if router is not None else 0,
                 slot=found.slot or "",
                 user=who,
-                at=now,
+                at=int(self.serving.clock()),
                 model=found.model_id,
                 items=tuple(str(item["item_id"]) for item in found.items),
             ),

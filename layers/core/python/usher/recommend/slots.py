@@ -1,23 +1,46 @@
-"""Which slot a person is served by, and which may stand in for it."""
+"""Whose request it is: the slot that a person is given, and which may stand in for it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from usher.recommend.experiment import Experiment
+from usher.recommend.exposure import Exposure
 from usher.router import SLOTS, Router, Slot
-from usher.shift.assignment import assign
-
-_CHAMPION, _CHALLENGER = "champion", "challenger"
+from usher.shift.assignment import Enrolment, Split, check_weights, place
 
 
-def slot_for(router: Router, user_hash: str) -> Slot:
-    """The champion's slot; while an experiment is open, the slot of the role that the person's hash gives.
+class BadRouter(Exception):
+    """The router's record cannot be what Usher wrote."""
 
-    Who names nobody (an empty hash) is in no experiment.
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The slot whose request this is, whoever answers it in the end.
+
+    experiment: whose weights gave the slot, or empty: then it is the champion's. enrols: this would be the person's
+    first exposure.
     """
-    if not router.experiment_is_open or not user_hash:
-        return router.champion
-    weights = {_CHAMPION: router.weights[router.champion], _CHALLENGER: router.weights[router.idle]}
-    role = assign(router.experiment_id, user_hash, weights)
-    return router.champion if role == _CHAMPION else router.idle
+
+    slot: Slot
+    experiment: str = ""
+    enrols: bool = False
+
+
+def assign(
+    router: Router, experiment: Experiment | None, user_hash: str, exposure: Exposure | None, now: float
+) -> Assignment:
+    """The champion's slot; in an experiment the one of the person's exposure or hash, never one at weight 0.
+
+    experiment: None while none is open, or it cannot be read. Who names nobody (an empty hash) is in no experiment.
+    exposure:   the person's in this experiment. now: epoch seconds.
+    """
+    if experiment is None or not user_hash:
+        return Assignment(router.champion)
+    weights = {role: router.weights[slot] for role, slot in experiment.slots.items()}
+    enrolled = Enrolment(experiment.role_of(exposure.slot), exposure.enrolled_at) if exposure else None
+    placed = place(Split(experiment.salt, weights, experiment.attribution_seconds), user_hash, enrolled, now)
+    return Assignment(experiment.slots[placed.role], experiment.id, placed.enrols and router.state == "testing")
 
 
 def in_order(router: Router, first: Slot) -> tuple[Slot, ...]:
@@ -28,3 +51,11 @@ def in_order(router: Router, first: Slot) -> tuple[Slot, ...]:
     other = SLOTS[1] if first == SLOTS[0] else SLOTS[0]
     same = router.models[other] == router.models[first]
     return (first, other) if router.weights[other] > 0 or same else (first,)
+
+
+def check_router(router: Router) -> Router:
+    """The router, if it can be served by; BadRouter or WeightError for one that somebody edited into nonsense."""
+    if router.champion not in SLOTS or not set(SLOTS) == set(router.weights) == set(router.models):
+        raise BadRouter(f"router version {router.version} does not say what slots A and B hold, and which is champion")
+    check_weights(router.weights)
+    return router

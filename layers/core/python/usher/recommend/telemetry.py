@@ -1,4 +1,4 @@
-"""What the read path writes to its log: counters by level, slots that failed, defects; never who asked for what."""
+"""What the read path writes to its log: counters by level and by slot, defects; never who asked for what."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from usher.counts import NAMESPACE
+from usher.recommend.slots import Assignment
 
 
 class Telemetry:
@@ -38,19 +39,44 @@ class Telemetry:
         self._logger.warning("slot failed", extra={"slot": slot, "reason": reason})
         self._count([f"Slot{slot}Failed"], {"slot": slot})
 
+    def slot_asked(self, given: Assignment, faults: Sequence[str]) -> None:
+        """Count a request for the slot that it was given, also when another one answered.
+
+        faults: of errors, slow and empty. By experiment and slot only those requests are counted that the experiment's
+        weights split: the guardrails compare two roles, and what goes to the champion alone would blur that.
+        """
+        values = {f"Slot{kind.capitalize()}": int(kind in faults) for kind in ("errors", "slow", "empty")}
+        dimensions, said = [["slot"]], {"slot": str(given.slot)}
+        if given.experiment:
+            dimensions, said = [["experiment", "slot"], *dimensions], said | {"experiment": given.experiment}
+        self._emit({"SlotRequests": 1, **values}, dimensions, said, {"StorageResolution": 1})
+
+    def unwritten(self, what: str, error: Exception) -> None:
+        """Something could not be kept in the state; the answer goes out without."""
+        self._warn("not written", what, error)
+        self._count(["StateUnwritten"], {"what": what})
+
     def unread(self, what: str, error: Exception) -> None:
         """Something of the state could not be read; an older value or a lower rung serves."""
-        self._logger.warning("not read", extra={"what": what, "reason": f"{type(error).__name__}: {str(error)[:500]}"})
+        self._warn("not read", what, error)
         self._count(["StateUnread"], {"what": what})
 
     def defect(self, error: Exception) -> None:
         """A request on which Usher failed."""
         self._logger.log(logging.ERROR, "failed", exc_info=error)
 
+    def _warn(self, event: str, what: str, error: Exception) -> None:
+        self._logger.warning(event, extra={"what": what, "reason": f"{type(error).__name__}: {str(error)[:500]}"})
+
     def _count(self, names: list[str], said: Mapping[str, Any]) -> None:
+        self._emit(dict.fromkeys(names, 1), [["service"]], said, {})
+
+    def _emit(
+        self, values: Mapping[str, int], dimensions: list[list[str]], said: Mapping[str, Any], more: Mapping[str, Any]
+    ) -> None:
         """One line in CloudWatch's embedded metric format, with what an engineer greps for beside it."""
-        metrics = [{"Name": name, "Unit": "Count"} for name in names]
-        directive = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": metrics}
+        metrics = [{"Name": name, "Unit": "Count", **more} for name in values]
+        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
         head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        line = {"_aws": head, "service": self._service, **dict.fromkeys(names, 1), **said}
+        line = {"_aws": head, "service": self._service, **values, **said}
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")

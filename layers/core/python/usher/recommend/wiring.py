@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from usher.recommend.backends import Backend, EndpointBackend, FunctionBackend
+from usher.recommend.breaker import Breaker
 from usher.recommend.cached import Cached
 from usher.recommend.downloads import download_bundle, keep_only
+from usher.recommend.experiment import Experiments, read_experiment
 from usher.recommend.keyring import current_key
 from usher.recommend.ladder import Slots
+from usher.recommend.people import People
+from usher.recommend.problems import Problem
 from usher.recommend.service import Service
-from usher.recommend.state import Recent, read_popular, read_recent
+from usher.recommend.serving import Serving
+from usher.recommend.shown import newest_experiment
+from usher.recommend.slots import check_router
+from usher.recommend.state import read_popular
 from usher.recommend.telemetry import Telemetry
 from usher.records.settings import Settings, SettingsError
 from usher.router import Router, read_router
 
-ROUTER_SECONDS = 30.0
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
 POPULAR_SECONDS = 300.0
 KEY_SECONDS = 300.0
 
@@ -46,32 +56,42 @@ def make_service(
     """The service of these settings; SettingsError when the back end lacks what it needs."""
     table = boto3.resource("dynamodb", config=STATE).Table(settings.state_table)
     secrets = functools.cache(lambda: boto3.client("secretsmanager", config=STATE))
-    router: Cached[Router] = Cached(
-        lambda: read_router(table), ROUTER_SECONDS, clock, functools.partial(telemetry.unread, "router")
-    )
 
-    def recent(user_hash: str) -> Sequence[Recent]:
-        try:
-            return read_recent(table, user_hash)
-        except Exception as error:  # noqa: BLE001 - the bundle may know the person all the same
-            telemetry.unread("profile", error)
-            return ()
+    def unread(what: str) -> Callable[[Exception], None]:
+        return functools.partial(telemetry.unread, what)
 
-    return Service(
-        router=router,
-        popular=Cached(
-            lambda: read_popular(table), POPULAR_SECONDS, clock, functools.partial(telemetry.unread, "popular")
-        ),
-        key=Cached(
-            lambda: current_key(secrets(), settings.signing_secret_arn),
-            KEY_SECONDS,
-            clock,
-            functools.partial(telemetry.unread, "signing key"),
-        ),
-        recent=recent,
-        slots=Slots(_backend(settings, scorer, router), clock, telemetry.slot_failed),
+    router = Cached(lambda: _router(table), settings.router_cache_seconds, clock, unread("router"))
+    slots = Slots(_backend(settings, scorer, router), Breaker(clock), time.perf_counter, telemetry.slot_failed)
+    serving = Serving(
+        people=People(table, unread("profile"), functools.partial(telemetry.unwritten, "exposure")),
+        experiments=Experiments(functools.partial(read_experiment, table), clock, unread("experiment")),
+        slots=slots,
+        asked=telemetry.slot_asked,
         clock=clock,
     )
+    return Service(
+        router=router,
+        popular=Cached(lambda: read_popular(table), POPULAR_SECONDS, clock, unread("popular")),
+        key=Cached(
+            lambda: current_key(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock, unread("signing key")
+        ),
+        serving=serving,
+        experiment=functools.partial(_experiment, table, unread("experiment")),
+    )
+
+
+def _experiment(table: Table, unread: Callable[[Exception], None]) -> Mapping[str, Any] | None:
+    """What GET /experiment shows; Problem when it cannot be read."""
+    try:
+        return newest_experiment(table)
+    except Exception as error:
+        unread(error)
+        raise Problem("no-answer-yet", "the experiment cannot be read now; the function's log says why") from error
+
+
+def _router(table: Table) -> Router | None:
+    router = read_router(table)
+    return None if router is None else check_router(router)
 
 
 def _backend(settings: Settings, scorer: Callable[[], Scorer], router: Cached[Router]) -> Backend:

@@ -1,199 +1,34 @@
-"""The read path: each bad request gets a problem that names its parameter, each failure the next rung of the ladder.
-
-The state table and the secret are moto's; the variants are a local server that asks a real bundle, or fails as told.
-"""
+"""The read path: each bad request gets a problem that names its parameter, each failure the next rung of the ladder."""
 
 from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto import mock_aws
-from openapi_schema_validator import OAS31Validator
 
-import usher_scorer.bundle
 from usher.decimals import stored
-from usher.popular import make_lists, write_lists
-from usher.recommend import ladder, openapi, wiring
+from usher.recommend import breaker, wiring
 from usher.recommend.keyring import current_key, valid_keys
-from usher.recommend.responses import respond
-from usher.recommend.slots import in_order, slot_for
-from usher.recommend.wiring import Scorer, make_service
+from usher.recommend.wiring import make_service
 from usher.records import keys
 from usher.records.ids import user_hash
-from usher.records.settings import Settings, SettingsError
+from usher.records.settings import SettingsError
 from usher.records.signing import verify
 from usher.router import Router, write_router
 from usher_scorer.bundle import Bundle
-from usher_scorer.errors import RequestError
-from usher_scorer.invocations import invoke, problem
+
+if TYPE_CHECKING:
+    from tests.unit.models.recommend.conftest import Api
 
 NOW = 1_800_000_000
 KEY = "k" * 64
 STEADY = Router(1, NOW, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
-TESTING = replace(STEADY, state="testing", experiment_id="xrtest-2", weights={"A": 0.5, "B": 0.5})
-
-
-class Variants(ThreadingHTTPServer):
-    """InvokeEndpoint for two variants. modes: slot → ok, down, broken, slow, garbage, gone, odd."""
-
-    daemon_threads = True
-
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__(("127.0.0.1", 0), Invocation)
-        self.bundle = bundle
-        self.modes = {"A": "ok", "B": "ok"}
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.release = threading.Event()
-
-
-class Invocation(BaseHTTPRequestHandler):
-    server: Variants
-
-    def do_POST(self) -> None:
-        slot = self.headers["X-Amzn-SageMaker-Target-Variant"]
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((slot, json.loads(body)))
-        mode = self.server.modes[slot]
-        if mode == "slow":
-            self.server.release.wait(20)
-        if mode in ("slow", "down"):
-            self.connection.close()
-        elif mode == "gone":
-            self._send(400, {"Message": "Endpoint usher not found."}, "ValidationError")
-        elif mode == "broken":
-            self._model_error(500, '{"error": {"code": "internal", "message": "the model failed"}}')
-        elif mode == "odd":
-            self._model_error(400, '{"error": {"code": "bad_profile", "message": "profile row 0"}}')
-        elif mode == "garbage":
-            self._send(200, {"items": [{"title": "no id"}], "model_id": "m"})
-        else:
-            self._invoke(body)
-
-    def _invoke(self, body: bytes) -> None:
-        try:
-            self._send(200, invoke(self.server.bundle, body))
-        except RequestError as error:
-            self._model_error(400, json.dumps(problem(error)))
-
-    def _model_error(self, status: int, said: str) -> None:
-        fields = {"Message": "Received error", "OriginalMessage": said, "OriginalStatusCode": status}
-        self._send(424, fields, "ModelError")
-
-    def _send(self, status: int, body: Any, error: str = "") -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        if error:
-            self.send_header("x-amzn-errortype", error)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None:
-        """Nothing."""
-
-
-@dataclass
-class Told:
-    """Telemetry that remembers."""
-
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    unread_: list[str] = field(default_factory=list)
-    defects: list[Exception] = field(default_factory=list)
-
-    def slot_failed(self, slot: str, reason: str) -> None:
-        self.failed.append((slot, reason))
-
-    def unread(self, what: str, _error: Exception) -> None:
-        self.unread_.append(what)
-
-
-@dataclass
-class Api:
-    """The read path, asked as API Gateway asks it."""
-
-    settings: Settings
-    variants: Variants
-    table: Any
-    now: float = NOW
-    told: Any = field(default_factory=Told)
-    scorer: Scorer = field(default_factory=lambda: Scorer(usher_scorer.bundle.load, invoke))
-    _service: Any = None
-
-    def __call__(self, path: str, body: Any = None, method: str = "", **query: Any) -> tuple[int, dict[str, Any]]:
-        """Status and body; the answer is held against the OpenAPI document."""
-        event: dict[str, Any] = {
-            "rawPath": path,
-            "rawQueryString": urlencode(query, doseq=True),
-            "requestContext": {"stage": "$default", "http": {"method": method or ("POST" if body else "GET")}},
-        }
-        if body is not None:
-            event["body"] = body if isinstance(body, str) else json.dumps(body)
-        return self.send(event)
-
-    def send(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        response, body = respond(event, self.service, self.told.defects.append)
-        assert json.loads(response["body"]) == body
-        expected = "application/json" if response["statusCode"] == 200 else "application/problem+json"
-        assert response["headers"]["content-type"] == expected
-        self._check(event, response["statusCode"], body)
-        return response["statusCode"], body
-
-    def service(self) -> Any:
-        if self._service is None:
-            self._service = make_service(self.settings, self.told, lambda: self.now, lambda: self.scorer)
-        return self._service
-
-    @staticmethod
-    def _check(event: dict[str, Any], status: int, body: dict[str, Any]) -> None:
-        name = "Problem"
-        if status == 200:
-            said = openapi.document()["paths"][event["rawPath"].removeprefix("/v1")]
-            said = said[event["requestContext"]["http"]["method"].lower()]["responses"]["200"]
-            name = said["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-        components = openapi.document()["components"]
-        OAS31Validator({"$ref": f"#/components/schemas/{name}", "components": components}).validate(body)
-
-
-@pytest.fixture
-def variants(bundle: Bundle) -> Iterator[Variants]:
-    with Variants(bundle) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield server
-        server.release.set()
-        server.shutdown()
-        thread.join(5)
-
-
-@pytest.fixture
-def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    """A deployed stack: router, popularity lists and signing secret are there, both variants answer."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{variants.server_port}")
-    with mock_aws():
-        table = boto3.resource("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        secret = boto3.client("secretsmanager").create_secret(Name="signing", SecretString=KEY)["ARN"]
-        write_router(table, STEADY)
-        items = [bundle.catalogue.describe(n) for n in range(len(bundle.catalogue))]
-        write_lists(table, "rtest-1", make_lists(bundle.popularity.all.tolist(), items))
-        yield Api(Settings(state_table="state", endpoint_name="usher", signing_secret_arn=secret), variants, table)
 
 
 def shown(body: dict[str, Any]) -> list[str]:
@@ -345,7 +180,7 @@ def test_a_slow_slot_costs_its_time_out_once(api: Api, monkeypatch: pytest.Monke
     assert api("/recommendations", user_id="u0")[1]["slot"] == "B"
     assert [slot for slot, _ in api.variants.asked] == ["A", "B", "B"]
     api.variants.modes["A"] = "ok"
-    api.now += ladder.SLOW_SECONDS
+    api.now += breaker.SLOW_SECONDS
     assert api("/recommendations", user_id="u0")[1]["slot"] == "A"
 
 
@@ -442,44 +277,6 @@ def test_health_says_what_serves(api: Api) -> None:
     }
 
 
-# Slots
-
-
-def test_people_are_split_by_weight_and_each_stays(api: Api) -> None:
-    people = [user_hash(str(n)) for n in range(2000)]
-    slots = [slot_for(TESTING, person) for person in people]
-    assert slots == [slot_for(TESTING, person) for person in people]
-    assert 0.45 < slots.count("B") / len(slots) < 0.55
-    other = replace(TESTING, experiment_id="xrtest-3")
-    assert 0.4 < sum(slot_for(other, p) == s for p, s in zip(people, slots, strict=True)) / len(people) < 0.6
-
-
-def test_roles_keep_their_people_when_the_champion_sits_in_b() -> None:
-    turned = replace(TESTING, champion="B", weights={"A": 0.2, "B": 0.8})
-    straight = replace(TESTING, champion="A", weights={"A": 0.8, "B": 0.2})
-    for person in (user_hash(str(n)) for n in range(200)):
-        assert (slot_for(turned, person) == "B") == (slot_for(straight, person) == "A")
-
-
-def test_nobody_is_in_no_experiment_and_steady_means_the_champion() -> None:
-    assert slot_for(TESTING, "") == "A"
-    assert {slot_for(replace(STEADY, champion="B"), user_hash(str(n))) for n in range(50)} == {"B"}
-    assert in_order(TESTING, "B") == ("B", "A")
-
-
-def test_an_answer_in_an_experiment_is_signed_for_it(api: Api, bundle: Bundle) -> None:
-    write_router(api.table, replace(TESTING, version=2))
-    served = {}
-    for user in ("1", "2", "3", "4", "5", "6"):
-        body = api("/recommendations", user_id=user)[1]
-        said = verify(body["recommendation_id"], [KEY.encode()])
-        assert (said.experiment, said.version, said.user) == ("xrtest-2", 2, user_hash(user))
-        assert (said.slot, said.at, said.model) == (body["slot"], NOW, bundle.manifest.model_id)
-        assert list(said.items) == shown(body)
-        served[user] = body["slot"]
-    assert set(served.values()) == {"A", "B"}
-
-
 # State
 
 
@@ -540,9 +337,8 @@ def function_api(api: Api, tmp_path: Path, bundle_folder: Path, monkeypatch: pyt
 def test_both_back_ends_give_the_same_answer(function_api: Api) -> None:
     status, body = function_api("/recommendations", user_id="u0")
     assert status == 200 and not function_api.variants.asked
-    other = Api(
-        replace(function_api.settings, serving_backend="endpoint", endpoint_name="usher"), function_api.variants, None
-    )
+    settings = replace(function_api.settings, serving_backend="endpoint", endpoint_name="usher")
+    other = replace(function_api, settings=settings, _service=None)
     assert other("/recommendations", user_id="u0")[1] == body
     assert function_api("/recommendations", user_id="u0", genre="Comdy")[1]["parameter"] == "genre"
 
