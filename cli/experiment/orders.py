@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import typer
 
 from cli.console import printable, remark, say
 from cli.experiment import records, words
-from cli.experiment.records import Experiment, Item, moment_of
+from cli.experiment.records import Experiment, Item
 from cli.failures import CommandError, one_line
 from cli.target import Target
 
@@ -86,18 +85,17 @@ def must_be_open(found: Standing, what: str) -> Experiment:
 def way_back(found: Standing) -> tuple[str, str]:
     """Where a roll back leads: the experiment whose record keeps the order, and the model that serves afterwards.
 
-    CommandError where both slots hold one model: there is no other to go back to.
+    CommandError where both slots hold one model, or where no experiment ever stood between the two.
     """
-    from usher.records import ids  # noqa: PLC0415 - only when a command runs
-
     router = found.router
     if found.open is not None:
         return found.open.experiment_id, found.open.model("champion")
     model = router.models[router.idle]
     if model == router.models[router.champion]:
         raise CommandError(f"both slots hold model {model}: there is no other model to go back to")
-    name = found.experiment.experiment_id if found.experiment else ids.experiment_id(model)
-    return name, model
+    if found.experiment is None:
+        raise CommandError(f"no experiment compared model {model} with the one that serves: a new run judges it again")
+    return found.experiment.experiment_id, model
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -181,22 +179,13 @@ def _late(target: Target, execution: str, seconds: float) -> str:
 
 
 def _tell(target: Target, order: Order, answered: Item) -> None:
-    if answered.get("status") == "refused":
-        said = str(answered.get("answer") or answered.get("reason") or "no reason is on record")
-        raise CommandError(f"the order was refused: {printable(said)}")
+    """The decision that followed, in one line; CommandError with the workflow's words when there is none."""
+    outcome = printable(str(answered.get("outcome", "no outcome is on record")))
+    if answered.get("status") != "obeyed":
+        raise CommandError(f"the order was {printable(str(answered.get('status', 'deleted')))}: {outcome}")
     found = records.read(target, order.experiment_id)
-    since = [each for each in (found.decisions if found else []) if _is_of(each, order)]
-    if since:
-        say(words.decision_line(since[-1]))
-        return
-    said = answered.get("answer") or answered.get("reason") or answered.get("status") or "the order's item is gone"
-    say(f"{order.action.replace('_', ' ')}: {printable(str(said))}")
-
-
-def _is_of(decision: Item, order: Order) -> bool:
-    """Whether a decision follows this order: its giver, not before it was given (clocks differ by seconds)."""
-    at = moment_of(decision)
-    return decision.get("by") == order.who and not math.isnan(at) and at >= order.at - 5
+    taken = [item for item in (found.decisions if found else ()) if item.get("sk") == answered.get("decision")]
+    say(words.decision_line(taken[0]) if taken else f"{order.action.replace('_', ' ')}: {outcome}")
 
 
 def evidence(experiment: Experiment) -> str:

@@ -67,10 +67,11 @@ class _Course:
         return Line(label, [x for x, _ in points], [y for _, y in points], style)
 
     def weights(self) -> Chart | None:
-        """The challenger's share: as it was in each counted stratum, then as each decision left it."""
-        points = [(opened, self.experiment.share(item)) for opened, _, item in self.strata]
+        """The challenger's share: as it was under each version of the router, then as each decision left it."""
+        epochs = self.experiment.epochs or self.experiment.strata
+        points = [(self.experiment.hours(number(item, "opened_at")), self.experiment.share(item)) for item in epochs]
         points += [(hours, self.experiment.share(item)) for hours, item in self.decisions]
-        points = sorted(((x, y) for x, y in points if math.isfinite(y)), key=lambda point: point[0])
+        points = sorted(((x, y) for x, y in points if math.isfinite(y) and x >= 0), key=lambda point: point[0])
         if not points:
             return None
         begins = mapping(self.decisions[0][1].get("weights_before")) if self.decisions else {}

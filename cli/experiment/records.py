@@ -26,11 +26,15 @@ _HIDDEN = frozenset({"pk", "sk", "salt", "lease"})
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One experiment. Strata, decisions and orders stand in their order, oldest first."""
+    """One experiment. Epochs, strata, decisions and orders stand in their order, oldest first.
+
+    epochs: the versions of the router that are over. strata: those whose users were counted.
+    """
 
     experiment_id: str
     meta: Item
     state: Item = field(default_factory=dict)
+    epochs: Sequence[Item] = ()
     strata: Sequence[Item] = ()
     decisions: Sequence[Item] = ()
     orders: Sequence[Item] = ()
@@ -49,7 +53,10 @@ class Experiment:
 
     @property
     def numbers(self) -> Item:
-        return mapping(self.summary.get("numbers"))
+        """The newest look's numbers; what it did not look at, as the newest decision with numbers had it."""
+        decided = (mapping(item.get("numbers")) for item in reversed(self.decisions))
+        last = next((numbers for numbers in decided if "lift" in numbers), {})
+        return {**last, **mapping(self.summary.get("numbers"))}
 
     @property
     def started_at(self) -> float:
@@ -169,6 +176,7 @@ def _experiment(experiment_id: str, items: Sequence[Item]) -> Experiment | None:
         experiment_id,
         by_kind["META"][0],
         by_kind.get("STATE", [{}])[0],
+        by_kind.get("EPOCH", []),
         by_kind.get("STRATUM", []),
         by_kind.get("DECISION", []),
         by_kind.get("ORDER", []),

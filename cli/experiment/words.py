@@ -190,6 +190,7 @@ def as_record(experiment: Experiment, router: Router | None) -> dict[str, Any]:
         "weights": {role: None if math.isnan(w) else w for role, w in experiment.weights(router).items()},
         **public(experiment.meta),
         "summary": dict(experiment.summary),
+        "epochs": [public(item) for item in experiment.epochs],
         "strata": [public(item) for item in experiment.strata],
         "decisions": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.decisions)],
         "orders": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.orders)],

@@ -165,6 +165,18 @@ def test_an_order_that_does_not_fit_the_state_is_refused(
     assert stage.orders() == [] and stage.executions() == []
 
 
+def test_nothing_is_rolled_back_to_a_model_that_no_experiment_compared(target: Target, stage: Stage) -> None:
+    stage.router("steady")
+    assert f"no experiment compared model {NEW}" in refused(call(target, "rollback", *WHY, "--yes"))
+
+
+def test_an_order_that_vanishes_is_said(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    stage.answers(lambda order: stage.table.delete_item(Key={name: order[name] for name in ("pk", "sk")}))
+    assert "the order was deleted" in refused(call(target, "freeze", *WHY, "--yes"))
+
+
 def test_an_experiment_without_a_record_takes_no_orders(target: Target, stage: Stage) -> None:
     stage.router()
     assert "has no record" in refused(call(target, "rollback", *WHY, "--yes"))
@@ -201,7 +213,7 @@ def test_a_stack_without_the_workflow_is_one_line(target: Target, stage: Stage) 
 def test_an_order_that_the_workflow_refuses_is_a_failure_with_its_words(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.update(order, status="refused", answer="it has just closed\x1b[31m"))
+    stage.answers(lambda order: stage.update(order, status="refused", outcome="it has just closed\x1b[31m"))
     assert "the order was refused: it has just closed\\x1b[31m" in refused(call(target, "freeze", *WHY, "--yes"))
 
 
@@ -232,10 +244,10 @@ def test_a_workflow_that_fails_is_said(target: Target, stage: Stage) -> None:
 def test_an_order_is_written_with_who_and_why_and_starts_the_workflow(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.update(order, status="obeyed"))
+    stage.answers(lambda order: stage.update(order, status="obeyed", outcome="frozen"))
     result = call(target, "freeze", "--why", "the tracker\n is down", "--yes")
     assert result.exit_code == 0, result.exception
-    assert result.stdout == "freeze: obeyed\n"
+    assert result.stdout == "freeze: frozen\n"
     (order,) = stage.orders()
     assert order["pk"] == keys.experiment(NAME).pk
     assert (order["action"], order["why"]) == ("freeze", "the tracker is down")
@@ -269,7 +281,7 @@ def test_the_decision_that_follows_is_printed(
             keys.decision(NAME, "2020-01-01T00:00:00+00:00"), **{**taken, "at": 1_577_836_800, "by": order["who"]}
         )
         stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=order["who"], why=order["why"])
-        stage.update(order, status="obeyed")
+        stage.update(order, status="obeyed", decision="DECISION#2026-01-01T00:00:00+00:00")
 
     stage.answers(decide)
     result = call(target, command, *WHY, "--yes", *more)
