@@ -1,0 +1,1 @@
+"""DynamoDB's promises that moto does not keep."""
