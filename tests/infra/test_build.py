@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 LAMBDA_UNZIPPED_LIMIT = 262_144_000
 SITE_PACKAGES = Path("python/lib/python3.13/site-packages")
 FUNCTIONS = [
-    *("IngestObjects", "CatalogTables", "CatalogObjects"),
+    *("IngestStream", "IngestObjects", "CatalogTables", "CatalogObjects"),
     *("PrepareRun", "PrepareNext", "EvaluateGate", "DeployExperiment"),
-    "RecommendItems",
+    *("RecommendItems", "IngestFeedback"),
 ]
 PROJECT = Path(__file__).parents[2]
 
@@ -116,6 +116,7 @@ def test_a_function_with_its_layers_fits_into_lambda(built: Built, function: str
 
 #: Modules that a handler must not load when it starts, with what each would cost.
 START_UP = {
+    "IngestStream": ["pyiceberg", "pyarrow.parquet", "pydantic", "aws_xray_sdk", "pandas"],
     "IngestObjects": ["pyiceberg", "pydantic", "aws_xray_sdk", "pandas"],
     "CatalogTables": ["pandas", "aws_xray_sdk"],
     "CatalogObjects": ["pandas", "aws_xray_sdk"],
@@ -123,6 +124,7 @@ START_UP = {
     "PrepareNext": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "EvaluateGate": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "DeployExperiment": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "IngestFeedback": ["numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
     "RecommendItems": ["numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
 }
 

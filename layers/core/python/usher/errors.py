@@ -9,15 +9,18 @@
     │   ├── OutOfTime            the function's time would not do; another invocation takes the object
     │   ├── CommitContended      other committers were faster every time
     │   ├── NotInLedger          a catalog message came before (or without) its ledger item
+    │   ├── ProfileContended     other writers of one person's profile were faster every time
     │   ├── RunInProgress        another run holds the lock
-    │   └── RouterMoved          another writer changed the router meanwhile, or an experiment is open
+    │   ├── RouterMoved          another writer changed the router meanwhile, or an experiment is open
+    │   └── TickUnderWay         another tick holds the experiment's lease, or was faster
     └── OperatorError            the deployment's fault: the message says what to change
         ├── TableMissing         catalog_tables did not run, or somebody dropped the table
         ├── IncompatibleSchema   the table cannot become what the data set's definition says
         ├── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
         ├── OverBudget           a run would cost more than BudgetUsd
         ├── NoPrice              an instance type that the price table does not know
-        └── NotDeployable        a run whose results, names or lists cannot be deployed
+        ├── NotDeployable        a run whose results, names or lists cannot be deployed
+        └── RouterUnreadable     the router's item lacks what a router has: it was edited by hand
 
 Class names are contracts: workflows and metrics name them. AWS's errors are told apart here, by code.
 """
@@ -63,12 +66,20 @@ class NotInLedger(NotYet):
     """A catalog message without its ledger item."""
 
 
+class ProfileContended(NotYet):
+    """Other writers of one person's profile were faster every time."""
+
+
 class RunInProgress(NotYet):
     """Another run holds the lock."""
 
 
 class RouterMoved(NotYet):
     """Another writer changed the router meanwhile, or an experiment is open."""
+
+
+class TickUnderWay(NotYet):
+    """Another tick holds the experiment's lease, or was faster."""
 
 
 class OperatorError(UsherError):
@@ -97,6 +108,10 @@ class NoPrice(OperatorError):
 
 class NotDeployable(OperatorError):
     """A run whose results, names or lists cannot be deployed."""
+
+
+class RouterUnreadable(OperatorError):
+    """The router's item was edited by hand and cannot be read."""
 
 
 def code(error: ClientError) -> str:

@@ -112,12 +112,17 @@ def from_text(schema: Schema, text: str, name: str) -> Any:
     raise _bad(name, f"is {_quoted(text)}: it must be {_NOUNS[kind]}{_range(schema)}")
 
 
-def refuse_unknown(names: Mapping[str, Any] | set[str], known: Mapping[str, Any], where: str = "") -> None:
-    """Problem `unknown-parameter` for the first name that is not known, with the nearest that is."""
+def refuse_unknown(names: Mapping[str, Any] | set[str], known: Mapping[str, Any], within: str = "") -> None:
+    """Problem `unknown-parameter` for the first name that is not known, with the nearest that is.
+
+    within: the place of the object that has the names, empty for the request's own.
+    """
     for name in sorted(set(names) - set(known)):
         near = get_close_matches(name[:64], known, 1)
         hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
-        raise Problem("unknown-parameter", f"{where}{_quoted(name)} is no parameter here: {hint}", name[:64])
+        where = f"{within}: " if within else ""
+        detail = f"{where}{_quoted(name)} is no parameter here: {hint}"
+        raise Problem("unknown-parameter", detail, _inside(within, name[:64]))
 
 
 def _check_range(schema: Schema, value: float, name: str) -> None:
@@ -145,7 +150,7 @@ def _check_list(schema: Schema, value: list[Any], name: str) -> None:
 def _check_object(schema: Schema, value: dict[str, Any], name: str) -> None:
     known = schema.get("properties", {})
     if schema.get("additionalProperties") is False:
-        refuse_unknown(value, known, f"{name}: " if name else "")
+        refuse_unknown(value, known, name)
     for needed in schema.get("required", ()):
         if needed not in value:
             raise Problem("missing-parameter", f"{_inside(name, needed)} is missing", _inside(name, needed))

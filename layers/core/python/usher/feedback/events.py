@@ -1,0 +1,98 @@
+"""EVENT items of the state table: each event id is kept once, and remembers what was answered once it was forwarded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
+
+from usher.decimals import loaded, stored
+from usher.errors import is_condition_failed
+from usher.feedback.records import Feedback
+from usher.records import keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+#: So long an event may be sent again without being taken for a new one; then DynamoDB deletes the item.
+KEPT_SECONDS = 30 * 86_400
+
+
+class EventTaken(Exception):
+    """The event id is that of another event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of an event that was taken. reason: why it is not counted, None when it is."""
+
+    counted: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event that stands. at: epoch seconds, as first kept. answer: what was said once it had been forwarded."""
+
+    at: float
+    answer: Answer | None = None
+
+
+class Events:
+    """The EVENT items. dynamodb: a client that takes Python's own types, as a resource's has; it may be shared."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb, self._name = dynamodb, table
+
+    def keep(self, feedback: Feedback, now: float) -> Kept:
+        """Write the event, unless it stands already; EventTaken when another stands under its id."""
+        digest, at = feedback.digest(), feedback.at if feedback.at is not None else round(now, 6)
+        fields = {"digest": digest, "at": at, "forwarded": False, "expires_at": int(now) + KEPT_SECONDS}
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=keys.event(feedback.event_id).item() | stored(fields),
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not is_condition_failed(error):
+                raise
+            return _kept(standing(error), digest)
+        return Kept(at)
+
+    def finish(self, event_id: str, answer: Answer) -> bool:
+        """Write down that the event was forwarded, and what was answered; False when it was done before."""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._name,
+                Key=keys.event(event_id).item(),
+                UpdateExpression="SET forwarded = :yes, counted = :counted, reason = :reason",
+                ConditionExpression="forwarded = :no",
+                ExpressionAttributeValues={
+                    ":yes": True,
+                    ":no": False,
+                    ":counted": answer.counted,
+                    ":reason": answer.reason,
+                },
+            )
+        except ClientError as error:
+            if not is_condition_failed(error):
+                raise
+            return False
+        return True
+
+
+def standing(error: ClientError) -> dict[str, Any]:
+    """The item that made a condition fail, which the error brings along in DynamoDB's notation; empty for none."""
+    read, response = TypeDeserializer().deserialize, dict[str, Any](error.response)
+    return {name: read(value) for name, value in response.get("Item", {}).items()}
+
+
+def _kept(item: dict[str, Any], digest: str) -> Kept:
+    if item.get("digest") != digest:
+        raise EventTaken
+    answer = Answer(bool(item["counted"]), item["reason"]) if item["forwarded"] else None
+    return Kept(float(loaded(item["at"])), answer)

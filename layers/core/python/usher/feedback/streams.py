@@ -1,0 +1,68 @@
+"""Firehose: rows on their way to the lake, with those that it did not take told apart."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+#: A second try of what Firehose did not take comes after so many seconds; a third is the client's.
+PAUSE_SECONDS = 0.1
+TRIES = 2
+
+#: Event id → data set and row.
+Rows = Mapping[str, tuple[str, Mapping[str, Any]]]
+
+
+class Streams:
+    """The delivery streams `<prefix><data set>`.
+
+    failed: is told the stream, Firehose's reason, and how many rows it concerns.
+    """
+
+    def __init__(
+        self,
+        firehose: Callable[[], Any],
+        prefix: str,
+        failed: Callable[[str, str, int], None],
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._firehose, self._prefix, self._failed, self._sleep = firehose, prefix, failed, sleep
+
+    def forward(self, rows: Rows) -> set[str]:
+        """Put up to 100 rows; the event ids of those that were not taken. It does not raise what AWS answers."""
+        lost: set[str] = set()
+        for dataset in sorted({dataset for dataset, _ in rows.values()}):
+            wanted = [event for event, (other, _) in rows.items() if other == dataset]
+            lost |= set(self._put_all(f"{self._prefix}{dataset}", wanted, rows))
+        return lost
+
+    def _put_all(self, stream: str, events: list[str], rows: Rows) -> list[str]:
+        for attempt in range(TRIES):
+            if attempt:
+                self._sleep(PAUSE_SECONDS)
+            events = self._put(stream, events, (rows[event][1] for event in events))
+            if not events:
+                break
+        return events
+
+    def _put(self, stream: str, events: list[str], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The events whose rows were not taken."""
+        records = [
+            {"Data": json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"} for row in rows
+        ]
+        firehose = self._firehose()
+        try:
+            answer = firehose.put_record_batch(DeliveryStreamName=stream, Records=records)
+        except (ClientError, BotoCoreError) as error:
+            self._failed(stream, f"{type(error).__name__}: {str(error)[:300]}", len(events))
+            return events
+        said = answer["RequestResponses"]
+        lost = [event for event, one in zip(events, said, strict=True) if "ErrorCode" in one]
+        if lost:
+            reasons = sorted({str(one["ErrorCode"]) for one in said if "ErrorCode" in one})
+            self._failed(stream, ", ".join(reasons), len(lost))
+        return lost

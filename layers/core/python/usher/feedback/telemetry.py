@@ -1,0 +1,60 @@
+"""What feedback writes to its log: counters, what could not be kept or forwarded, defects; never who did what."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from usher.counts import NAMESPACE
+from usher.feedback.outcomes import Verdict
+
+
+class Telemetry:
+    """service: the function's name, the metrics' dimension."""
+
+    def __init__(self, service: str, logger: Any) -> None:
+        self._service, self._logger = service, logger
+
+    def answered(self, status: int, accepted: int, refused: int) -> None:
+        """Count a request, and what became of its entries."""
+        values = {"Requests": 1, "FeedbackAccepted": accepted, "FeedbackRefused": refused}
+        values |= {"ServerErrors": 1} if status >= 500 else {"RequestsRefused": 1} if status >= 400 else {}
+        self._count(values, {"status": status})
+
+    def judged(self, verdicts: Iterable[Verdict]) -> None:
+        """Count what feedback was for the experiment."""
+        found: dict[str, Counter[str]] = {}
+        for verdict in verdicts:
+            found.setdefault(verdict.experiment, Counter()).update(verdict.metrics)
+        for experiment, values in found.items():
+            if values:
+                self._count(values, {"experiment": experiment} if experiment else {})
+
+    def unkept(self, error: Exception) -> None:
+        """An event could not be kept; the client sends it again."""
+        reason = f"{type(error).__name__}: {str(error)[:500]}"
+        self._logger.warning("not kept", extra={"reason": reason})
+        self._count({"FeedbackUnkept": 1}, {})
+
+    def unforwarded(self, stream: str, reason: str, rows: int) -> None:
+        """Firehose did not take rows; they are kept, and the client sends them again."""
+        self._logger.warning("not forwarded", extra={"stream": stream, "reason": reason, "rows": rows})
+        self._count({"FeedbackUnforwarded": rows}, {"stream": stream})
+
+    def defect(self, error: Exception) -> None:
+        """A request on which Usher failed."""
+        self._logger.log(logging.ERROR, "failed", exc_info=error)
+
+    def _count(self, values: Mapping[str, int], said: Mapping[str, Any]) -> None:
+        """One line in CloudWatch's embedded metric format; by experiment, too, where `said` names one."""
+        metrics = [{"Name": name, "Unit": "Count", "StorageResolution": 1} for name in values]
+        dimensions = [["service"], *[["experiment"]] * ("experiment" in said)]
+        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
+        head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        line = {"_aws": head, "service": self._service, **values, **said}
+        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
