@@ -1,0 +1,117 @@
+"""Tastes are fitted on real likes: better than popularity on likes they did not see, calibrated, repeatable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.data.generator.files import generate
+from cli.data.generator.world import Size
+from cli.failures import CommandError
+from cli.people.calibration import Calibration
+from cli.people.factors import LIKED, fit_factors
+from cli.people.history import History, read_history
+from cli.people.taste import Taste, fit_taste
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = tmp_path_factory.mktemp("people")
+    generate(folder, Size(200, 600, 12_000), 7)
+    return read_history(folder / "ratings.csv")
+
+
+@pytest.fixture(scope="module")
+def taste(history: History) -> Taste:
+    return fit_taste(history, 3)
+
+
+def ratings_file(folder: Path, *lines: str) -> Path:
+    path = folder / "ratings.csv"
+    path.write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
+    return path
+
+
+def test_a_file_of_other_columns_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(CommandError, match=r"is no ratings\.csv of MovieLens' shape"):
+        read_history(path)
+
+
+def test_a_rating_that_is_no_number_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"is no ratings\.csv") as error:
+        read_history(ratings_file(tmp_path, "1,2,many,5"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="has no rows"):
+        read_history(ratings_file(tmp_path))
+
+
+def test_too_few_likes_make_no_taste(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="1 ratings are 4 or more: people need 50"):
+        fit_taste(read_history(ratings_file(tmp_path, "1,2,5.0,5", "1,3,1.0,6")), 1)
+
+
+def test_rows_come_in_the_order_of_time_and_ids_stay_text(tmp_path: Path) -> None:
+    found = read_history(ratings_file(tmp_path, "007,b,5.0,30", "1,a,4.5,10", "007,a,3.0,20"))
+    assert found.seconds.tolist() == [10, 20, 30]
+    assert [found.person_ids[person] for person in found.person] == ["1", "007", "007"]
+    assert [found.item_ids[item] for item in found.item] == ["a", "a", "b"]
+
+
+def test_taste_tells_unseen_likes_better_than_popularity_does(taste: Taste) -> None:
+    assert taste.calibration.auc > taste.calibration.popularity_auc + 0.01
+    assert taste.calibration.auc > 0.6
+
+
+def test_the_same_seed_gives_the_same_taste_and_another_one_another(history: History, taste: Taste) -> None:
+    again, other = fit_taste(history, 3), fit_taste(history, 4)
+    assert np.array_equal(taste.factors.items, again.factors.items)
+    assert taste.calibration == again.calibration
+    assert not np.array_equal(taste.factors.items, other.factors.items)
+
+
+def test_held_out_likes_come_as_often_as_the_probabilities_say(history: History) -> None:
+    """Fit and calibrate on one half of the likes; the other half is the judge."""
+    rng = np.random.default_rng(5)
+    liked = history.rating >= LIKED
+    hidden = liked & (rng.random(len(history)) < 0.1)
+    kept = fit_taste(history.rows(~hidden), 1)
+    known = np.zeros((len(history.person_ids), len(history.item_ids)), dtype=np.bool_)
+    known[history.person[~hidden], history.item[~hidden]] = True
+    likes = np.zeros_like(known)
+    likes[history.person[hidden], history.item[hidden]] = True
+    chance = np.stack([kept.attraction(vector, np.arange(known.shape[1])) for vector in kept.factors.people])
+    expected, came = chance[~known].sum(), likes[~known].sum()
+    assert came / 2 < expected < came * 2
+    order = np.argsort(-chance[~known])
+    top = order[: len(order) // 20]
+    assert likes[~known][top].mean() > 3 * likes[~known].mean()
+    assert chance[~known][top].sum() == pytest.approx(likes[~known][top].sum(), rel=0.6)
+
+
+def test_somebody_new_is_folded_in_where_the_fit_would_put_them(history: History) -> None:
+    liked = history.rows(history.rating >= LIKED)
+    factors = fit_factors(liked, np.random.default_rng(1))
+    busiest = int(np.bincount(liked.person).argmax())
+    assert factors.fold_in(liked.item[liked.person == busiest]) == pytest.approx(factors.people[busiest])
+
+
+def test_probabilities_rise_with_the_score_and_stay_between_zero_and_one() -> None:
+    chance = Calibration(-7.0, 0.3, 6.0).probability(np.array([-1.0, 0.0, 0.1, 0.5, 1.0, 1.5]))
+    assert (np.diff(chance) >= 0).all()
+    assert (chance > 0).all() and (chance < 1).all()
+
+
+def test_ratings_are_half_stars_and_follow_the_biases(taste: Taste) -> None:
+    rng = np.random.default_rng(1)
+    best, worst = int(taste.item_bias.argmax()), int(taste.item_bias.argmin())
+    given = {item: [taste.rating(0.0, item, rng) for _ in range(300)] for item in (best, worst)}
+    assert {stars * 2 % 1 for values in given.values() for stars in values} == {0.0}
+    assert all(0.5 <= stars <= 5.0 for values in given.values() for stars in values)
+    assert np.mean(given[best]) > np.mean(given[worst]) + 0.5
