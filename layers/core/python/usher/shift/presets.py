@@ -157,7 +157,8 @@ _ALL = (
         early_hours=60.0 * _DEMO_SCALE,
         futile_from_hours=96.0 * _DEMO_SCALE,
         minimum_information=20.0,
-        stages=(Stage(0.10, 30), Stage(0.25, 60)),
+        # Its whole calendar sees about a thousand users: more in a stage, and the cap would never be reached.
+        stages=(Stage(0.10, 6), Stage(0.25, 20)),
     ),
 )
 
