@@ -28,6 +28,9 @@ Who is known gets the model's answer (`model`). Who is known from recent feedbac
 something fresher than the model, is folded in (`fold_in`). Everybody else gets what is popular (`popular`). When the
 slot does not answer, the other one is asked, if it has traffic or holds the same model; when none answers, the
 popularity lists of the state table do, and `slot` is null. What a person rated never returns.
+
+While an experiment is open the first recommendation enrols a person: from then on the same slot answers, until the
+attribution window ends. Send the `recommendation_id` along with feedback, so that the outcome counts.
 """
 
 
