@@ -86,7 +86,7 @@ def test_every_algorithm_has_a_job_with_text_alone_for_hyperparameters() -> None
     [
         (Rows(0, 5000), "there are no ratings"),
         (Rows(1, 2), "1 ratings beside 2 events are too few"),
-        (Rows(RATINGS_MIN - 1, 5000), "999 ratings beside 5,000 events are too few"),
+        (Rows(RATINGS_MIN - 1, 5000), "2,999 ratings beside 5,000 events are too few"),
         (Rows(RATINGS_MIN, 10**6), ""),
         (Rows(300, 200), ""),
         (Rows(300), ""),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from usher.algorithms import ALGORITHMS, Algorithm
 
-#: Beside more events than ratings the rater takes part from so many ratings on: on MovieLens' first 1,000 ratings it
-#: predicts no better than the averages of people and items (docs/models.md).
-RATINGS_MIN = 1000
+#: Beside more events than ratings the rater takes part from so many ratings on. Measured on people of MovieLens, four
+#: draws: with 300, 1,000 and 3,000 ratings it predicts no better than the averages of people and items (RMSE 0.9225
+#: against 0.9211 at 3,000), with 10,000 it does (0.9260 against 0.9375).
+RATINGS_MIN = 3000
 
 
 @dataclass(frozen=True, slots=True)
