@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from cli.agent.batches import BILLED_BYTES
 from cli.console import out, print_json, remark
 from cli.failures import CommandError
 from cli.target import Target, TargetCommand, chosen
@@ -38,7 +39,7 @@ def agent(  # noqa: PLR0913 - the options of a command
     window: Annotated[int, typer.Option(min=1, max=32, help="Calls under way at a time.")] = 4,
     record_bytes: Annotated[
         int, typer.Option(min=0, max=1 << 20, help="Join rows in records of up to so many bytes; 0: one row each.")
-    ] = 0,
+    ] = BILLED_BYTES,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Send rows to the stream of a data set: from where its checkpoint stands, else from the start."""

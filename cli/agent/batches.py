@@ -10,6 +10,10 @@ from cli.agent.checkpoint import Position
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 << 20
 RECORD_BYTES = 1000 << 10
+#: Firehose bills each record as a multiple of 5 KB: rows that travel alone cost up to seventy times as much.
+BILLED_BYTES = 5000
+#: Rows a call, where they are joined: what a killed agent may send twice stays small.
+BATCH_ROWS = 5000
 
 
 @dataclass(slots=True)
@@ -31,11 +35,10 @@ class Batch:
 class Packer:
     """Collects rows into batches.
 
-    record_bytes: rows are joined in one record up to this size; 0: each row is a record of its own. Firehose bills each
-                  record as a multiple of 5 KiB, so that short rows alone cost up to seventy times as much.
+    record_bytes: rows are joined in one record up to this size; 0: each row is a record of its own.
     """
 
-    def __init__(self, record_bytes: int = 0) -> None:
+    def __init__(self, record_bytes: int = BILLED_BYTES) -> None:
         self._record_bytes = record_bytes
         self._batch = Batch()
         self._joined: list[bytes] = []
@@ -48,7 +51,7 @@ class Packer:
     def is_full_for(self, row: bytes) -> bool:
         """Whether the row has to wait for the next batch."""
         batch = self._batch
-        if batch.size + self._joined_bytes + len(row) > BATCH_BYTES:
+        if batch.rows >= BATCH_ROWS or batch.size + self._joined_bytes + len(row) > BATCH_BYTES:
             return True
         return not self._joins(row) and len(batch.records) + bool(self._joined) >= BATCH_RECORDS
 

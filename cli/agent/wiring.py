@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.agent.aside import Aside
-from cli.agent.batches import Packer
+from cli.agent.batches import BILLED_BYTES, Packer
 from cli.agent.checkpoint import Checkpoint, Stream, locked
 from cli.agent.run import Agent, Progress
 from cli.agent.sending import Sender
@@ -45,7 +45,7 @@ class Order:
     anew: bool = False
     from_end: bool = False
     window: int = WINDOW
-    record_bytes: int = 0
+    record_bytes: int = BILLED_BYTES
     patience_seconds: float | None = PATIENCE_SECONDS
 
 
