@@ -14,9 +14,9 @@ from cli.data.generator.world import END_SECOND, START_SECOND, Floats, Ints, Wor
 CHUNK_RATINGS = 500_000
 _MEAN_STARS = 3.55
 _NOISE_STARS = 0.75
-#: How strongly a taste decides what is chosen, against how it is rated: at 3.5 people's genres differ from the crowd's as
-#: much as in MovieLens (mean Jensen-Shannon divergence 0.035 nats of 0.037; at 1.4 it was 0.013, and no ranker could beat
-#: popularity).
+#: How strongly a taste decides what is chosen, against how it is rated. At 3.5 people's genres differ from the crowd's
+#: as much as in MovieLens (mean Jensen-Shannon divergence 0.035 nats of 0.037); at 1.4 it was 0.013, and no ranker
+#: could beat popularity.
 _CHOICE_SHARPNESS = 3.5
 YEAR_SECONDS = 31_556_952
 
