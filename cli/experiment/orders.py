@@ -150,7 +150,8 @@ def _write(target: Target, order: Order) -> dict[str, str]:
 
     key = keys.order(order.experiment_id, order.time).item()
     fields = {"action": order.action, "who": order.who, "why": order.why, "at": order.at, "status": "waiting"}
-    records.table_of(target).put_item(Item=key | stored(fields), ConditionExpression="attribute_not_exists(pk)")
+    state_table = records.table_of(target)
+    state_table.put_item(Item=key | stored(fields), ConditionExpression="attribute_not_exists(pk)")
     return key
 
 
@@ -158,9 +159,9 @@ def _wait(target: Target, key: dict[str, str], execution: str, seconds: float) -
     """The order once it was answered."""
     from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
 
-    table, deadline = records.table_of(target), time.monotonic() + seconds
+    state_table, deadline = records.table_of(target), time.monotonic() + seconds
     while True:
-        item: Item = loaded(table.get_item(Key=key, ConsistentRead=True).get("Item") or {})
+        item: Item = loaded(state_table.get_item(Key=key, ConsistentRead=True).get("Item") or {})
         if item.get("status") != "waiting":
             return item
         if time.monotonic() >= deadline:

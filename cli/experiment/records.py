@@ -144,7 +144,7 @@ def read(target: Target, experiment_id: str) -> Experiment | None:
     from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
     from usher.records import keys  # noqa: PLC0415
 
-    table = table_of(target)
+    state_table = table_of(target)
     asked: dict[str, Any] = {
         "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": keys.experiment(experiment_id).pk},
@@ -152,7 +152,7 @@ def read(target: Target, experiment_id: str) -> Experiment | None:
     }
     items: list[Item] = []
     while True:
-        page = table.query(**asked)
+        page = state_table.query(**asked)
         items += [loaded(item) for item in page["Items"]]
         if "LastEvaluatedKey" not in page:
             break
