@@ -110,7 +110,7 @@ def test_every_queue_is_encrypted_and_dead_letters_raise_an_alarm(built: Built) 
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in built.of_type("AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
+        for dimension in alarm.get("Dimensions", [])
         if dimension["Name"] == "QueueName"
     }
     dead = {
