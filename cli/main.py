@@ -29,6 +29,7 @@ COMMANDS = {
     "recommend": ("cli.recommend", "What one person may like."),
     "similar": ("cli.recommend.similar", "Items liked by those who liked this one."),
     "popular": ("cli.recommend.popular", "What most people like."),
+    "feedback": ("cli.feedback", "Say what a person did: a rating, a click, a purchase, a view."),
     "experiment": ("cli.experiment", "How traffic moves to a new model: weights, evidence, decisions."),
     "rollback": ("cli.experiment.rollback", "All traffic back to the model before, at once."),
     "promote": ("cli.experiment.promote", "The challenger becomes the champion by hand: --force."),
