@@ -173,6 +173,12 @@ PATCHES: tuple[Patch, ...] = (
         "test_cloudformation.py::test_resources_are_described_with_their_own_status",
     ),
     Patch(
+        "moto.dynamodb.responses:DynamoHandler.call_action",
+        "twin.dynamodb.atomic:call_action",
+        "reads and writes an item in steps that other threads come between",
+        "test_dynamodb.py::test_of_many_updates_of_one_item_at_once_none_is_lost",
+    ),
+    Patch(
         "moto.sqs.models:Queue.add_message",
         "twin.sqs.queues:add_message",
         "runs functions inside SendMessage, one message at a time",
@@ -219,6 +225,30 @@ PATCHES: tuple[Patch, ...] = (
         "twin.sqs.mappings:update_event_source_mapping",
         "takes what cannot work",
         "test_sqs_sources.py::test_an_update_that_cannot_work_is_refused",
+    ),
+    Patch(
+        "moto.firehose.models:firehose_backends.backend",
+        "twin.firehose.backend:Backend",
+        "writes each put to S3 at once, without buffer, transformation, compression and error output",
+        "test_firehose.py::test_records_are_transformed_and_delivered_together",
+    ),
+    Patch(
+        "moto.firehose.responses:FirehoseResponse.setup_class",
+        "twin.firehose.api:setup_class",
+        "reads half a megabyte of records three times, once as a form",
+        "test_firehose.py::test_a_put_is_read_as_it_is",
+    ),
+    Patch(
+        "moto.firehose.responses:FirehoseResponse.put_record",
+        "twin.firehose.api:put_record",
+        "checks no limit, throttles never",
+        "test_firehose.py::test_a_record_over_the_limit_is_refused",
+    ),
+    Patch(
+        "moto.firehose.responses:FirehoseResponse.put_record_batch",
+        "twin.firehose.api:put_record_batch",
+        "checks no limit, knows no partial failure",
+        "test_firehose.py::test_a_share_of_a_batch_fails_when_that_is_asked_for",
     ),
     Patch(
         "moto.glue.responses:GlueResponse.update_table",

@@ -32,6 +32,7 @@ SERVICES = (
     "twin.awslambda.pool:Pool",
     "twin.apigateway.gateway:Gateway",
     "twin.sqs.sources:EventSources",
+    "twin.firehose.service:Firehose",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",
     "twin.sagemaker.service:SageMaker",

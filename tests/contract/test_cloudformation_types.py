@@ -118,6 +118,21 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"Description": "d", "WorkGroupConfiguration": {"ResultConfiguration": {"OutputLocation": "s3://b/a/"}}},
     ),
     "AWS::Athena::NamedQuery": ({}, {"Database": "d", "QueryString": "select 1"}, {"QueryString": "select 2"}),
+    "AWS::KinesisFirehose::DeliveryStream": (
+        {"B": {"Type": "AWS::S3::Bucket"}, "R": ROLE},
+        {
+            "ExtendedS3DestinationConfiguration": {
+                "BucketARN": {"Fn::GetAtt": "B.Arn"},
+                "RoleARN": {"Fn::GetAtt": "R.Arn"},
+            }
+        },
+        {"DeliveryStreamEncryptionConfigurationInput": {"KeyType": "AWS_OWNED_CMK"}},
+    ),
+    "AWS::Logs::LogStream": (
+        {"G": {"Type": "AWS::Logs::LogGroup"}},
+        {"LogGroupName": {"Ref": "G"}},
+        {"LogStreamName": "s"},
+    ),
     "AWS::Logs::LogGroup": ({}, {}, {"RetentionInDays": 3}),
     "AWS::CloudWatch::Alarm": (
         {},

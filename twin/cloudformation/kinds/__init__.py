@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twin.cloudformation.errors import TemplateError
-from twin.cloudformation.kinds import access, awslambda, custom, http, messaging, s3, storage, watching, workflows
+from twin.cloudformation.kinds import (
+    access,
+    awslambda,
+    custom,
+    http,
+    messaging,
+    s3,
+    storage,
+    streaming,
+    watching,
+    workflows,
+)
 from twin.cloudformation.kinds.base import Kind
 
 _CUSTOM = custom.Custom()
 
 KINDS: Mapping[str, Kind] = {
     kind.type: kind
-    for module in (s3, storage, messaging, watching, access, awslambda, workflows, http)
+    for module in (s3, storage, streaming, messaging, watching, access, awslambda, workflows, http)
     for kind in module.KINDS
 } | {_CUSTOM.type: _CUSTOM}
 

@@ -25,6 +25,16 @@ KINDS = (
         },
     ),
     ApiKind(
+        "AWS::Logs::LogStream",
+        "logs",
+        "create_log_stream",
+        delete_by="delete_log_stream",
+        name="LogStreamName",
+        name_limit=512,
+        ref=lambda properties, _: str(properties["LogStreamName"]),
+        identify=lambda stream, properties: {"logGroupName": properties["LogGroupName"], "logStreamName": stream},
+    ),
+    ApiKind(
         "AWS::CloudWatch::Alarm",
         "cloudwatch",
         "put_metric_alarm",

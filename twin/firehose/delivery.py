@@ -1,0 +1,83 @@
+"""Writes a stream's objects to S3: gathered records, and records that failed, each as Firehose forms them."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import json
+from collections.abc import Callable, Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from twin import context
+from twin.firehose import naming
+from twin.firehose.configuration import Destination
+from twin.firehose.records import Delivered, Failure
+
+RETRY_SECONDS = 86_400.0
+"""AWS's seconds: so long Firehose tries to deliver before it discards data."""
+
+PROCESSING_FAILED = "processing-failed"
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 300.0
+
+Wait = Callable[[float], bool]
+Told = Callable[[str, str], None]
+
+
+def records_object(
+    destination: Destination, stream: str, version: str, batch: Sequence[Delivered]
+) -> tuple[str, bytes]:
+    """Key and body of an object of records."""
+    body = b"".join(item.data for item in batch)
+    key = naming.object_key(destination.prefix, stream, version, _moment(batch[0].arrived_ms), destination.extension)
+    return key, gzip.compress(body, 6, mtime=0) if destination.gzip else body
+
+
+def errors_object(destination: Destination, stream: str, version: str, batch: Sequence[Failure]) -> tuple[str, bytes]:
+    """Key and body of an object of failed records: JSON lines."""
+    transformation = destination.transformation
+    arn = transformation.function_arn if transformation else ""
+    lines = [
+        json.dumps(
+            {
+                "attemptsMade": failure.attempts,
+                "arrivalTimestamp": failure.record.arrived_ms,
+                "errorCode": failure.code,
+                "errorMessage": failure.message,
+                "attemptEndingTimestamp": failure.ended_ms,
+                "rawData": failure.record.data,
+                "lambdaArn": arn,
+            },
+            separators=(",", ":"),
+        )
+        for failure in batch
+    ]
+    key = naming.error_key(
+        destination.error_prefix, PROCESSING_FAILED, stream, version, _moment(batch[0].record.arrived_ms)
+    )
+    return key, "".join(line + "\n" for line in lines).encode()
+
+
+def put(bucket: str, key: str, body: bytes, wait: Wait, tell: Told) -> bool:
+    """Write an object, and try again for a day when S3 fails; whether it was written.
+
+    wait: lets so many of AWS's seconds pass; False when the stream ends meanwhile. tell: takes its code and text.
+    """
+    waited, pause = 0.0, _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            context.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+            return True
+        except ClientError as error:
+            tell(f"S3.{error.response['Error']['Code']}", error.response["Error"].get("Message", ""))
+        except (BotoCoreError, ResponseParserError) as error:
+            tell("S3.InternalServerError", str(error))
+        if waited >= RETRY_SECONDS or not wait(pause):
+            return False
+        waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _moment(milliseconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)

@@ -1,0 +1,197 @@
+"""One delivery stream at work: two buffers, a thread that empties them, and what to tell when something fails."""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from twin import context
+from twin.firehose import delivery, transformation
+from twin.firehose.configuration import MIB, Destination
+from twin.firehose.metrics import Metrics
+from twin.firehose.records import Buffer, Delivered, Failure, Record
+
+UNDELIVERED_BYTES = 64 * MIB
+"""What a stream holds before it throttles; AWS's limit is a rate, this one is the laptop's memory."""
+
+_PUBLISH_SECONDS = 1.0
+_END_SECONDS = 5.0
+
+_log = logging.getLogger("usher.twin.firehose")
+
+
+class Stream:
+    """Thread-safe. `accept` takes records, a thread of its own transforms and delivers them until `close`."""
+
+    def __init__(self, arn: str, version: str, destination: Destination) -> None:
+        self.arn = arn
+        _, _, _, region, account, resource = arn.split(":", 5)
+        self.name = resource.rpartition("/")[2]
+        self.metrics = Metrics(account, region, self.name)
+        self._speed = context.current().speed
+        self._lock = threading.Condition()
+        self._ending = False
+        self._thread: threading.Thread | None = None
+        self._numbers = itertools.count(1)
+        self._at_work_bytes = 0  # taken from `_incoming` and not yet in the next buffer, or delivered
+        self._incoming: Buffer[Record] = Buffer(0, 0.0)
+        self._outgoing: Buffer[Delivered] = Buffer(0, 0.0)
+        self._failures: Buffer[Failure] = Buffer(0, 0.0)
+        self.configure(version, destination)
+
+    def configure(self, version: str, destination: Destination) -> None:
+        """Take on settings; records that wait are treated by the new ones."""
+        with self._lock:
+            self.version, self.destination = version, destination
+            first = destination.transformation
+            self._incoming.size_bytes = first.buffer_bytes if first else destination.buffer_bytes
+            self._incoming.seconds = (first.buffer_seconds if first else 0.0) / self._speed
+            for buffer in (self._outgoing, self._failures):
+                buffer.size_bytes = destination.buffer_bytes
+                buffer.seconds = destination.buffer_seconds / self._speed
+            self._lock.notify_all()
+
+    @property
+    def undelivered_bytes(self) -> int:
+        """What was accepted and is not in S3 yet."""
+        return self._incoming.bytes + self._at_work_bytes + self._outgoing.bytes + self._failures.bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether the stream has to throttle."""
+        return self.undelivered_bytes >= UNDELIVERED_BYTES
+
+    def accept(self, data: Iterable[tuple[str, int]]) -> list[str]:
+        """Take records, each base64 and its decoded size in bytes; their ids."""
+        now = int(time.time() * 1000)
+        records = [Record(f"{next(self._numbers):056d}", text, size, now) for text, size in data]
+        with self._lock:
+            self._incoming.add((record, record.size) for record in records)
+            if self._thread is None and not self._ending:
+                self._thread = threading.Thread(target=self._run, name=f"firehose {self.name}", daemon=True)
+                self._thread.start()
+            self._lock.notify_all()
+        return [record.id for record in records]
+
+    def close(self) -> None:
+        """End at once; what is not delivered goes, as it does with a stream that is deleted."""
+        with self._lock:
+            self._ending = True
+            self._lock.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_END_SECONDS)
+        if self.undelivered_bytes:
+            _log.warning("%s ends with %d bytes that were not delivered", self.name, self.undelivered_bytes)
+
+    def _run(self) -> None:
+        while self._wait_until_due():
+            try:
+                self._work()
+            except Exception:  # noqa: BLE001 - the stream must outlive whatever one batch does
+                _log.exception("%s failed", self.name)
+                self._pause(1.0)
+        self.metrics.publish()
+
+    def _wait_until_due(self) -> bool:
+        """Until a buffer is due; False when the stream ends."""
+        while True:
+            with self._lock:
+                left = min(buffer.seconds_left() for buffer in (self._incoming, self._outgoing, self._failures))
+                if self._ending:
+                    return False
+                if left <= 0:
+                    return True
+                told = self.metrics.waiting
+                self._lock.wait(min(left, _PUBLISH_SECONDS) if told or left < float("inf") else None)
+            if told:
+                self.metrics.publish()
+
+    def _work(self) -> None:
+        with self._lock:
+            incoming = self._incoming.take_some() if not self._incoming.seconds_left() else []
+            self._at_work_bytes = sum(record.size for record in incoming)
+        if incoming:
+            self._transform(incoming)
+        with self._lock:
+            outgoing = self._outgoing.take() if not self._outgoing.seconds_left() else []
+            failures = self._failures.take() if not self._failures.seconds_left() else []
+            self._at_work_bytes = sum(len(item.data) for item in outgoing) + sum(f.record.size for f in failures)
+        if outgoing:
+            self._deliver(outgoing)
+        if failures:
+            key, body = delivery.errors_object(self.destination, self.name, self.version, failures)
+            delivery.put(self.destination.bucket, key, body, self._pause, self._tell)
+        with self._lock:
+            self._at_work_bytes = 0
+        self.metrics.publish()
+
+    def _transform(self, records: list[Record]) -> None:
+        settings = self.destination.transformation
+        if settings is None:
+            done = transformation.Transformed([Delivered(binascii.a2b_base64(r.data), r.arrived_ms) for r in records])
+            self._keep(done)
+            return
+        while records:
+            count = transformation.fits(records)
+            done = transformation.transform(settings, self.arn, records[:count], self._pause)
+            if self._ending:
+                return
+            self._report(done, records[:count])
+            self._keep(done)
+            records = records[count:]
+
+    def _keep(self, done: transformation.Transformed) -> None:
+        with self._lock:
+            self._outgoing.add((item, len(item.data)) for item in done.delivered)
+            self._failures.add((failure, failure.record.size) for failure in done.failed)
+
+    def _report(self, done: transformation.Transformed, records: list[Record]) -> None:
+        good = len(records) - len(done.failed)
+        self.metrics.add(
+            SucceedProcessing__Records=good,
+            SucceedProcessing__Bytes=sum(r.size for r in records) - sum(f.record.size for f in done.failed),
+        )
+        self.metrics.observe("ExecuteProcessing.Duration", done.seconds * 1000)
+        self.metrics.observe("ExecuteProcessing.Success", good / len(records))
+        for code, message in dict.fromkeys((failure.code, failure.message) for failure in done.failed):
+            self._tell(code, message)
+
+    def _deliver(self, batch: list[Delivered]) -> None:
+        key, body = delivery.records_object(self.destination, self.name, self.version, batch)
+        written = delivery.put(self.destination.bucket, key, body, self._pause, self._tell)
+        self.metrics.observe("DeliveryToS3.Success", float(written))
+        if written:
+            self.metrics.add(
+                DeliveryToS3__Records=len(batch), DeliveryToS3__Bytes=sum(len(item.data) for item in batch)
+            )
+            self.metrics.observe("DeliveryToS3.DataFreshness", max(0.0, time.time() - batch[0].arrived_ms / 1000))
+        elif not self._ending:
+            _log.error("%s discarded %d records: S3 failed for a day", self.name, len(batch))
+
+    def _pause(self, seconds: float) -> bool:
+        """Let so many of AWS's seconds pass; False when the stream ends."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._ending, seconds / self._speed)
+            return not self._ending
+
+    def _tell(self, code: str, message: str) -> None:
+        """An error, in the twin's log and in the log that the stream was given."""
+        _log.warning("%s: %s %s", self.name, code, message)
+        if not self.destination.log_group:
+            return
+        told: dict[str, Any] = {"deliveryStreamARN": self.arn, "destination": self.destination.bucket}
+        told |= {"deliveryStreamVersionId": self.version, "message": message, "errorCode": code}
+        event = {"timestamp": int(time.time() * 1000), "message": json.dumps(told)}
+        names = {"logGroupName": self.destination.log_group, "logStreamName": self.destination.log_stream}
+        try:
+            context.client("logs").put_log_events(**names, logEvents=[event])
+        except (ClientError, BotoCoreError) as error:
+            _log.warning("%s cannot write to its log: %s", self.name, error)
