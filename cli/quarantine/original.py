@@ -9,7 +9,7 @@ from typing import Any
 from cli.failures import CommandError
 from cli.quarantine.files import QuarantineFile
 from cli.target import Target
-from usher.records.ids import object_digest
+from usher.records.ids import is_stream_digest, object_digest
 from usher.records.places import parse_landing_key
 
 #: How much of the object is read to find its header.
@@ -21,7 +21,7 @@ class Original:
     """Where the lines came from.
 
     dataset: the one that the landing key names; a replay goes to the same, so that the same rules route it.
-    kind:    csv, or jsonl for JSON lines and for Parquet (whose rows are quarantined as JSON).
+    kind:    csv, or jsonl for JSON lines, streams and Parquet (whose rows are quarantined as JSON).
     header:  the first line of a CSV object, without its newline; empty for JSON lines.
     """
 
@@ -36,6 +36,8 @@ def find(target: Target, file: QuarantineFile, header: str) -> Original:
 
     header: what the user says the header is; without it, CommandError also when the landing bucket lost the object.
     """
+    if is_stream_digest(file.digest):
+        return Original(file.key, file.dataset, "jsonl", b"")
     entry = target.ledger().find(file.digest)
     if entry is None:
         raise CommandError(f"the ledger has no object {file.digest}: it is still being read, or its item was deleted")

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from usher.errors import NotAnEvent, ObjectGone, UnknownPlace, is_gone
 from usher.records.ids import object_digest
-from usher.records.places import parse_landing_key
+from usher.records.places import STREAM_ERRORS, LandingKey, parse_landing_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,8 +39,17 @@ class LandingObject:
     @property
     def dataset(self) -> str:
         """The data set that the key names; UnknownPlace when it names none."""
+        return self._place.dataset
+
+    @property
+    def is_stream_error(self) -> bool:
+        """Whether Firehose wrote here what it could not have transformed; UnknownPlace as `dataset`."""
+        return self._place.origin == STREAM_ERRORS
+
+    @property
+    def _place(self) -> LandingKey:
         try:
-            return parse_landing_key(self.key).dataset
+            return parse_landing_key(self.key)
         except ValueError as error:
             raise UnknownPlace(str(error)) from error
 

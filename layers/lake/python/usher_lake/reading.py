@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from usher.landing import LandingObject, OpenObject
 from usher.records.datasets import Dataset
-from usher_lake import parquet_rows
+from usher_lake import error_rows, parquet_rows
 from usher_lake.csv_lines import BOM
 from usher_lake.framer import DEFAULT_LIMITS, HEAD_BYTES, Limits, Source, frames
 from usher_lake.ranged import RangedObject
@@ -41,6 +41,8 @@ def read_object(
 ) -> Reading:
     """Start to read. data: the data set that the key names."""
     source, head = _unpack(opened)
+    if landing.is_stream_error:
+        return Reading(error_rows.read_errors(frames(Plain(source, head), error_rows.LIMITS)), lambda: None)
     refusal = _refusal(head, source)
     if refusal is not None:
         return _nothing(refusal, head)

@@ -21,6 +21,19 @@ def object_digest(bucket: str, key: str, version: str) -> str:
     return _hex32(bucket, key, version.strip('"'))
 
 
+def stream_digest(stream: str, record_ids: Iterable[str]) -> str:
+    """The identity of a batch that Firehose gives to be checked: `stream` and 26 hex characters.
+
+    Made from the records' ids, which a repeated try keeps, and not from the invocation's, which it does not.
+    """
+    return f"stream{_hex32(stream, *record_ids)[:26]}"
+
+
+def is_stream_digest(digest: str) -> bool:
+    """Whether a quarantine file came from a stream's batch, not from a landing object."""
+    return digest.startswith("stream")
+
+
 def user_hash(user_id: str) -> str:
     """What stands for a person in the state table and in recommendation ids: 32 hex characters."""
     return _hex32(user_id)

@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 from usher.records.datasets import DATASETS
 
-#: What a landing key's second part may be: Firehose's deliveries and people's uploads.
-ORIGINS = ("stream", "upload")
+#: What Firehose could not have transformed: its records are quarantine, never rows.
+STREAM_ERRORS = "stream-errors"
+#: What a landing key's second part may be: Firehose's deliveries, what it could not deliver, and people's uploads.
+ORIGINS = ("stream", STREAM_ERRORS, "upload")
 
 
 class LandingKey(NamedTuple):
-    """`<dataset>/<stream|upload>/<name>`."""
+    """`<dataset>/<stream|stream-errors|upload>/<name>`."""
 
     dataset: str
     origin: str
@@ -36,6 +38,19 @@ def upload_key(dataset: str, name: str) -> str:
 
 def stream_prefix(dataset: str) -> str:
     return f"{dataset}/stream/"
+
+
+def stream_errors_prefix(dataset: str) -> str:
+    return f"{dataset}/{STREAM_ERRORS}/"
+
+
+def stream_dataset(stream: str, prefix: str) -> str:
+    """The data set of a delivery stream, from its name; ValueError when it is none of Usher's. prefix: theirs."""
+    dataset = stream.removeprefix(prefix)
+    if not stream.startswith(prefix) or dataset not in DATASETS:
+        known = ", ".join(prefix + name for name in DATASETS)
+        raise ValueError(f"delivery stream {stream!r} is none of {known}")
+    return dataset
 
 
 def table_prefix(dataset: str) -> str:

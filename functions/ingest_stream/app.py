@@ -1,0 +1,43 @@
+"""Ingest: records on their way through a delivery stream are checked; bad ones go to quarantine, good ones on."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+
+from usher.clients import client
+from usher.counts import count
+from usher.records.settings import Settings
+from usher_lake.quarantine import Quarantine
+from usher_lake.stream import Batch, Checked, check
+
+SERVICE = "ingest_stream"
+logger = Logger(service=SERVICE)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """One batch of a Firehose data transformation; a stream that is none of Usher's fails it."""
+    settings = Settings.read(os.environ, "lake_bucket", "stream_prefix")
+    checked = check(Batch.of(event, settings.stream_prefix))
+    kept = _quarantine(checked, settings.lake_bucket)
+    rows_bad = len(checked.bad)
+    rows = {"RowsIn": checked.rows_ok + rows_bad, "RowsAccepted": checked.rows_ok}
+    rows["RowsQuarantined" if kept else "RowsNotQuarantined"] = rows_bad
+    count(rows, service=SERVICE, dataset=checked.batch.dataset)
+    return {"records": checked.results(bad_is_kept=kept)}
+
+
+def _quarantine(checked: Checked, bucket: str) -> bool:
+    """Whether all bad lines stand in quarantine; a second try writes the same bytes to the same key."""
+    batch = checked.batch
+    try:
+        quarantine = Quarantine(client("s3"), bucket, batch.digest, batch.arrived_at)
+        quarantine.add(batch.dataset, checked.bad)
+        quarantine.close()
+    except (ClientError, BotoCoreError) as error:
+        logger.exception("quarantine could not be written", extra={"digest": batch.digest, "reason": str(error)})
+        return False
+    return True
