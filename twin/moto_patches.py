@@ -179,6 +179,12 @@ PATCHES: tuple[Patch, ...] = (
         "test_dynamodb.py::test_of_many_updates_of_one_item_at_once_none_is_lost",
     ),
     Patch(
+        "moto.dynamodb.models.table:Table.query",
+        "twin.dynamodb.partitions:query",
+        "sorts the whole table for each Query",
+        "test_dynamodb.py::test_a_query_looks_at_its_own_partition_alone",
+    ),
+    Patch(
         "moto.sqs.models:Queue.add_message",
         "twin.sqs.queues:add_message",
         "runs functions inside SendMessage, one message at a time",

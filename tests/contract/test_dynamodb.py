@@ -75,3 +75,63 @@ def test_of_many_who_write_what_nobody_has_written_one_succeeds(dynamodb: Any) -
             dynamodb.put_item(TableName="state", Item=item, ConditionExpression="attribute_not_exists(pk)")
 
         assert at_once(put) == ["ConditionalCheckFailedException"] * (WRITERS - 1)
+
+
+def test_a_query_looks_at_its_own_partition_alone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, not timed: so many comparisons of keys do not depend on what else the table holds."""
+    from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415 - only where a server is used
+
+    dynamodb = client("dynamodb")
+    dynamodb.create_table(
+        TableName="wide",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "GSI1pk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "GSI1",
+                "KeySchema": [
+                    {"AttributeName": "GSI1pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    for start in range(0, 500, 25):
+        rows = [
+            {"pk": {"S": f"USER#{n}"}, "sk": {"S": sk}} | ({"GSI1pk": {"S": str(n % 100)}} if sk == "B" else {})
+            for n in range(start, start + 25)
+            for sk in ("A", "B", "C")
+        ]
+        for part in (rows[:25], rows[25:50], rows[50:]):
+            dynamodb.batch_write_item(RequestItems={"wide": [{"PutRequest": {"Item": row}} for row in part]})
+    compared = 0
+    before = DynamoType.__lt__
+
+    def counting(self: Any, other: Any) -> bool:
+        nonlocal compared
+        compared += 1
+        return bool(before(self, other))
+
+    monkeypatch.setattr(DynamoType, "__lt__", counting)
+    asked = {"TableName": "wide", "KeyConditionExpression": "pk = :pk AND sk BETWEEN :a AND :b"}
+    values = {":pk": {"S": "USER#7"}, ":a": {"S": "B"}, ":b": {"S": "C"}}
+    page = dynamodb.query(**asked, ExpressionAttributeValues=values, ScanIndexForward=False, Limit=1)
+    assert [item["sk"]["S"] for item in page["Items"]] == ["C"]
+    rest = dynamodb.query(
+        **asked,
+        ExpressionAttributeValues=values,
+        ScanIndexForward=False,
+        ExclusiveStartKey=page["LastEvaluatedKey"],
+    )
+    assert [item["sk"]["S"] for item in rest["Items"]] == ["B"]
+    assert dynamodb.query(**asked, ExpressionAttributeValues=values | {":pk": {"S": "NOBODY"}})["Items"] == []
+    stratum = dynamodb.query(
+        TableName="wide",
+        IndexName="GSI1",
+        KeyConditionExpression="GSI1pk = :shard",
+        ExpressionAttributeValues={":shard": {"S": "7"}},
+    )
+    assert sorted(item["pk"]["S"] for item in stratum["Items"]) == [f"USER#{n}" for n in (107, 207, 307, 407, 7)]
+    assert compared < 100
