@@ -3,20 +3,21 @@
     python -m benchmarks.recommend [--twin]
 
 The handler is asked with its AWS calls replaced by values at hand (router, lists, key, and the scorer's own answer), so
-what is measured is Usher's: reading and checking the request, the slot, the ladder, the signature, the response.
+what is measured is Usher's: reading and checking the request, the slot, the ladder, the signature, the response. On the
+twin an experiment is opened by hand: first exposures write, and those who are enrolled are read with their exposure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from cli.target import Choice, find
 from usher.recommend.breaker import Breaker
 from usher.recommend.cached import Cached
 from usher.recommend.experiment import Experiment, Experiments
@@ -29,6 +30,8 @@ from usher.recommend.serving import Serving
 from usher.recommend.state import PopularLists
 from usher.router import Router, Slot
 
+#: Requests through HTTP: as many people, and so many before that are not measured.
+PEOPLE, WARM_UP = 300, 20
 #: Bare Python first, so that the interpreter's own start is taken off.
 _START_UPS = {
     "bare Python": "",
@@ -122,35 +125,36 @@ def handler_ms(requests: int = 2000) -> list[float]:
     return found
 
 
-def through_http(requests: int = 300) -> list[float]:
-    """Milliseconds of signed requests to the twin of this folder, one connection, warm."""
-    import http.client  # noqa: PLC0415
-    from urllib.parse import urlsplit  # noqa: PLC0415
+def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[float]:
+    """Milliseconds of signed requests to the twin of this folder, one connection, warm. path: of request n."""
+    from benchmarks.signed_http import Caller  # noqa: PLC0415
 
-    from botocore.auth import SigV4Auth  # noqa: PLC0415
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-
-    from cli.target import Choice, find  # noqa: PLC0415
-
-    target = find(Choice())
-    url = target.resources.api_url
-    credentials = target.session.get_credentials()
-    assert credentials is not None
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    caller = Caller.of(find(Choice()))
     found = []
-    for n in range(requests + 20):
-        path = f"/recommendations?user_id={n % 100 + 1}&limit=10"
-        started = time.perf_counter()
-        request = AWSRequest("GET", url + path)
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", target.session.region_name).add_auth(request)
-        connection.request("GET", path, headers=dict(request.headers.items()))
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-        if n >= 20:
-            found.append((time.perf_counter() - started) * 1000)
-    print(f"last answer: level {json.loads(body)['level']}")
+    for n in range(-WARM_UP, requests):
+        reply = caller.get(path(n))
+        assert reply.status == 200, reply.body
+        if n >= 0:
+            found.append(reply.seconds * 1000)
     return found
+
+
+def on_the_twin() -> None:
+    """Steady, then first exposures (each a conditional write), then the same people again."""
+    from benchmarks.open_experiment import experiment  # noqa: PLC0415
+
+    told("through HTTP, steady", through_http(_of_person))
+    with experiment(find(Choice())) as opened:
+        told("through HTTP, first exposures", through_http(_of_person))
+        enrolled = len(opened.exposures())
+        assert enrolled == PEOPLE, f"{enrolled} exposures of {PEOPLE} people"
+        told("through HTTP, enrolled", through_http(_of_person))
+    print(f"{enrolled} people enrolled, each once")
+
+
+def _of_person(n: int) -> str:
+    """Requests 0 to 299 are of as many people; the warm-up asks without a name to enrol."""
+    return f"/recommendations?user_id={n + 1}&limit=10" if n >= 0 else "/popular?limit=10"
 
 
 def told(name: str, found: list[float]) -> None:
@@ -167,7 +171,7 @@ def main() -> None:
         print(f"{name:32} {start_up(code) - bare:7.3f} s CPU over bare Python")
     told("inside the handler", handler_ms())
     if arguments.twin:
-        told("through HTTP on the twin", through_http())
+        on_the_twin()
 
 
 if __name__ == "__main__":
