@@ -1,4 +1,4 @@
-"""Deploy: the router learns of the model that now stands in the idle slot, and the popularity lists are its own."""
+"""Deploy: the first model serves at once; every later one is the challenger of an experiment that opens here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from aws_lambda_powertools import Logger
 
 from usher import deployment, popular
 from usher.clients import client, dynamodb
+from usher.experiment import schedule
+from usher.experiment.opening import Terms
 from usher.records.settings import Settings
 from usher.runs import Runs
 
@@ -18,13 +20,17 @@ logger = Logger(service="deploy_experiment")
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """DeployExperiment's input: {run_id, router_version, model_name, model_package_arn, trained}; answers the slot."""
-    settings = Settings.read(os.environ, "lake_bucket", "state_table")
+    settings = Settings.read(os.environ, "lake_bucket", "state_table", "shift_rule_name")
     table = dynamodb().Table(settings.state_table)
     run_id, now = str(event["run_id"]), int(time.time())
     lists = popular.read_lists(client("s3"), settings.lake_bucket, run_id)
     deployment.record(Runs(table), run_id, event)
-    router = deployment.place(table, run_id, int(event["router_version"]), now)
+    router = deployment.place(table, run_id, int(event["router_version"]), Terms.of(settings), now)
+    if router.experiment_is_open:
+        schedule.enable(client("events"), settings.shift_rule_name)
     if router.models[router.champion] == run_id:
         popular.write_lists(table, run_id, lists)
-    logger.info("deployed", extra={"run_id": run_id, "router_version": router.version, "models": dict(router.models)})
+    logger.info(
+        "deployed", extra={"run_id": run_id, "router_version": router.version, "experiment": router.experiment_id}
+    )
     return {"slot": router.slot_of(run_id), "router_version": router.version}

@@ -16,11 +16,13 @@ from moto import mock_aws
 
 from usher import deployment, popular
 from usher.errors import NotDeployable, RouterMoved, TableMissing
+from usher.experiment.opening import Terms
 from usher.records import keys
 from usher.router import Router, read_router, write_router
 from usher.snapshots import row_count
 
 NOW = 1_800_000_000
+TERMS = Terms("default", 3600, 3600, 3600.0, 86400, 30.0)
 STEADY = Router(3, NOW, "steady", "", "B", {"A": 0.0, "B": 1.0}, {"A": "old", "B": "champion"})
 
 
@@ -89,15 +91,16 @@ def test_a_later_model_takes_the_idle_slot_whichever_it_is_at_weight_0() -> None
 
 def test_a_run_planned_on_another_router_is_not_placed(table: Any) -> None:
     with pytest.raises(RouterMoved, match="planned on version 4"):
-        deployment.place(table, "r9-1", 4, NOW)
+        deployment.place(table, "r9-1", 4, TERMS, NOW)
 
 
 def test_placing_a_model_twice_is_placing_it_once(table: Any) -> None:
-    first = deployment.place(table, "r1-1", 0, NOW)
-    assert deployment.place(table, "r1-1", 0, NOW + 9) == first
-    second = deployment.place(table, "r2-1", 1, NOW)
-    assert deployment.place(table, "r2-1", 1, NOW + 9) == second
+    first = deployment.place(table, "r1-1", 0, TERMS, NOW)
+    assert deployment.place(table, "r1-1", 0, TERMS, NOW + 9) == first
+    second = deployment.place(table, "r2-1", 1, TERMS, NOW)
+    assert deployment.place(table, "r2-1", 1, TERMS, NOW + 9) == second
     assert (second.version, second.models) == (2, {"A": "r1-1", "B": "r2-1"})
+    assert (second.state, second.experiment_id, second.weights) == ("testing", "xr2-1", {"A": 0.95, "B": 0.05})
 
 
 def test_a_name_that_sagemaker_would_refuse_is_refused_before_anything_starts() -> None:

@@ -33,6 +33,7 @@ from usher.training_rows import Rows
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = ("prepare_run", "prepare_next", "evaluate_gate", "deploy_experiment")
 REGION = "eu-west-1"
+RULE = "usher-shift-traffic"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher/usher-recommender:latest"
 SNAPSHOTS = {"ratings": 2**62 + 1, "items": 7}
@@ -155,6 +156,7 @@ class Run:
         self.client("s3").create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
         self._catalog()
         self.client("sagemaker").create_model_package_group(ModelPackageGroupName="usher")
+        self.client("events").put_rule(Name=RULE, ScheduleExpression="rate(1 minute)", State="DISABLED")
         self.queue = self.client("sqs").create_queue(QueueName="quiet")["QueueUrl"]
         self.machine = self.client("stepfunctions").create_state_machine(
             name="usher-train-and-deploy", definition=definition(), roleArn=ROLE
@@ -330,6 +332,20 @@ def _state_table() -> Any:
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "GSI1pk", "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "GSI1",
+                "KeySchema": [
+                    {"AttributeName": "GSI1pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["slot", "version", "enrolled_at", "converted_at", "reward"],
+                },
+            }
         ],
         BillingMode="PAY_PER_REQUEST",
     )
@@ -371,6 +387,7 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         "TRAIN_WORKFLOW_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:usher-train-and-deploy",
         "TUNING_TRIALS": "1",
         "QUIET_SECONDS": "1",
+        "SHIFT_RULE_NAME": RULE,
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"USHER_{name}", value)

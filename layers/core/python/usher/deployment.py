@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from usher.errors import NotDeployable, RouterMoved
+from usher.experiment.opening import Terms, open_experiment
+from usher.records.ids import experiment_id
 from usher.router import SLOTS, Router, read_router, write_router
 from usher.runs import Runs
 
@@ -38,22 +40,29 @@ def weights(router: Router | None) -> dict[str, float]:
     return dict(router.weights) if router else {"A": 1.0, "B": 0.0}
 
 
-def place(table: Table, model: str, seen_version: int, now: int) -> Router:
-    """Write the router with `model` in the idle slot (in both, the first time), once for a model.
+def place(table: Table, model: str, seen_version: int, terms: Terms, now: int) -> Router:
+    """Write the router with `model` in both slots, the first time; later as the challenger of an experiment. Once.
 
     seen_version: the router's version when the run was planned, 0 for none; RouterMoved when it is another by now.
     """
     standing = read_router(table)
-    if standing and standing.models[standing.idle] == model and standing.version == seen_version + 1:
+    if standing and standing.models[standing.idle] == model and _is_placed(standing, model, seen_version):
         return standing  # a second try after a first that was not heard of
     if (standing.version if standing else 0) != seen_version:
         raise RouterMoved(
             f"the router is at version {standing.version if standing else 0}, the run of {model} was planned on "
             f"version {seen_version}: its config may not fit the slots any more; the next run plans anew"
         )
-    router = standing.with_idle_model(model, now) if standing else Router.first(model, now)
+    if standing:
+        return open_experiment(table, standing, model, terms, now)
+    router = Router.first(model, now)
     write_router(table, router)
     return router
+
+
+def _is_placed(standing: Router, model: str, seen_version: int) -> bool:
+    """Whether the router shows what an earlier try wrote: the first model, or its experiment, which ticks move on."""
+    return standing.version == seen_version + 1 or standing.experiment_id == experiment_id(model)
 
 
 def record(runs: Runs, run_id: str, event: Mapping[str, Any]) -> None:

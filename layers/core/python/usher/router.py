@@ -64,11 +64,26 @@ class Router:
         if self.experiment_is_open:
             raise RouterMoved(
                 f"experiment {self.experiment_id} is open (router version {self.version}): {model} cannot take the "
-                "idle slot; it is closed by shift_traffic, or with `usher experiment stop`"
+                "idle slot; wait until it is closed, or end it with `usher rollback`"
             )
-        weights: dict[str, float] = {self.champion: 1.0, self.idle: 0.0}
         models: dict[str, str] = {self.champion: self.models[self.champion], self.idle: model}
-        return replace(self, version=self.version + 1, opened_at=now, experiment_id="", weights=weights, models=models)
+        return replace(self.alone(self.champion, now), models=models)
+
+    def alone(self, slot: Slot, now: int) -> Router:
+        """The next version, steady: no experiment, and `slot` is the champion with all the traffic."""
+        return replace(
+            self,
+            version=self.version + 1,
+            opened_at=now,
+            state="steady",
+            experiment_id="",
+            champion=slot,
+            weights={name: 1.0 if name == slot else 0.0 for name in SLOTS},
+        )
+
+    def item(self) -> dict[str, Any]:
+        """The item as the state table keeps it."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def read_router(table: Table) -> Router | None:
@@ -88,9 +103,17 @@ def read_router(table: Table) -> Router | None:
     )
 
 
+def put_after(table: Table, router: Router, seen_version: int | None) -> dict[str, Any]:
+    """The write of `router` as a member of a transaction: it holds if `seen_version` (None: no router) still stands."""
+    put: dict[str, Any] = {"TableName": table.name, "Item": keys.ROUTER.item() | stored(router.item())}
+    if seen_version is None:
+        return {"Put": put | {"ConditionExpression": "attribute_not_exists(pk)"}}
+    values = {":seen": stored(seen_version)}
+    return {"Put": put | {"ConditionExpression": "version = :seen", "ExpressionAttributeValues": values}}
+
+
 def write_router(table: Table, router: Router) -> None:
     """Write the version after the one that stands; RouterMoved when another writer was faster."""
-    item = {name: getattr(router, name) for name in Router.__dataclass_fields__}
     condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
     if router.version > 1:
         condition = {
@@ -98,7 +121,7 @@ def write_router(table: Table, router: Router) -> None:
             "ExpressionAttributeValues": {":before": router.version - 1},
         }
     try:
-        table.put_item(Item=keys.ROUTER.item() | stored(item), **condition)
+        table.put_item(Item=keys.ROUTER.item() | stored(router.item()), **condition)
     except ClientError as error:
         if not is_condition_failed(error):
             raise

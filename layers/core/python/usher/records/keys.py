@@ -50,6 +50,11 @@ def stratum(experiment_id: str, version: int) -> Key:
     return Key(f"EXPERIMENT#{experiment_id}", f"STRATUM#{version:010d}")
 
 
+def epoch(experiment_id: str, version: int) -> Key:
+    """One version of the router while an experiment was open: its weights, when it began and ended."""
+    return Key(f"EXPERIMENT#{experiment_id}", f"EPOCH#{version:010d}")
+
+
 def decision(experiment_id: str, time: str) -> Key:
     """time: ISO 8601, UTC, so that a Query returns decisions in their order."""
     return Key(f"EXPERIMENT#{experiment_id}", f"DECISION#{time}")

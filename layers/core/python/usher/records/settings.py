@@ -46,6 +46,7 @@ class Settings:
     catalog_queue_url: str = ""
     train_workflow_arn: str = ""
     shift_workflow_arn: str = ""
+    shift_rule_name: str = ""
     signing_secret_arn: str = ""
     serving_backend: str = "endpoint"
     min_new_rows: int = 1000

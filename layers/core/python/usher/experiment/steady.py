@@ -1,0 +1,95 @@
+"""A tick without an open experiment: what the last one left undone, and orders that came after its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from usher.experiment import orders, steps
+from usher.experiment.record import OUTCOMES, Meta, alone_slot, ids_in_slots, newest_id, read_meta
+from usher.experiment.steps import Step
+from usher.experiment.storage import Book, Change, Kept
+from usher.router import Router
+from usher.shift.errors import StateError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a steady tick has found. experiment_id: whose chores are to be done, or empty."""
+
+    router: Router
+    decision: str = "continue"
+    reason: str = "no experiment is open"
+    experiment_id: str = ""
+    chores: Mapping[str, Any] = field(default_factory=dict)
+
+
+def abandoned(router: Router, reason: str, now: int) -> Step:
+    """An experiment whose record nobody can read: closed, with the champion that the router names."""
+    slot = alone_slot(router)
+    return Step("roll_back", reason, router.alone(slot, now), "closed", OUTCOMES["roll_back"], chores={"ask": True})
+
+
+def look(table: Table, router: Router, now: float) -> Found:
+    """Obey one order that waits; else close what the router has left open; else name the chores that are left."""
+    experiment_id = newest_id(table, router, now)
+    if experiment_id is not None:
+        for order in orders.waiting(table, experiment_id):
+            found = _obey(table, router, experiment_id, order, now)
+            if found is not None:
+                return found
+    for one in ids_in_slots(router):
+        found = _left(table, router, one, now)
+        if found is not None:
+            return found
+    return Found(router)
+
+
+def _left(table: Table, router: Router, experiment_id: str, now: float) -> Found | None:
+    kept = Kept.read(table, experiment_id)
+    if kept.chores:
+        return Found(router, reason=_reason(kept), experiment_id=experiment_id, chores=kept.chores)
+    try:
+        meta = read_meta(table, experiment_id, now)
+    except StateError:
+        return None
+    if meta is None or meta.status == "closed":
+        return None
+    return _close(table, router, meta, kept, now)
+
+
+def _reason(kept: Kept) -> str:
+    return str(kept.summary.get("reason", "a decision is carried out"))
+
+
+def _close(table: Table, router: Router, meta: Meta, kept: Kept, now: float) -> Found:
+    """The router shows no experiment, its record does: somebody edited the router. Its champion has all the traffic."""
+    words = "the router shows no experiment any more: it was edited by hand, and the experiment is over"
+    promoted = router.models.get(router.champion) == meta.models["challenger"]
+    decision = "promote" if promoted else "roll_back"
+    chores = {"lists": router.models[router.champion], "ask": True}
+    step = Step(
+        decision, words, router.alone(alone_slot(router), int(now)), "closed", OUTCOMES[decision], chores=chores
+    )
+    change = Change(router, step, {"chores": chores}, void=words)
+    Book(table, meta.experiment_id, meta).write(kept, change, now)
+    return Found(step.router, decision, words, meta.experiment_id, chores)
+
+
+def _obey(table: Table, router: Router, experiment_id: str, order: orders.Order, now: float) -> Found | None:
+    book = Book(table, experiment_id, read_meta(table, experiment_id, now))
+    if order.action != "roll_back":
+        book.refuse(order.sk, "no experiment is open")
+        return None
+    if router.models[router.champion] == router.models[router.idle]:
+        book.refuse(order.sk, f"both slots hold {router.models[router.champion]}: there is nothing to go back to")
+        return None
+    step = steps.swap(router, f"rolled back, {order.words}", int(now)).ordered(order.who, order.why)
+    kept = Kept.read(table, experiment_id)
+    change = Change(router, step, {"chores": dict(step.chores)}, void="no experiment was open", order=order.sk)
+    book.write(kept, change, now)
+    return Found(step.router, step.decision, step.reason, experiment_id, step.chores)

@@ -1,0 +1,234 @@
+"""An experiment under the real shift workflow: the real handler, a clock that a test moves, people written as items.
+
+Without an endpoint unless a test asks for one (`serve`): the back end is then the function, and nothing is reweighed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import random
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from boto3.dynamodb.conditions import Key
+
+from usher.decimals import loaded, stored
+from usher.records import keys
+
+PROJECT = Path(__file__).parents[3]
+REGION = "eu-west-1"
+ROLE = "arn:aws:iam::123456789012:role/sagemaker"
+CHAMPION, CHALLENGER = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
+EXPERIMENT = f"x{CHALLENGER}"
+EPOCH_SECONDS = 300
+
+
+class Shift:
+    """One deployment with two models, an experiment open between them, and its workflow."""
+
+    def __init__(self, run: Any, patch: pytest.MonkeyPatch) -> None:
+        self.run = run
+        self.now = float(int(datetime.datetime.now(datetime.UTC).timestamp()) - 20 * 86400)
+        self._patch = patch
+        clock = SimpleNamespace(time=lambda: self.now)
+        for name in ("shift_traffic", "deploy_experiment", "prepare_next"):
+            handler = run.functions.handlers.setdefault(name, _load(name))
+            patch.setitem(handler.__globals__, "time", clock)
+        self.machine = run.client("stepfunctions").create_state_machine(
+            name="usher-shift-traffic", definition=definition(), roleArn=ROLE
+        )["stateMachineArn"]
+        self.random = random.Random(12)
+        for model in (CHAMPION, CHALLENGER):
+            self.deploy(model)
+
+    # ── the world ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def deploy(self, model: str, version: int | None = None) -> Any:
+        """The last step of a run; its answer, or {errorMessage}."""
+        router = self.run.router
+        self.run.bundle(model)
+        event = {
+            "run_id": model,
+            "router_version": version if version is not None else router["version"] if router else 0,
+            "model_name": f"usher-{model}",
+            "model_package_arn": self._package(model),
+            "trained": [],
+        }
+        return json.loads(self.run.functions.invoke("deploy_experiment", json.dumps(event).encode())[2])
+
+    def _package(self, model: str) -> str:
+        made = self.run.client("sagemaker").create_model_package(
+            ModelPackageGroupName="usher", ModelPackageDescription=model, ModelApprovalStatus="Approved"
+        )
+        return str(made["ModelPackageArn"])
+
+    def approval(self, model: str) -> str:
+        record = self.run.record(model)
+        package = self.run.client("sagemaker").describe_model_package(ModelPackageName=record["model_package_arn"])
+        return str(package["ModelApprovalStatus"])
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    def people(self, users: int, rates: tuple[float, float]) -> None:
+        """Users enrolled now by the standing router's weights, who convert at (champion's, challenger's) rates."""
+        challenger = round(users * self.share)
+        self.enrolled((users - challenger, challenger), rates)
+
+    def enrolled(self, users: tuple[int, int], rates: tuple[float, float], version: int | None = None) -> None:
+        """(champion's, challenger's) users enrolled now, whatever the weights say."""
+        meta, at = self.meta, self.now
+        version = self.router["version"] if version is None else version
+        with self.run.table.batch_writer() as batch:
+            for role, count, rate in zip(("champion", "challenger"), users, rates, strict=True):
+                for number in range(count):
+                    batch.put_item(Item=stored(self._exposure(meta[role], version, at, number < round(rate * count))))
+
+    def _exposure(self, slot: str, version: int, at: float, converted: bool) -> dict[str, Any]:
+        user = hashlib.sha256(str(self.random.random()).encode()).hexdigest()[:32]
+        return {
+            **keys.exposure(user, EXPERIMENT).item(),
+            "GSI1pk": keys.exposure_shard(EXPERIMENT, version, user),
+            "slot": slot,
+            "version": version,
+            "enrolled_at": at,
+            "expires_at": int(at) + 60 * 86400,
+            **({"converted_at": at + 10.0, "reward": 1.0} if converted else {}),
+        }
+
+    def answers(self, slot: str, requests: int, **bad: int) -> None:
+        """A slot's answers in this minute: `errors=3`, `slow=`, `empty=`."""
+        names = {"errors": "SlotErrors", "slow": "SlotSlow", "empty": "SlotEmpty"}
+        counts = {"SlotRequests": requests, **{names[kind]: number for kind, number in bad.items()}}
+        dimensions = {"experiment": EXPERIMENT, "slot": slot}
+        self._metrics(counts, dimensions)
+
+    def outcomes(self, enrolled: int, joined: int) -> None:
+        counts = {"EnrolledOutcomes": enrolled, "JoinedOutcomes": joined}
+        self._metrics(counts, {"service": "ingest_feedback", "experiment": EXPERIMENT})
+
+    def _metrics(self, counts: dict[str, int], dimensions: dict[str, str]) -> None:
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        moment = datetime.datetime.fromtimestamp(self.now, datetime.UTC)
+        data = [
+            {"MetricName": name, "Dimensions": named, "Timestamp": moment, "Value": float(value)}
+            for name, value in counts.items()
+        ]
+        self.run.client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
+
+    def order(self, action: str, who: str = "anna", why: str = "as asked") -> str:
+        """What `usher rollback` and its like write."""
+        sk = f"ORDER#{self.now:.6f}#{uuid.uuid4()}"
+        item = {"action": action, "who": who, "why": why, "at": int(self.now), "status": "waiting"}
+        self.run.table.put_item(Item={"pk": f"EXPERIMENT#{EXPERIMENT}", "sk": sk, **item})
+        return sk
+
+    def set(self, key: keys.Key, **fields: Any) -> None:
+        """Edit an item by hand."""
+        item = self.run.item(*key)
+        self.run.table.put_item(Item=stored({**item, **fields}))
+
+    # ── the workflow ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tick(self, **given: str) -> dict[str, Any]:
+        """One execution: its status, states, output; weights sum to one after each."""
+        arn = self.run.client("stepfunctions").start_execution(
+            stateMachineArn=self.machine, name=uuid.uuid4().hex, input=json.dumps(given)
+        )["executionArn"]
+        found: dict[str, Any] = self.run.finished(arn)
+        weights = self.router["weights"]
+        assert abs(sum(weights.values()) - 1) < 1e-9
+        assert all(0 <= weight <= 1 for weight in weights.values())
+        return found
+
+    def epoch(self) -> dict[str, Any]:
+        """An epoch passes, and the tick at its end."""
+        self.passes(self.meta["epoch_seconds"])
+        return self.tick()
+
+    def until(self, decision: str, epochs: int = 40, **people: Any) -> dict[str, Any]:
+        """Epochs with `people` in each, until that decision."""
+        for _ in range(epochs):
+            self.people(**people)
+            found = self.epoch()
+            if found["output"]["decision"] == decision:
+                return found
+        raise AssertionError(f"no {decision} in {epochs} epochs: {self.last['reason']}")
+
+    # ── what came of it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def router(self) -> Any:
+        return self.run.router
+
+    @property
+    def share(self) -> float:
+        """The challenger's."""
+        return float(self.router["weights"][self.meta["challenger"]])
+
+    @property
+    def meta(self) -> Any:
+        return self.run.item(*keys.experiment(EXPERIMENT))
+
+    @property
+    def state(self) -> Any:
+        return self.run.item(*keys.experiment_state(EXPERIMENT))
+
+    def items(self, kind: str) -> list[Any]:
+        """DECISION, STRATUM, EPOCH or ORDER items, oldest first."""
+        condition = Key("pk").eq(f"EXPERIMENT#{EXPERIMENT}") & Key("sk").begins_with(f"{kind}#")
+        return list(loaded(self.run.table.query(KeyConditionExpression=condition)["Items"]))
+
+    @property
+    def last(self) -> Any:
+        """The newest decision."""
+        return self.items("DECISION")[-1]
+
+    @property
+    def schedule(self) -> str:
+        return str(self.run.client("events").describe_rule(Name="usher-shift-traffic")["State"])
+
+    @property
+    def lists(self) -> str:
+        return str(self.run.item("ROUTER", "POPULAR")["model_id"])
+
+
+def _load(name: str) -> Any:
+    import importlib.util  # noqa: PLC0415
+
+    spec = importlib.util.spec_from_file_location(f"{name}_app", PROJECT / "functions" / name / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+def definition() -> str:
+    """The real workflow with what the template fills in."""
+    values = {
+        "ShiftTrafficFunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:shift_traffic",
+        "PrepareNextFunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:prepare_next",
+        "EndpointName": "usher",
+        "StateTable": "state",
+    }
+    text = (PROJECT / "statemachines/shift_traffic.asl.json").read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(values)
+    return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)
+
+
+@pytest.fixture
+def shift(run: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shift]:
+    """An experiment that has just been opened, the demo's preset and epochs of five minutes, without an endpoint."""
+    monkeypatch.setenv("USHER_SERVING_BACKEND", "function")
+    for name in ("EPOCH_SECONDS", "ATTRIBUTION_SECONDS"):
+        monkeypatch.setenv(f"USHER_{name}", str(EPOCH_SECONDS))
+    monkeypatch.setenv("USHER_EXPERIMENT_PRESET", "demo")
+    yield Shift(run, monkeypatch)
