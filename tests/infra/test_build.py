@@ -22,7 +22,7 @@ LAMBDA_UNZIPPED_LIMIT = 262_144_000
 SITE_PACKAGES = Path("python/lib/python3.13/site-packages")
 FUNCTIONS = [
     *("IngestStream", "IngestObjects", "CatalogTables", "CatalogObjects"),
-    *("PrepareRun", "PrepareNext", "EvaluateGate", "DeployExperiment"),
+    *("PrepareRun", "PrepareNext", "EvaluateGate", "DeployExperiment", "ShiftTraffic"),
     *("RecommendItems", "IngestFeedback"),
 ]
 PROJECT = Path(__file__).parents[2]
@@ -124,6 +124,7 @@ START_UP = {
     "PrepareNext": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "EvaluateGate": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
     "DeployExperiment": ["numpy", "pyarrow", "pydantic", "aws_xray_sdk"],
+    "ShiftTraffic": ["usher_scorer", "pyarrow", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
     "IngestFeedback": ["numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
     "RecommendItems": ["numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "aws_lambda_powertools.event_handler"],
 }

@@ -22,6 +22,7 @@ PROJECT = Path(__file__).parents[2]
 WORKFLOW = PROJECT / "statemachines" / "train_and_deploy.asl.json"
 #: `.sync` is Step Functions asking how its job goes, and stopping it when the execution stops.
 SYNC = ("Describe", "Stop")
+SHIFT = PROJECT / "statemachines" / "shift_traffic.asl.json"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,25 @@ def test_the_workflow_invokes_its_own_functions_alone(resources: Mapping[str, An
     assert named == substitutions
 
 
+def test_the_shift_workflow_may_make_exactly_the_calls_that_its_states_make(resources: Mapping[str, Any]) -> None:
+    needed = set().union(*map(wanted, tasks(json.loads(SHIFT.read_text())["States"])))
+    assert len(needed) == 3
+    assert actions(resources, "ShiftWorkflowRole") == needed
+    assert resources["ShiftWorkflow"]["Properties"]["RoleArn"] == {"Fn::GetAtt": ["ShiftWorkflowRole", "Arn"]}
+
+
+def test_the_rules_of_ticks_start_that_workflow_alone_and_the_schedule_begins_disabled(
+    resources: Mapping[str, Any],
+) -> None:
+    assert trusted(resources, "ShiftRulesRole") == {"Service": "events.amazonaws.com"}
+    (statement,) = statements(resources, "ShiftRulesRole")
+    assert (statement["Action"], statement["Resource"]) == ("states:StartExecution", {"Ref": "ShiftWorkflow"})
+    assert resources["ShiftSchedule"]["Properties"]["State"] == "DISABLED"
+    for rule in ("ShiftSchedule", "ShiftAlarmRule"):
+        (target,) = resources[rule]["Properties"]["Targets"]
+        assert target["Arn"] == {"Ref": "ShiftWorkflow"}
+
+
 def test_sagemaker_may_pull_read_write_log_and_measure(resources: Mapping[str, Any]) -> None:
     assert trusted(resources, "SageMakerRole") == {"Service": "sagemaker.amazonaws.com"}
     assert actions(resources, "SageMakerRole") >= {
@@ -141,5 +161,5 @@ def test_what_one_service_may_assume_no_other_may(resources: Mapping[str, Any]) 
     roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
     services = {name: trusted(resources, name)["Service"] for name in roles}
     assert set(services.values()) == {
-        f"{name}.amazonaws.com" for name in ("lambda", "states", "sagemaker", "codebuild")
+        f"{name}.amazonaws.com" for name in ("lambda", "states", "sagemaker", "codebuild", "firehose", "events")
     }

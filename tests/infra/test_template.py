@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usher.records import datasets, settings
+from usher.records import datasets, places, settings
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Built
@@ -17,6 +17,8 @@ PROJECT = Path(__file__).parents[2]
 
 #: Every wildcard in a policy, by role and statement, with the reason why nothing narrower works.
 ALLOWED_WILDCARDS = {
+    ("StreamsRole", "Deliver"): "Firehose names its objects; only stream/ and stream-errors/ of the data sets",
+    ("IngestStreamRole", "WriteQuarantine"): "files are named after batches; only quarantine/",
     ("IngestObjectsRole", "ReadLanding"): "objects of the landing bucket have names that producers choose",
     ("IngestObjectsRole", "WriteRowsAndQuarantine"): "files are named after objects; only lake/ and quarantine/",
     ("CatalogTablesRole", "MakeTables"): "the tables of Usher's own database, which it makes itself",
@@ -41,10 +43,16 @@ ALLOWED_WILDCARDS = {
     ("TrainWorkflowRole", "Deploy"): "endpoint configurations are named after runs",
     ("EvaluateGateRole", "ReadEvaluations"): "runs are named after their data; only evaluation.json",
     ("DeployExperimentRole", "ReadPopularity"): "runs are named after their data; only the popularity lists",
+    ("ShiftTrafficRole", "ApproveAndReject"): "package versions are numbered by the registry; of one group",
+    ("ShiftTrafficRole", "ReadPopularity"): "runs are named after their data; only the popularity lists",
+    ("ShiftTrafficRole", "ReadMetrics"): "the action takes no resource",
     ("RecommendItemsRole", "ReadBundles"): "runs are named after their data; only bundle/",
 }
 #: IAM offers these actions no resource to name.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListEndpoints"}
+WITHOUT_RESOURCE = {
+    *("ecr:GetAuthorizationToken", "sagemaker:ListEndpoints"),
+    *("cloudwatch:PutMetricData", "cloudwatch:GetMetricData"),
+}
 
 
 def text(value: Any) -> str:
@@ -117,9 +125,28 @@ def test_every_queue_is_encrypted_and_dead_letters_raise_an_alarm(built: Built) 
         text(q["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]).strip('"')
         for q in queues.values()
         if "RedrivePolicy" in q
+    } | {
+        target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+        for rule in built.of_type("AWS::Events::Rule").values()
+        for target in rule["Targets"]
     }
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
     assert dead == {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == watched
+
+
+def test_every_data_set_has_a_stream_that_is_encrypted_and_whose_records_are_checked(built: Built) -> None:
+    streams = built.of_type("AWS::KinesisFirehose::DeliveryStream")
+    found = {body["DeliveryStreamName"]["Fn::Sub"]: body for body in streams.values()}
+    assert set(found) == {f"${{AWS::StackName}}-{name}" for name in datasets.DATASETS}
+    for full_name, body in found.items():
+        name = full_name.rpartition("-")[2]
+        destination = body["ExtendedS3DestinationConfiguration"]
+        assert body["DeliveryStreamEncryptionConfigurationInput"] == {"KeyType": "AWS_OWNED_CMK"}
+        assert destination["Prefix"].startswith(places.stream_prefix(name))
+        assert destination["ErrorOutputPrefix"].startswith(places.stream_errors_prefix(name))
+        (processor,) = destination["ProcessingConfiguration"]["Processors"]
+        values = {item["ParameterName"]: item["ParameterValue"] for item in processor["Parameters"]}
+        assert values["LambdaArn"] == {"Fn::GetAtt": ["IngestStream", "Arn"]}
 
 
 def test_every_rule_keeps_what_it_cannot_deliver(built: Built) -> None:
@@ -135,7 +162,11 @@ def test_every_function_logs_to_a_group_of_its_own_that_ends(built: Built) -> No
         project["LogsConfig"]["CloudWatchLogs"]["GroupName"]["Ref"]
         for project in built.of_type("AWS::CodeBuild::Project").values()
     ]
-    assert sorted(used + build) == sorted(groups)
+    streams = {
+        body["ExtendedS3DestinationConfiguration"]["CloudWatchLoggingOptions"]["LogGroupName"]["Ref"]
+        for body in built.of_type("AWS::KinesisFirehose::DeliveryStream").values()
+    }
+    assert sorted([*used, *build, *streams]) == sorted(groups)
     assert all(group["RetentionInDays"] for group in groups.values())
 
 
