@@ -104,7 +104,7 @@ def _checked(records: Sequence[Any]) -> list[tuple[str, int]]:
     for number, record in enumerate(records, start=1):
         try:
             text = record["Data"]
-            size = len(binascii.a2b_base64(text))
+            size = len(binascii.a2b_base64(text, strict_mode=True))
         except (KeyError, TypeError, ValueError):
             raise ValidationException(f"Value at 'records.{number}.member.data' is no base64") from None
         if size > RECORD_MAX_BYTES:

@@ -56,7 +56,7 @@ def _line(line: bytes, number: int, offset: int) -> Iterator[Bad]:
         return
     try:
         error = _decode(line)
-        raw = binascii.a2b_base64(error.rawData)
+        raw = binascii.a2b_base64(error.rawData, strict_mode=True)
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, RecursionError):
         yield Bad(_NO_ERROR, "", number, offset, len(line), line)
         return
