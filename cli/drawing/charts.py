@@ -56,7 +56,7 @@ def svg(chart: Chart) -> str:
     if chart.band:
         parts.append(_band(chart, chart.lines[0].x, *chart.band))
     parts += [_bars(chart, bars) for bars in chart.bars]
-    parts += [_limit(chart, label, value) for label, value in chart.limits]
+    parts += _limits(chart)
     parts += [_line(chart, line) for line in chart.lines]
     series: list[Bars | Line] = [*chart.bars, *chart.lines]
     legend = "".join(f'<li class="{one.style}">{html.escape(one.label)}</li>' for one in series)
@@ -97,11 +97,20 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [step * number for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _limit(chart: Chart, label: str, value: float) -> str:
-    at = _y(chart, value)
+def _limits(chart: Chart) -> list[str]:
+    """From the highest down; one that is close below another has its label under its line."""
+    drawn, above = [], -math.inf
+    for label, value in sorted(chart.limits, key=lambda limit: -limit[1]):
+        at = _y(chart, value)
+        drawn.append(_limit(label, at, at + 12 if at - above < 16 else at - 4))
+        above = at
+    return drawn
+
+
+def _limit(label: str, at: float, label_at: float) -> str:
     return (
         f'<path class="limit" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>'
-        f'<text class="limit" x="{_LEFT + 4}" y="{at - 4:.1f}">{html.escape(label)}</text>'
+        f'<text class="limit" x="{_LEFT + 4}" y="{label_at:.1f}">{html.escape(label)}</text>'
     )
 
 

@@ -29,7 +29,7 @@ ul.legend li.pale::before{opacity:.35}
 ul.legend li.c::before,ul.legend li.true::before{background:var(--good)}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:.4rem 0}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule);vertical-align:top;
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
 td.n,th.n{text-align:right}td.t{white-space:nowrap}
 """
 

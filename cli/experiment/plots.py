@@ -143,7 +143,7 @@ class _Course:
         if not score.x:
             return None
         reach = [*score.y, *bounds.y]
-        low, high = min(-1.0, *reach), max(3.0, *reach)
+        low, high = min(0.0, *reach), max(3.0, *reach)
         return Chart(
             "The score at the looks: promoted when it reaches the bound",
             self.x_max,
