@@ -89,10 +89,12 @@ class Shift:
         with self.run.table.batch_writer() as batch:
             for role, count, rate in zip(("champion", "challenger"), users, rates, strict=True):
                 for number in range(count):
-                    batch.put_item(Item=stored(self._exposure(meta[role], version, at, number < round(rate * count))))
+                    converted = number < round(rate * count)
+                    batch.put_item(Item=stored(self.exposure(meta[role], version, at, converted=converted)))
 
-    def _exposure(self, slot: str, version: int, at: float, converted: bool) -> dict[str, Any]:
-        user = hashlib.sha256(str(self.random.random()).encode()).hexdigest()[:32]
+    def exposure(self, slot: str, version: int, at: float, *, converted: bool, number: int = 0) -> dict[str, Any]:
+        """An exposure's item."""
+        user = hashlib.sha256(f"{self.random.random()} {number}".encode()).hexdigest()[:32]
         return {
             **keys.exposure(user, EXPERIMENT).item(),
             "GSI1pk": keys.exposure_shard(EXPERIMENT, version, user),
@@ -112,7 +114,7 @@ class Shift:
 
     def outcomes(self, enrolled: int, joined: int) -> None:
         counts = {"EnrolledOutcomes": enrolled, "JoinedOutcomes": joined}
-        self._metrics(counts, {"service": "ingest_feedback", "experiment": EXPERIMENT})
+        self._metrics(counts, {"experiment": EXPERIMENT})
 
     def _metrics(self, counts: dict[str, int], dimensions: dict[str, str]) -> None:
         named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
@@ -137,12 +139,17 @@ class Shift:
 
     # ── the workflow ────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def begin(self, **given: str) -> str:
+        """Start an execution; its ARN."""
+        answer = self.run.client("stepfunctions").start_execution(
+            stateMachineArn=self.machine, name=uuid.uuid4().hex, input=json.dumps(given)
+        )
+        return str(answer["executionArn"])
+
     def tick(self, **given: str) -> dict[str, Any]:
         """One execution: its status, states, output; weights sum to one after each."""
-        arn = self.run.client("stepfunctions").start_execution(
-            stateMachineArn=self.machine, name=uuid.uuid4().hex, input=json.dumps(given)
-        )["executionArn"]
-        found: dict[str, Any] = self.run.finished(arn)
+        found: dict[str, Any] = self.run.finished(self.begin(**given))
+        assert found["status"] == "SUCCEEDED", found.get("cause")
         weights = self.router["weights"]
         assert abs(sum(weights.values()) - 1) < 1e-9
         assert all(0 <= weight <= 1 for weight in weights.values())

@@ -58,7 +58,7 @@ class Metrics:
 
     def join_rate(self, now: float) -> float | None:
         """Of all outcomes of enrolled users, the share that came with a valid id; None before the first."""
-        dimensions = {"service": "ingest_feedback", "experiment": self._meta.experiment_id}
+        dimensions = {"experiment": self._meta.experiment_id}  # as ingest_feedback counts them
         asked = {name.lower(): _sum(name, dimensions, _DAY) for name in ("EnrolledOutcomes", "JoinedOutcomes")}
         start = self._meta.started_at // _DAY * _DAY
         found = self._read(asked, start, int(now) + 1)

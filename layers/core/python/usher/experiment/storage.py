@@ -48,9 +48,9 @@ class Kept:
         revision, cursor = item.get("revision"), item.get("cursor", 0)
         return cls(
             revision if isinstance(revision, int) else None,
-            item.get("evidence"),
+            None if item.get("evidence") is None else _mapping(item["evidence"]),
             _mapping(item.get("router")),
-            item.get("held"),
+            _mapping(item.get("held")) or None,
             cursor if isinstance(cursor, int) else 0,
             _mapping(item.get("chores")),
             str(item.get("trouble", "")),

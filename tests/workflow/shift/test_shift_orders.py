@@ -1,0 +1,126 @@
+"""Alarms and what people order: obeyed at once, refused in words, never lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+CHAMPION, CHALLENGER = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
+ALONE = {"A": 1.0, "B": 0.0}
+
+
+def answered(shift: Any, sk: str) -> tuple[str, str]:
+    (order,) = [item for item in shift.items("ORDER") if item["sk"] == sk]
+    return order["status"], order["outcome"]
+
+
+def test_a_rollback_takes_the_traffic_at_once_and_says_who_and_why(shift: Any) -> None:
+    shift.passes(60)
+    sk = shift.order("roll_back", "anna", "complaints")
+    found = shift.tick(order=sk)
+    assert found["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
+    router = shift.router
+    assert (router["state"], router["experiment_id"], router["weights"]) == ("steady", "", ALONE)
+    last = shift.last
+    assert (last["decision"], last["by"], last["why"]) == ("roll_back", "anna", "complaints")
+    assert last["weights_before"] == {"champion": 0.9, "challenger": 0.1}
+    assert answered(shift, sk) == ("obeyed", "rolled back, ordered by anna: complaints")
+    assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "rolled_back")
+    assert shift.approval(CHALLENGER) == "Rejected"
+
+
+def test_a_promotion_by_force_bakes_and_a_rollback_takes_it_back(shift: Any) -> None:
+    shift.tick(order=shift.order("promote"))
+    assert (shift.router["state"], shift.router["champion"], shift.lists) == ("baking", "B", CHALLENGER)
+    refused = shift.order("promote")
+    shift.tick(order=refused)
+    assert answered(shift, refused) == ("refused", f"{CHALLENGER} is promoted already, and bakes")
+    frozen = shift.order("freeze")
+    shift.tick(order=frozen)
+    assert answered(shift, frozen)[0] == "refused"
+    shift.tick(order=shift.order("roll_back"))
+    router = shift.router
+    assert (router["state"], router["champion"], router["weights"]) == ("steady", "A", ALONE)
+    assert (shift.meta["outcome"], shift.lists, shift.approval(CHALLENGER)) == ("rolled_back", CHAMPION, "Rejected")
+
+
+def test_frozen_weights_stay_over_epochs_until_they_are_thawed(shift: Any) -> None:
+    early = shift.order("thaw")
+    shift.tick(order=early)
+    assert answered(shift, early) == ("refused", "the experiment is not frozen, it is testing")
+    shift.tick(order=shift.order("freeze", "ben", "a sale is on"))
+    assert (shift.router["state"], shift.share) == ("frozen", 0.1)
+    for _ in range(2):
+        shift.epoch()
+        assert (shift.router["state"], shift.share, shift.last["decision"]) == ("frozen", 0.1, "freeze")
+    assert "ben: a sale is on" in shift.last["reason"]
+    shift.tick(order=shift.order("thaw"))
+    assert shift.router["state"] == "testing"
+    assert "held" not in shift.state
+    shift.epoch()
+    assert shift.router["state"] == "testing"
+
+
+def test_an_order_is_obeyed_by_any_tick_and_an_unknown_one_refused(shift: Any) -> None:
+    unknown, waiting = shift.order("dance"), shift.order("freeze")
+    shift.tick()
+    assert answered(shift, unknown) == (
+        "refused",
+        "no order is called 'dance': they are roll_back, promote, freeze, thaw",
+    )
+    assert answered(shift, waiting)[0] == "obeyed"
+
+
+def test_without_an_experiment_a_rollback_changes_the_slots_and_is_refused_when_they_are_equal(shift: Any) -> None:
+    shift.tick(order=shift.order("roll_back"))
+    shift.tick(order=shift.order("roll_back", "anna", "it was better"))
+    router = shift.router
+    assert (router["state"], router["champion"], router["weights"]) == ("steady", "B", {"A": 0.0, "B": 1.0})
+    assert (shift.last["by"], shift.approval(CHALLENGER), shift.lists) == ("anna", "Approved", CHALLENGER)
+    other = shift.order("freeze")
+    shift.tick(order=other)
+    assert answered(shift, other) == ("refused", "no experiment is open")
+    shift.set(("ROUTER", "ROUTER"), models={"A": CHALLENGER, "B": CHALLENGER})
+    same = shift.order("roll_back")
+    shift.tick(order=same)
+    assert answered(shift, same) == ("refused", f"both slots hold {CHALLENGER}: there is nothing to go back to")
+
+
+@pytest.mark.parametrize("state", ["testing", "frozen", "baking"])
+def test_an_alarm_of_the_challengers_slot_rolls_it_back(shift: Any, state: str) -> None:
+    if state != "testing":
+        shift.tick(order=shift.order("freeze" if state == "frozen" else "promote"))
+    assert shift.router["state"] == state
+    shift.tick(alarm="usher-slot-B-errors")
+    assert (shift.router["state"], shift.router["weights"]) == ("steady", ALONE)
+    assert (shift.last["decision"], shift.last["reason"]) == ("roll_back", "the alarm usher-slot-B-errors fired")
+
+
+def test_an_alarm_of_the_champions_slot_freezes_and_one_of_no_slot_does_nothing(shift: Any) -> None:
+    shift.tick(alarm="usher-join-rate")
+    assert (shift.router["state"], shift.items("DECISION")) == ("testing", [])
+    shift.tick(alarm="usher-slot-A-errors")
+    assert (shift.router["state"], shift.share) == ("frozen", 0.1)
+    assert "a cause that both share" in shift.last["reason"]
+    shift.tick(alarm="usher-slot-A-errors")
+    assert len(shift.items("DECISION")) == 1
+    shift.epoch()
+    assert shift.router["state"] == "testing"
+
+
+def test_an_alarm_waits_for_a_tick_that_is_at_work_and_a_plain_tick_does_not(shift: Any) -> None:
+    lease = {"holder": "another", "expires_at": int(shift.now) + 300}
+    shift.run.table.update_item(
+        Key={"pk": "EXPERIMENT#xrbbbbbbbbbb-1", "sk": "STATE"},
+        UpdateExpression="SET lease = :lease",
+        ExpressionAttributeValues={":lease": lease},
+    )
+    found = shift.tick()
+    assert "another tick is at work" in found["output"]["reason"]
+    assert shift.state["lease"]["holder"] == "another"
+    arn = shift.begin(alarm="usher-slot-B-latency")
+    shift.run.until(lambda: any("TickUnderWay" in str(event) for event in shift.run.history(arn)))
+    shift.passes(301)  # the other one has died: its lease ends
+    assert shift.run.finished(arn)["status"] == "SUCCEEDED"
+    assert shift.router["weights"] == ALONE
