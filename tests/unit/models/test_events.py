@@ -248,6 +248,17 @@ def test_events_of_a_request_count_at_once_and_a_rating_outweighs_them(event_bun
         ask(event_bundle, op="recommend", profile=[["m0", "buy", 1]])
 
 
+def test_a_purchase_that_feedback_still_remembers_as_a_rating_is_no_news(event_bundle: Bundle, deeds: Ratings) -> None:
+    mine = deeds.take((deeds.user == 0) & (deeds.kind == PURCHASE))
+    item, second = f"m{mine.item[0]}", int(mine.time_us[0]) // 1_000_000
+    known = ask(event_bundle, op="recommend", user_id="u0")
+    assert known["level"] == "model"
+    assert ask(event_bundle, op="recommend", user_id="u0", profile=[[item, 4.0, second]]) == known
+    later = ask(event_bundle, op="recommend", user_id="u0", profile=[[item, 1.0, second + 60]])
+    assert later["level"] == "fold_in"
+    assert later["items"] != known["items"]
+
+
 def test_predicted_ratings_rest_on_ratings_alone(bundle: Bundle) -> None:
     assert bundle.rater
     ratings = Profiles.of_one([1, 3], [4.0, 2.0], [5, 6])

@@ -21,6 +21,8 @@ from usher_scorer.top import top_k
 Level = Literal["model", "fold_in", "popular"]
 #: (-kind, microseconds since 1970, rating): of two rows of an item the greater counts.
 _Row = tuple[int, int, float]
+#: Feedback keeps whole seconds or fractions of them.
+_SAME_MOMENT_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,20 @@ def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Per
     for rated in ratings:
         item = bundle.catalogue.dense.get(rated.item_id)
         row = (-rated.kind, rated.at_us, rated.rating)
-        if item is not None and (item not in rows or row[:2] > rows[item][:2]):
+        if item is not None and (item not in rows or _is_news(row, rows[item])):
             rows[item] = row
             fresh = True
     found = list(rows.values())
     profile = Profiles.of_one(rows, (row[2] for row in found), (row[1] for row in found), (-row[0] for row in found))
     return Person(profile, fresh or dense is None)
+
+
+def _is_news(row: _Row, known: _Row) -> bool:
+    """Whether a row tells more than the stored one. What bears the moment of a stored event is that event, which
+    feedback remembers as a rating of what was bought.
+    """
+    same = known[0] != -RATING and abs(row[1] - known[1]) < _SAME_MOMENT_US
+    return not same and row[:2] > known[:2]
 
 
 def recommend(  # noqa: PLR0913 - its inputs, one by one
