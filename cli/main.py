@@ -36,6 +36,7 @@ COMMANDS = {
     "freeze": ("cli.experiment.freeze", "Hold an experiment: weights stay, nobody new enrols."),
     "thaw": ("cli.experiment.thaw", "Let a frozen experiment go on."),
     "quarantine": ("cli.quarantine", "Rows that were refused: list, show, replay."),
+    "sample": ("cli.sample", "A function's sample event, for this Usher: for sam local, or to invoke it."),
     "image": ("cli.image", "Build the recommender's image on AWS, without Docker here."),
     "simulate": ("cli.simulate", "How traffic moves from a champion to a challenger, simulated."),
 }

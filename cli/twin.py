@@ -96,6 +96,23 @@ def status(
     _print_status(seen)
 
 
+@app.command("sam")
+def sam_template(
+    project: Project = Path(),
+    state_dir: State = None,
+    path: Annotated[Path, typer.Option("--out", help="Where to write it.", dir_okay=False)] = Path("build/sam.json"),
+) -> None:
+    """Write a template for `sam local` that works against the running twin."""
+    from cli import sam_local  # noqa: PLC0415 - boto3
+    from cli.target import of_twin  # noqa: PLC0415
+
+    twin = lifecycle.running(project.absolute(), state_dir)
+    if twin is None:
+        raise CommandError("no twin of this folder runs; `usher twin up --listen ADDRESS` starts one")
+    functions = sam_local.write(of_twin(twin), project.absolute(), path)
+    out().print(Text(f"{path}: {len(functions)} functions, against the twin at {twin.endpoint}"), soft_wrap=True)
+
+
 def look(twin: lifecycle.RunningTwin) -> dict[str, Any]:
     """What there is to say about a running twin: itself, its stack, functions, and queues with their counts."""
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay

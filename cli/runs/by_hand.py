@@ -15,6 +15,15 @@ ATTEMPTS = 99
 
 def start(target: Target) -> str:
     """Start a run on the newest data, and give its id."""
+    run_id, snapshots, rows = next_run(target)
+    given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": rows})
+    workflow = executions.workflow_arn(target)
+    target.client("stepfunctions").start_execution(stateMachineArn=workflow, name=run_id, input=given)
+    return run_id
+
+
+def next_run(target: Target) -> tuple[str, dict[str, str], int]:
+    """What a run on the newest data starts with: its id, the snapshots by data set, the rows that are new."""
     from usher.head import COUNTED_DATASETS  # noqa: PLC0415
     from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
     from usher.start import Head  # noqa: PLC0415
@@ -29,8 +38,4 @@ def start(target: Target) -> str:
     run_id = Runs(table).next_id(head.snapshots, ATTEMPTS)
     if run_id is None:
         raise CommandError(f"{ATTEMPTS} runs on the same data: new data come first")
-    snapshots = {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}
-    given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": head.rows_since_run})
-    workflow = executions.workflow_arn(target)
-    target.client("stepfunctions").start_execution(stateMachineArn=workflow, name=run_id, input=given)
-    return run_id
+    return run_id, {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}, head.rows_since_run

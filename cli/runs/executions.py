@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -115,6 +116,18 @@ def _entry(exited: Mapping[str, Any], by_id: Mapping[int, Mapping[str, Any]]) ->
 
 def _is_failure(event: Mapping[str, Any]) -> bool:
     return str(event["type"]).endswith(("Failed", "TimedOut", "Aborted"))
+
+
+def payload(target: Target, run: Run, state: str) -> Mapping[str, Any] | None:
+    """What a state of a run gave its Lambda function, the last time that it did; None when it never came to that."""
+    pages = target.client("stepfunctions").get_paginator("get_execution_history")
+    found, inside = None, ""
+    for page in pages.paginate(executionArn=run.arn):
+        for event in page["events"]:
+            inside = event.get("stateEnteredEventDetails", {}).get("name", inside)
+            if inside == state and "taskScheduledEventDetails" in event:
+                found = json.loads(event["taskScheduledEventDetails"]["parameters"]).get("Payload")
+    return found
 
 
 def workflow_arn(target: Target) -> str:

@@ -190,9 +190,9 @@ def test_expired_credentials_leave_the_checkpoint_where_the_stream_stands(
     expired = (400, {"__type": "ExpiredTokenException", "message": "expired"})
     firehose.faults = lambda number, _records: expired if number > 3 else None
     with pytest.raises(Exception, match="ExpiredTokenException"):
-        agents(path)
+        agents(path, record_bytes=0)
     firehose.faults = lambda _number, _records: None
-    agents(path)
+    agents(path, record_bytes=0)
     counts = Counter(users(firehose))
     assert set(counts) == set(range(5000))
     assert sum(counts.values()) <= 5000 + 4 * 500
@@ -212,7 +212,7 @@ def test_a_stream_that_takes_nothing_ends_the_agent_after_its_patience(
 
 def test_rows_joined_in_records_arrive_all_the_same(agents: Any, firehose: Any, ratings: Any, path: Path) -> None:
     path.write_text(HEADER + ratings(0, 5000))
-    assert agents(path, record_bytes=5120).rows == 5000
+    assert agents(path).rows == 5000
     assert users(firehose) == list(range(5000))
     assert len(firehose.taken) < 100
 
@@ -222,4 +222,4 @@ def test_a_checkpoint_of_another_stream_sends_nothing(agents: Any, firehose: Any
     agents(path)
     with pytest.raises(CommandError, match="is about usher-ratings"):
         agents(path, stream=Stream("other-ratings", "1"))
-    assert len(firehose.taken) == 10
+    assert users(firehose) == list(range(10))
