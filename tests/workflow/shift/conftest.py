@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from usher.records import keys
 PROJECT = Path(__file__).parents[3]
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher/usher-recommender:latest"
 CHAMPION, CHALLENGER = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
 EXPERIMENT = f"x{CHALLENGER}"
 EPOCH_SECONDS = 300
@@ -45,6 +47,7 @@ class Shift:
             name="usher-shift-traffic", definition=definition(), roleArn=ROLE
         )["stateMachineArn"]
         self.random = random.Random(12)
+        self._variants: dict[str, Any] = {}
         for model in (CHAMPION, CHALLENGER):
             self.deploy(model)
 
@@ -137,6 +140,67 @@ class Shift:
         item = self.run.item(*key)
         self.run.table.put_item(Item=stored({**item, **fields}))
 
+    # ── the endpoint ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def serve(self) -> None:
+        """Both models behind the endpoint, as the run's config has them: all traffic to the champion."""
+        sagemaker = self.run.client("sagemaker")
+        for slot in ("A", "B"):
+            name = f"usher-{slot}-{uuid.uuid4().hex[:8]}"
+            self.run.archive(f"{name}.tar.gz")
+            container = {"Image": IMAGE, "ModelDataUrl": f"s3://lake/{name}.tar.gz"}
+            sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+            self._variants[slot] = {
+                "VariantName": slot,
+                "ModelName": name,
+                "InstanceType": "ml.c5.large",
+                "InitialInstanceCount": 1,
+                "InitialVariantWeight": 1.0 if slot == "A" else 0.0,
+            }
+        config = f"usher-{uuid.uuid4().hex[:8]}"
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=config, ProductionVariants=[self._variants[slot] for slot in ("A", "B")]
+        )
+        sagemaker.create_endpoint(EndpointName="usher", EndpointConfigName=config)
+        self.run.until(lambda: self.endpoint["EndpointStatus"] == "InService")
+
+    @property
+    def endpoint(self) -> Any:
+        return self.run.client("sagemaker").describe_endpoint(EndpointName="usher")
+
+    @property
+    def endpoint_weights(self) -> dict[str, float]:
+        return {one["VariantName"]: one["CurrentWeight"] for one in self.endpoint["ProductionVariants"]}
+
+    def reweigh_by_hand(self, weights: dict[str, float]) -> None:
+        wanted = [{"VariantName": slot, "DesiredWeight": weight} for slot, weight in weights.items()]
+        self.run.client("sagemaker").update_endpoint_weights_and_capacities(
+            EndpointName="usher", DesiredWeightsAndCapacities=wanted
+        )
+
+    def delete_endpoint(self) -> None:
+        self.run.client("sagemaker").delete_endpoint(EndpointName="usher")
+        found = self.run.client("sagemaker").list_endpoints
+        self.run.until(lambda: not found()["Endpoints"])
+
+    def busy(self) -> None:
+        """An update that does not end."""
+        self._twins_endpoint.status = "Updating"
+        self._twins_endpoint._worker = threading.Thread()
+
+    def ready(self) -> None:
+        self._twins_endpoint._worker = None
+        self._twins_endpoint.status = "InService"
+
+    def fails(self, reason: str) -> None:
+        self._twins_endpoint.status, self._twins_endpoint.failure_reason = "Failed", reason
+
+    @property
+    def _twins_endpoint(self) -> Any:
+        from twin.sagemaker import backend  # noqa: PLC0415 - moto is heavy
+
+        return backend.of("123456789012", REGION).endpoints["usher"]
+
     # ── the workflow ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, **given: str) -> str:
@@ -145,6 +209,24 @@ class Shift:
             stateMachineArn=self.machine, name=uuid.uuid4().hex, input=json.dumps(given)
         )
         return str(answer["executionArn"])
+
+    def invoke_tick(self) -> Any:
+        """The function alone, as if all had stopped after it."""
+        event = {"holder": "x", "given": {}}
+        return json.loads(self.run.functions.invoke("shift_traffic", json.dumps(event).encode())[2])
+
+    def fail_finish_once(self) -> None:
+        """The next Finish crashes."""
+        handlers = self.run.functions.handlers
+        real = handlers["shift_traffic"]
+
+        def crash(event: Any, given: Any) -> Any:
+            if "finish" not in event:
+                return real(event, given)
+            handlers["shift_traffic"] = real
+            raise MemoryError("out of it")
+
+        handlers["shift_traffic"] = crash
 
     def tick(self, **given: str) -> dict[str, Any]:
         """One execution: its status, states, output; weights sum to one after each."""
