@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.target import Choice, find
+from usher.experiment.record import Meta
 from usher.recommend.breaker import Breaker
 from usher.recommend.cached import Cached
-from usher.recommend.experiment import Experiment, Experiments
+from usher.recommend.experiment import Experiments
 from usher.recommend.exposure import Exposure
 from usher.recommend.ladder import Slots
 from usher.recommend.people import People, Person, Recent
@@ -97,7 +98,7 @@ def ready_service() -> Service:
         return Cached(lambda: value, 3600.0, time.time, lambda _: None)
 
     router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
-    experiment = Experiment("xr1-1", "salt", 3600.0, {"champion": "A", "challenger": "B"})
+    experiment = Meta("xr1-1", "salt", 1, 3600, 3600, 60, 3600, 86400, "default", "A", "B", {})
     serving = Serving(
         people=Known(),
         experiments=Experiments(lambda _: experiment, time.time, lambda _: None),

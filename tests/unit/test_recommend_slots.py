@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.cloudwatch.emf import parse
+from usher.experiment.record import Meta
 from usher.recommend.breaker import BROKEN_SECONDS, FAILURES, SLOW_SECONDS, Breaker
-from usher.recommend.experiment import Experiment
 from usher.recommend.exposure import Exposure
 from usher.recommend.ladder import SLOW_MS, Answer, Asked
 from usher.recommend.slots import Assignment, BadRouter, assign, check_router, in_order
@@ -40,20 +40,24 @@ routers = st.builds(
     slots,
     st.sampled_from([0.0, 1.0]) | st.floats(0, 1),
 )
-experiments = st.builds(
-    lambda salt, champion: Experiment(
-        "xr2-1", salt, 3600.0, {"champion": champion, "challenger": "B" if champion == "A" else "A"}
-    ),
-    st.text(min_size=1, max_size=8),
-    slots,
-)
+
+
+def meta(salt: str, champion: Slot) -> Meta:
+    fields: dict[str, Any] = {
+        **{"started_at": 1, "attribution_seconds": 3600, "epoch_seconds": 1, "settle_seconds": 1, "hour_seconds": 1},
+        **{"bake_seconds": 1, "preset": "default", "models": {}},
+    }
+    return Meta("xr2-1", salt, champion=champion, challenger="B" if champion == "A" else "A", **fields)
+
+
+experiments = st.builds(meta, st.text(min_size=1, max_size=8), slots)
 exposures = st.none() | st.builds(Exposure, slots, st.integers(0, 9), st.floats(NOW - 9000, NOW + 9000))
 people = st.integers(0, 10**6).map(lambda n: user_hash(str(n)))
 
 
 @given(routers, experiments, people, exposures)
 def test_nobody_is_given_a_slot_without_traffic_and_only_testing_enrols(
-    standing: Router, experiment: Experiment, who: str, exposure: Exposure | None
+    standing: Router, experiment: Meta, who: str, exposure: Exposure | None
 ) -> None:
     given = assign(check_router(standing), experiment, who, exposure, NOW)
     assert standing.weights[given.slot] > 0
@@ -64,7 +68,7 @@ def test_nobody_is_given_a_slot_without_traffic_and_only_testing_enrols(
 
 @given(routers, experiments, people, exposures)
 def test_an_exposure_binds_inside_its_window_while_its_slot_has_traffic(
-    standing: Router, experiment: Experiment, who: str, exposure: Exposure | None
+    standing: Router, experiment: Meta, who: str, exposure: Exposure | None
 ) -> None:
     given = assign(standing, experiment, who, exposure, NOW)
     if exposure and 0 <= NOW - exposure.enrolled_at < 3600 and standing.weights[exposure.slot] > 0:
@@ -74,7 +78,7 @@ def test_an_exposure_binds_inside_its_window_while_its_slot_has_traffic(
 
 
 @given(routers, experiments, people)
-def test_nobody_known_and_no_experiment_mean_the_champion(standing: Router, experiment: Experiment, who: str) -> None:
+def test_nobody_known_and_no_experiment_mean_the_champion(standing: Router, experiment: Meta, who: str) -> None:
     assert assign(standing, experiment, "", None, NOW) == Assignment(standing.champion)
     assert assign(standing, None, who, None, NOW) == Assignment(standing.champion)
 

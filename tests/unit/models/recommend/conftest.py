@@ -41,6 +41,10 @@ TESTING = Router(2, NOW, "testing", NAME, "A", {"A": 0.5, "B": 0.5}, {"A": "rtes
 META: dict[str, Any] = {
     "salt": "5a17",
     "attribution_seconds": WINDOW,
+    "epoch_seconds": 3600,
+    "settle_seconds": 60,
+    "hour_seconds": 3600,
+    "bake_seconds": 86400,
     "champion": "A",
     "challenger": "B",
     "started_at": NOW,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usher.recommend.experiment import Experiment
+from usher.experiment.record import Meta
 from usher.recommend.exposure import Exposure
 from usher.router import SLOTS, Router, Slot
 from usher.shift.assignment import Enrolment, Split, check_weights, place
@@ -28,7 +28,7 @@ class Assignment:
 
 
 def assign(
-    router: Router, experiment: Experiment | None, user_hash: str, exposure: Exposure | None, now: float
+    router: Router, experiment: Meta | None, user_hash: str, exposure: Exposure | None, now: float
 ) -> Assignment:
     """The champion's slot; in an experiment the one of the person's exposure or hash, never one at weight 0.
 
@@ -37,10 +37,11 @@ def assign(
     """
     if experiment is None or not user_hash:
         return Assignment(router.champion)
-    weights = {role: router.weights[slot] for role, slot in experiment.slots.items()}
-    enrolled = Enrolment(experiment.role_of(exposure.slot), exposure.enrolled_at) if exposure else None
-    placed = place(Split(experiment.salt, weights, experiment.attribution_seconds), user_hash, enrolled, now)
-    return Assignment(experiment.slots[placed.role], experiment.id, placed.enrols and router.state == "testing")
+    split = Split(experiment.salt, experiment.by_role(router.weights), experiment.attribution_seconds)
+    enrolled = Enrolment(experiment.role(exposure.slot), exposure.enrolled_at) if exposure else None
+    placed = place(split, user_hash, enrolled, now)
+    enrols = placed.enrols and router.state == "testing"
+    return Assignment(experiment.slot(placed.role), experiment.experiment_id, enrols)
 
 
 def in_order(router: Router, first: Slot) -> tuple[Slot, ...]:

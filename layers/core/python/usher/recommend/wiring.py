@@ -64,7 +64,7 @@ def make_service(
     slots = Slots(_backend(settings, scorer, router), Breaker(clock), time.perf_counter, telemetry.slot_failed)
     serving = Serving(
         people=People(table, unread("profile"), functools.partial(telemetry.unwritten, "exposure")),
-        experiments=Experiments(functools.partial(read_experiment, table), clock, unread("experiment")),
+        experiments=Experiments(lambda name: read_experiment(table, name, clock()), clock, unread("experiment")),
         slots=slots,
         asked=telemetry.slot_asked,
         clock=clock,
@@ -76,14 +76,14 @@ def make_service(
             lambda: current_key(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock, unread("signing key")
         ),
         serving=serving,
-        experiment=functools.partial(_experiment, table, unread("experiment")),
+        experiment=lambda: _experiment(table, clock(), unread("experiment")),
     )
 
 
-def _experiment(table: Table, unread: Callable[[Exception], None]) -> Mapping[str, Any] | None:
+def _experiment(table: Table, now: float, unread: Callable[[Exception], None]) -> Mapping[str, Any] | None:
     """What GET /experiment shows; Problem when it cannot be read."""
     try:
-        return newest_experiment(table)
+        return newest_experiment(table, now)
     except Exception as error:
         unread(error)
         raise Problem("no-answer-yet", "the experiment cannot be read now; the function's log says why") from error
