@@ -1,0 +1,131 @@
+"""The endpoint follows the router: after crashes and failed updates, while it is busy, and when it is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+REWEIGH = "UpdateEndpointWeightsAndCapacities"
+FAILED = "SageMaker.SageMakerException"
+ALONE = {"A": 1.0, "B": 0.0}
+
+
+@pytest.fixture
+def served(shift: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The experiment with both models behind a real endpoint, whose weights are those of the run's config: 1 and 0."""
+    monkeypatch.setenv("USHER_SERVING_BACKEND", "endpoint")
+    shift.serve()
+    return shift
+
+
+def reached(shift: Any, weights: dict[str, float]) -> None:
+    """Wait until the endpoint has these weights and is at rest."""
+    expected = {slot: pytest.approx(weight, abs=1e-5) for slot, weight in weights.items()}
+    shift.run.until(lambda: shift.endpoint["EndpointStatus"] == "InService" and shift.endpoint_weights == expected)
+
+
+def test_the_first_tick_brings_the_endpoint_in_line_and_the_next_leaves_it_alone(served: Any) -> None:
+    assert served.tick()["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "WhatElse", "Done"]
+    reached(served, {"A": 0.9, "B": 0.1})
+    assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+
+
+def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_heal_at_the_next_tick(served: Any) -> None:
+    served.tick()
+    reached(served, {"A": 0.9, "B": 0.1})
+    served.reweigh_by_hand({"A": 0.0, "B": 1.0})
+    reached(served, {"A": 0.0, "B": 1.0})
+    served.tick()
+    reached(served, {"A": 0.9, "B": 0.1})
+    # The function has written the router; then everything stopped before the workflow's next state.
+    served.order("roll_back")
+    served.invoke_tick()
+    assert served.router["weights"] == ALONE
+    assert served.endpoint_weights["B"] > 0
+    found = served.tick()
+    assert found["states"] == [
+        *("Tick", "WhatIsLeft", "ReweighEndpoint", "WhatElse", "AskForTheNextRun", "Finish", "Done"),
+    ]
+    reached(served, ALONE)
+    assert (served.schedule, served.approval("rbbbbbbbbbb-1")) == ("ENABLED", "Rejected")
+    served.tick()
+    assert served.schedule == "DISABLED"
+
+
+def test_a_rollback_moves_the_router_though_the_endpoint_is_busy_for_long(served: Any) -> None:
+    served.tick()
+    reached(served, {"A": 0.9, "B": 0.1})
+    served.busy()
+    for _ in range(3):
+        served.passes(60)
+        assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+    assert served.router["state"] == "testing"
+    served.order("roll_back")
+    served.tick()
+    assert served.router["weights"] == ALONE
+    assert served.endpoint_weights["B"] > 0
+    for _ in range(2):
+        served.tick()
+        assert served.schedule == "ENABLED"  # the ticks go on until the endpoint is in line
+    served.ready()
+    served.tick()
+    reached(served, ALONE)
+    served.tick()
+    assert served.schedule == "DISABLED"
+
+
+def test_an_update_that_is_refused_is_on_record_until_it_succeeds(served: Any) -> None:
+    met = served.run.fault(REWEIGH, "ValidationException", times=3)
+    found = served.tick()
+    assert found["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "RecordTrouble", "WhatElse", "Done"]
+    assert (len(met), found["errors"]) == (3, [FAILED] * 3)
+    assert served.state["trouble"].startswith(f"the endpoint took no weights: {FAILED}")
+    assert served.router["state"] == "testing"
+    served.tick()
+    reached(served, {"A": 0.9, "B": 0.1})
+    served.tick()
+    assert "trouble" not in served.state
+
+
+def test_a_deleted_endpoint_freezes_the_experiment_on_the_champion_until_it_is_back(served: Any) -> None:
+    served.tick()
+    reached(served, {"A": 0.9, "B": 0.1})
+    served.delete_endpoint()
+    served.tick()
+    assert (served.router["state"], served.router["weights"]) == ("frozen", ALONE)
+    assert served.last["reason"].startswith("the endpoint usher does not exist")
+    served.epoch()
+    assert (served.router["state"], served.router["weights"]) == ("frozen", ALONE)
+    refused = served.order("thaw")
+    served.tick(order=refused)
+    assert served.items("ORDER")[-1]["status"] == "refused"
+    served.serve()
+    served.epoch()
+    assert (served.router["state"], served.share) == ("testing", 0.1)
+
+
+def test_an_endpoint_that_failed_is_said_to_have(served: Any) -> None:
+    served.fails("no capacity")
+    served.tick()
+    assert (served.router["state"], served.router["weights"]) == ("frozen", ALONE)
+    assert "is Failed: no capacity" in served.last["reason"]
+
+
+def test_a_failed_function_leaves_everything_as_it_was_for_the_next_tick(served: Any) -> None:
+    before = served.router
+    served.run.functions.trouble["shift_traffic"] = [MemoryError("out of it")]
+    assert served.run.finished(served.begin())["status"] == "FAILED"
+    assert served.router == before
+    served.run.functions.trouble["shift_traffic"] = ["TooManyRequestsException", "ServiceException"]
+    assert served.tick()["status"] == "SUCCEEDED"
+
+
+def test_chores_that_failed_are_done_by_the_next_tick(served: Any) -> None:
+    served.order("promote")
+    served.fail_finish_once()
+    assert served.run.finished(served.begin())["status"] == "FAILED"
+    assert (served.router["state"], served.lists) == ("baking", "raaaaaaaaaa-1")
+    served.tick()
+    assert served.lists == "rbbbbbbbbbb-1"
+    assert "chores" not in served.state
