@@ -153,6 +153,7 @@ def write_channel(folder: Path, content: Ratings | Items) -> None:
     folder.mkdir(parents=True)
     if isinstance(content, Ratings):
         columns = {"user": content.user, "item": content.item, "rating": content.value, "rated_at_us": content.time_us}
+        columns |= {"kind": content.kind} if content.kind.any() else {}
         pq.write_table(pa.table(columns), folder / "part-0.parquet")
         return
     catalogue = content.catalogue

@@ -24,6 +24,7 @@ from usher_models.part import Part, read_part, write_part
 from usher_models.paths import Paths
 from usher_models.prepare.program import prepare
 from usher_models.ratings import Items, Ratings, read_items, read_ratings, read_users
+from usher_models.train import train
 from usher_scorer.bundle import Bundle, load
 from usher_scorer.errors import BundleError, RequestError
 from usher_scorer.invocations import invoke
@@ -277,6 +278,20 @@ def test_without_a_rating_before_the_split_fm_is_left_out_and_the_run_goes_on(
     facts = judge_all(without_ratings, parts, made, None)
     assert facts["left_out"] == {"fm": "no rating lies before the split, only events"}
     assert "Left out: fm: no rating lies before the split" in page(facts)
+
+
+def test_tuning_without_a_rating_goes_on_with_the_worst_error_there_is(
+    deeds: Ratings, world: Ratings, items: Items, job: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A trial that printed no metric would fail the tuning job, and with it the run."""
+    late = deeds.time_us >= np.quantile(deeds.time_us, 0.8)
+    given = {"algorithm": "fm", "epochs": "4", "samples": "2"}
+    root = job(given, train=deeds.take(~late), validation=deeds.take(late), items=items)
+    assert train(Paths(root)).fitted.left_out
+    shutil.rmtree(root)
+    root = job(given, train=world.take(~late), validation=deeds.take(late), items=items)
+    assert not train(Paths(root)).fitted.left_out
+    assert capsys.readouterr().out.splitlines().count("validation:rmse=4.500000") == 2
 
 
 def test_what_the_plan_left_out_stands_in_the_report(

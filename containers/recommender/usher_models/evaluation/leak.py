@@ -108,7 +108,8 @@ def too_good(rmse: float, bias_only_rmse: float) -> list[str]:
 
 def _share_a_row(before: Ratings, inside: Ratings) -> bool:
     """The same person, item and moment on both sides; an item that somebody comes back to is another row."""
-    both = before.take(np.isin(before.pairs, inside.pairs))
-    known = set(zip(both.pairs.tolist(), both.time_us.tolist(), strict=True))
-    again = inside.take(np.isin(inside.pairs, both.pairs))
-    return any(row in known for row in zip(again.pairs.tolist(), again.time_us.tolist(), strict=True))
+    rows = before.join(inside)
+    side = np.repeat([0, 1], [len(before), len(inside)])
+    order = np.lexsort((side, rows.time_us, rows.pairs))
+    pairs, times, sides = rows.pairs[order], rows.time_us[order], side[order]
+    return bool(((np.diff(pairs) == 0) & (np.diff(times) == 0) & (np.diff(sides) != 0)).any())

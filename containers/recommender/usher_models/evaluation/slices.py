@@ -12,7 +12,7 @@ from usher_models.evaluation.window import Window
 from usher_models.ratings import Bool, Float64, Ratings
 
 #: Bounds of a profile's length.
-ACTIVITY = (("up to 9 ratings", 0, 9), ("10 to 49 ratings", 10, 49), ("50 or more ratings", 50, 2**62))
+ACTIVITY = (("up to 9 rows", 0, 9), ("10 to 49 rows", 10, 49), ("50 or more rows", 50, 2**62))
 #: The most popular tenth of the rated items is the head, the next four tenths the middle, the rest the tail.
 _HEAD, _MIDDLE = 0.1, 0.5
 
