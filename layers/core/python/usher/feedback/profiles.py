@@ -16,10 +16,12 @@ from usher.records import keys
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-#: So many ratings a profile holds; the newest stay.
+#: So many ratings count, the newest.
 RECENT_MAX = 200
+#: So many more may stand before the oldest go: taking them out is a second write, and two who do it at once collide.
+SLACK = 40
 KEPT_SECONDS = 90 * 86_400
-#: Two who write one person's full profile at once try again so often.
+#: Who collides adds again, to what the other has left.
 ATTEMPTS = 10
 
 
@@ -42,8 +44,8 @@ class Profiles:
     def add(self, user_hash: str, rated: Rated, now: float) -> None:
         """Add a rating, once however often it comes; ProfileContended when others were faster every time.
 
-        Until a profile is full this is one update that the table makes by itself, so nothing is lost between two
-        writers. A full one is written again without its oldest rating, if it is still the one that was read.
+        Mostly this is one update that the table makes by itself, so nothing is lost between two writers. A profile
+        that is full to the brim is written again without its oldest ratings, if it is still the one that was read.
         """
         expires = int(now) + KEPT_SECONDS
         for _ in range(ATTEMPTS):
@@ -58,7 +60,7 @@ class Profiles:
             user_hash,
             "SET recent = list_append(if_not_exists(recent, :none), :rows), expires_at = :expires "
             "ADD events :events, revision :one",
-            "attribute_not_exists(pk) OR (NOT contains(events, :event) AND size(recent) < :most)",
+            "attribute_not_exists(recent) OR (NOT contains(events, :event) AND size(recent) < :most)",
             {
                 ":none": [],
                 ":rows": [stored(asdict(rated))],
@@ -66,12 +68,12 @@ class Profiles:
                 ":events": {rated.event},
                 ":one": 1,
                 ":event": rated.event,
-                ":most": RECENT_MAX,
+                ":most": RECENT_MAX + SLACK,
             },
         )
 
     def _rewrite(self, user_hash: str, old: Mapping[str, Any], rated: Rated, expires: int) -> bool:
-        """Whether the profile has become `old` and the rating; False when it is no longer `old`."""
+        """Whether the profile has become the newest of `old` and the rating; False when it is no longer `old`."""
         rows = newest([*old.get("recent", ()), stored(asdict(rated))])
         seen = {":seen": old["revision"]} if "revision" in old else {}
         values = {
@@ -82,7 +84,8 @@ class Profiles:
             **seen,
         }
         change = "SET recent = :rows, events = :events, expires_at = :expires, revision = :next"
-        return self._update(user_hash, change, _UNCHANGED if seen else "attribute_not_exists(revision)", values) is None
+        unchanged = "revision = :seen" if seen else "attribute_not_exists(revision)"
+        return self._update(user_hash, change, unchanged, values) is None
 
     def _update(self, user_hash: str, change: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """None when the condition held; else the item as it stands."""
@@ -100,9 +103,6 @@ class Profiles:
                 raise
             return standing(error)
         return None
-
-
-_UNCHANGED = "revision = :seen"
 
 
 def newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -67,7 +67,11 @@ class Service:
         for entry in entries:
             if isinstance(entry, Feedback):
                 first.setdefault(entry.event_id, entry)
-        works = {work.feedback.event_id: work for work in self._each(lambda f: self._keep(f, deadline), first.values())}
+        people: dict[str, list[Feedback]] = {}
+        for feedback in first.values():  # one person's in their order, since they write one profile
+            people.setdefault(feedback.user_id, []).append(feedback)
+        kept = self._each(lambda theirs: [self._keep(one, deadline) for one in theirs], people.values())
+        works = {work.feedback.event_id: work for theirs in kept for work in theirs}
         self._forward([work for work in works.values() if work.verdict is not None])
         failed = sum(work.failed for work in works.values())
         if failed:
