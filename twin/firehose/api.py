@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.firehose.exceptions import InvalidArgumentException, ValidationException
 
@@ -22,6 +22,7 @@ BATCH_MAX_BYTES = 4 << 20
 _PUTS = ("Firehose_20150804.PutRecord", "Firehose_20150804.PutRecordBatch")
 _UNAVAILABLE, _SLOW_DOWN = "ServiceUnavailableException", "Slow down."
 
+T = TypeVar("T")
 Answer = tuple[int, dict[str, str], str]
 
 
@@ -38,12 +39,12 @@ def put_record(self: Any) -> Answer:
     """FirehoseResponse.put_record."""
     given = _body(self)
     stream, faults = _stream(self, given)
-    data = _checked([given.get("Record") or {}])
-    stream.metrics.add(PutRecord__Requests=1, PutRecord__Bytes=data[0][1])
+    data, sizes = _checked([given.get("Record") or {}])
+    stream.metrics.add(PutRecord__Requests=1, PutRecord__Bytes=sizes[0])
     if stream.full or faults.call_fails():
         stream.metrics.add(ThrottledRecords=1)
         return _unavailable()
-    (identity,) = _accept(stream, data)
+    (identity,) = _accept(stream, data, sizes)
     return 200, {}, json.dumps({"RecordId": identity, "Encrypted": _encrypted(self, stream)})
 
 
@@ -51,13 +52,13 @@ def put_record_batch(self: Any) -> Answer:
     """FirehoseResponse.put_record_batch."""
     given = _body(self)
     stream, faults = _stream(self, given)
-    data = _checked(given.get("Records") or [])
+    data, sizes = _checked(given.get("Records") or [])
     stream.metrics.add(PutRecordBatch__Requests=1, PutRecordBatch__Records=len(data))
     if faults.call_fails():
         stream.metrics.add(ThrottledRecords=len(data))
         return _unavailable()
     failing = frozenset(range(len(data))) if stream.full else faults.failing(len(data))
-    taken = iter(_accept(stream, [item for index, item in enumerate(data) if index not in failing]))
+    taken = iter(_accept(stream, _without(data, failing), _without(sizes, failing)))
     error = {"ErrorCode": _UNAVAILABLE, "ErrorMessage": _SLOW_DOWN}
     answers = [error if index in failing else {"RecordId": next(taken)} for index in range(len(data))]
     stream.metrics.add(**({"ThrottledRecords": len(failing)} if failing else {}))
@@ -70,11 +71,15 @@ def _unavailable() -> Answer:
     return 503, {"status": "503"}, json.dumps({"__type": _UNAVAILABLE, "message": _SLOW_DOWN})
 
 
-def _accept(stream: Stream, data: Sequence[tuple[str, int]]) -> list[str]:
+def _without(items: Sequence[T], failing: frozenset[int]) -> Sequence[T]:
+    return [item for index, item in enumerate(items) if index not in failing] if failing else items
+
+
+def _accept(stream: Stream, data: Sequence[str], sizes: Sequence[int]) -> list[str]:
     if not data:
         return []
-    stream.metrics.add(IncomingPutRequests=1, IncomingRecords=len(data), IncomingBytes=sum(size for _, size in data))
-    return stream.accept(data)
+    stream.metrics.add(IncomingPutRequests=1, IncomingRecords=len(data), IncomingBytes=sum(sizes))
+    return stream.accept(data, sizes)
 
 
 def _body(self: Any) -> dict[str, Any]:
@@ -93,14 +98,14 @@ def _stream(self: Any, given: dict[str, Any]) -> tuple[Stream, Any]:
     return stream, backend.faults[name]
 
 
-def _checked(records: Sequence[Any]) -> list[tuple[str, int]]:
-    """Each record's base64 and its size in bytes; what AWS refuses is refused as a whole, as AWS does."""
+def _checked(records: Sequence[Any]) -> tuple[list[str], list[int]]:
+    """The records' base64 and their sizes in bytes; what AWS refuses is refused as a whole, as AWS does."""
     if not 1 <= len(records) <= RECORDS_MAX:
         raise ValidationException(
             "1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have length "
             f"less than or equal to {RECORDS_MAX} and greater than or equal to 1"
         )
-    found = []
+    data, sizes = [], []
     for number, record in enumerate(records, start=1):
         try:
             text = record["Data"]
@@ -112,10 +117,11 @@ def _checked(records: Sequence[Any]) -> list[tuple[str, int]]:
                 f"1 validation error detected: Value at 'records.{number}.member.data' failed to satisfy constraint: "
                 f"Member must have length less than or equal to {RECORD_MAX_BYTES}"
             )
-        found.append((text, size))
-    if sum(size for _, size in found) > BATCH_MAX_BYTES:
+        data.append(text)
+        sizes.append(size)
+    if sum(sizes) > BATCH_MAX_BYTES:
         raise InvalidArgumentException("Records size exceeds 4 MB limit")
-    return found
+    return data, sizes
 
 
 def _encrypted(self: Any, stream: Stream) -> bool:

@@ -87,8 +87,9 @@ class Backend(FirehoseBackend):
         records: Sequence[Mapping[str, bytes]],
     ) -> list[dict[str, str]]:
         """The way of CloudWatch Logs' subscriptions; puts of others come by `twin.firehose.api`."""
-        data = [(base64.b64encode(record["Data"]).decode(), len(record["Data"])) for record in records]
-        return [{"RecordId": identity} for identity in self.stream(delivery_stream_name).accept(data)]
+        data = [base64.b64encode(record["Data"]).decode() for record in records]
+        sizes = [len(record["Data"]) for record in records]
+        return [{"RecordId": identity} for identity in self.stream(delivery_stream_name).accept(data, sizes)]
 
     def stream(self, name: str) -> Stream:
         """The stream of that name; ResourceNotFoundException when there is none."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import binascii
-import itertools
 import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +16,7 @@ from twin import context
 from twin.firehose import delivery, transformation
 from twin.firehose.configuration import MIB, Destination
 from twin.firehose.metrics import Metrics
-from twin.firehose.records import Buffer, Delivered, Failure, Record
+from twin.firehose.records import Buffer, Delivered, Failure, Incoming, Record
 
 UNDELIVERED_BYTES = 64 * MIB
 """What a stream holds before it throttles; AWS's limit is a rate, this one is the laptop's memory."""
@@ -40,9 +39,8 @@ class Stream:
         self._lock = threading.Condition()
         self._ending = False
         self._thread: threading.Thread | None = None
-        self._numbers = itertools.count(1)
         self._at_work_bytes = 0  # taken from `_incoming` and not yet in the next buffer, or delivered
-        self._incoming: Buffer[Record] = Buffer(0, 0.0)
+        self._incoming = Incoming(0, 0.0)
         self._outgoing: Buffer[Delivered] = Buffer(0, 0.0)
         self._failures: Buffer[Failure] = Buffer(0, 0.0)
         self.configure(version, destination)
@@ -69,17 +67,16 @@ class Stream:
         """Whether the stream has to throttle."""
         return self.undelivered_bytes >= UNDELIVERED_BYTES
 
-    def accept(self, data: Iterable[tuple[str, int]]) -> list[str]:
+    def accept(self, data: Sequence[str], sizes: Sequence[int]) -> list[str]:
         """Take records, each base64 and its decoded size in bytes; their ids."""
         now = int(time.time() * 1000)
-        records = [Record(f"{next(self._numbers):056d}", text, size, now) for text, size in data]
         with self._lock:
-            self._incoming.add((record, record.size) for record in records)
+            ids = self._incoming.add(data, sizes, now)
             if self._thread is None and not self._ending:
                 self._thread = threading.Thread(target=self._run, name=f"firehose {self.name}", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
-        return [record.id for record in records]
+        return ids
 
     def close(self) -> None:
         """End at once; what is not delivered goes, as it does with a stream that is deleted."""
@@ -123,7 +120,7 @@ class Stream:
         with self._lock:
             outgoing = self._outgoing.take() if not self._outgoing.seconds_left() else []
             failures = self._failures.take() if not self._failures.seconds_left() else []
-            self._at_work_bytes = sum(len(item.data) for item in outgoing) + sum(f.record.size for f in failures)
+            self._at_work_bytes = sum(o.size for o in outgoing) + sum(f.size for f in failures)
         if outgoing:
             self._deliver(outgoing)
         if failures:
@@ -136,8 +133,8 @@ class Stream:
     def _transform(self, records: list[Record]) -> None:
         settings = self.destination.transformation
         if settings is None:
-            done = transformation.Transformed([Delivered(binascii.a2b_base64(r.data), r.arrived_ms) for r in records])
-            self._keep(done)
+            done = transformation.Transformed([binascii.a2b_base64(record.data) for record in records])
+            self._keep(done, records)
             return
         while records:
             count = transformation.fits(records)
@@ -145,13 +142,15 @@ class Stream:
             if self._ending:
                 return
             self._report(done, records[:count])
-            self._keep(done)
+            self._keep(done, records)
             records = records[count:]
 
-    def _keep(self, done: transformation.Transformed) -> None:
+    def _keep(self, done: transformation.Transformed, records: Sequence[Record]) -> None:
+        good = Delivered(b"".join(done.delivered), len(done.delivered), records[0].arrived_ms)
         with self._lock:
-            self._outgoing.add((item, len(item.data)) for item in done.delivered)
-            self._failures.add((failure, failure.record.size) for failure in done.failed)
+            if good.records:
+                self._outgoing.add([good])
+            self._failures.add(done.failed)
 
     def _report(self, done: transformation.Transformed, records: list[Record]) -> None:
         good = len(records) - len(done.failed)
@@ -170,7 +169,8 @@ class Stream:
         self.metrics.observe("DeliveryToS3.Success", float(written))
         if written:
             self.metrics.add(
-                DeliveryToS3__Records=len(batch), DeliveryToS3__Bytes=sum(len(item.data) for item in batch)
+                DeliveryToS3__Records=sum(item.records for item in batch),
+                DeliveryToS3__Bytes=sum(item.size for item in batch),
             )
             self.metrics.observe("DeliveryToS3.DataFreshness", max(0.0, time.time() - batch[0].arrived_ms / 1000))
         elif not self._ending:
