@@ -85,3 +85,20 @@ def test_a_third_candidate_is_refused_while_the_experiment_is_open(shift: Any, v
 def test_prepare_next_starts_no_run_while_it_is_open(shift: Any) -> None:
     shift.run.head(rows=5000, arrived=int(shift.now) - 900)
     assert "experiment xrbbbbbbbbbb-1 is open" in shift.run.ask()["reason"]
+
+
+def test_a_run_that_is_started_by_hand_meanwhile_ends_before_its_first_job(shift: Any) -> None:
+    found = shift.run.finished(shift.run.begin("rdddddddddd-1"))
+    assert (found["status"], found["states"][:2]) == ("FAILED", ["PrepareRun", "RecordFailure"])
+    assert "experiment xrbbbbbbbbbb-1 is open" in shift.run.record("rdddddddddd-1")["cause"]
+    assert shift.run.lock is None
+    assert shift.router["version"] == 2
+
+
+def test_a_candidate_that_comes_to_deploy_meanwhile_is_refused_and_its_run_says_why(shift: Any) -> None:
+    shift.run.bundle("reeeeeeeeee-1")
+    before = shift.router
+    found = shift.run.go_from("DeployExperiment", run={"router_version": 2, "run_id": "reeeeeeeeee-1"})
+    assert (found["status"], found["error"]) == ("FAILED", "RouterMoved")
+    assert "experiment xrbbbbbbbbbb-1 is open" in shift.run.record()["cause"]  # the execution's name is its run's
+    assert shift.router == before

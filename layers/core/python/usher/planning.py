@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from usher import deployment, plan
-from usher.errors import InputError
+from usher.errors import InputError, RouterMoved
 from usher.head import COUNTED_DATASETS
 from usher.lock import RunLock
 from usher.records import places
@@ -80,7 +80,7 @@ class Planner:
         self._runs = Runs(table)
 
     def prepare(self, request: RunRequest, now: int) -> dict[str, Any]:
-        """The workflow's `run`: references and settings; RunInProgress, OverBudget, NoPrice or TableMissing if not."""
+        """The workflow's `run`: references and settings; else RunInProgress, RouterMoved, OverBudget, …"""
         RunLock(self._table).take(request.run_id, now, request.execution_arn)
         self._runs.record(
             request.run_id,
@@ -89,8 +89,18 @@ class Planner:
             started_at=now,
             snapshots={name: str(snapshot) for name, snapshot in request.snapshots.items()},
         )
+        self._check_slot(request.run_id)
         take_rows(self._table, request.run_id, request.rows)
         return self._plan(request)
+
+    def _check_slot(self, run_id: str) -> None:
+        """RouterMoved while an experiment is open: a new model would take the place of its challenger."""
+        router = read_router(self._table)
+        if router is not None and router.experiment_is_open:
+            raise RouterMoved(
+                f"experiment {router.experiment_id} is open: run {run_id} would have no slot for its model; "
+                "start it when the experiment is closed, or end that with `usher rollback`"
+            )
 
     def _plan(self, request: RunRequest) -> dict[str, Any]:
         settings = self._settings
