@@ -41,7 +41,7 @@ def experiment(  # noqa: PLR0913 - each is an option of the command
     if watch:
         _watch(target, asked, every, decisions, html)
         return
-    found, router = look(target, asked)
+    found, router = look(target, asked, None if html or as_json else decisions)
     if as_json:
         _print(target, found, router)
     elif found is None:
@@ -53,21 +53,20 @@ def experiment(  # noqa: PLR0913 - each is an option of the command
         remark(f"written: {html}")
 
 
-def look(target: Target, asked: str) -> tuple[Experiment | None, Router | None]:
-    """An experiment and the router, as they are now."""
+def look(target: Target, asked: str, decisions: int | None) -> tuple[Experiment | None, Router | None]:
+    """An experiment and the router, as they are now. decisions: so many, the newest; None is all there is."""
     from cli.experiment import records  # noqa: PLC0415 - only when a command runs
 
     router = records.router_of(target)
-    return records.find(target, asked, router), router
+    return records.find(target, asked, router, decisions), router
 
 
 def _show(target: Target, found: Experiment, router: Router | None, decisions: int) -> None:
     from cli.experiment import screen, variants  # noqa: PLC0415 - see above
 
     out().print(screen.whole(found, router, variants.look(target, found.started_at), decisions))
-    left = len(found.decisions) - decisions
-    if left > 0 and decisions:
-        remark(f"{left} earlier decisions: --decisions {len(found.decisions)} lists all, --html FILE draws them")
+    if decisions and len(found.decisions) >= decisions:
+        remark("Earlier decisions: --decisions N lists more of them, --html FILE draws all")
     remark("Slots: requests of the last six hours at most, by the slot that each was assigned to")
 
 
@@ -87,7 +86,7 @@ def _print(target: Target, found: Experiment | None, router: Router | None) -> N
 
 def _watch(target: Target, asked: str, every: float, decisions: int, html: Path | None) -> None:
     """Look until the experiment closes: on a terminal a picture that changes, else a line for each change."""
-    found, router = look(target, asked)
+    found, router = look(target, asked, 1)
     if found is None:
         _show_nothing(router)
         return
@@ -102,7 +101,7 @@ def _picture(target: Target, asked: str, every: float, decisions: int, html: Pat
 
     with Live(console=out(), auto_refresh=False, vertical_overflow="visible") as live:
         while True:
-            found, router = _again(target, asked, html)
+            found, router = _again(target, asked, decisions, html)
             live.update(screen.whole(found, router, variants.look(target, found.started_at), decisions), refresh=True)
             if found.is_closed:
                 return found
@@ -114,7 +113,7 @@ def _lines(target: Target, asked: str, every: float, html: Path | None) -> Exper
 
     before = ""
     while True:
-        found, router = _again(target, asked, html)
+        found, router = _again(target, asked, 1, html)
         now = screen.line(found, router)
         if now != before:
             say(now)
@@ -124,11 +123,11 @@ def _lines(target: Target, asked: str, every: float, html: Path | None) -> Exper
         time.sleep(every)
 
 
-def _again(target: Target, asked: str, html: Path | None) -> tuple[Experiment, Router | None]:
+def _again(target: Target, asked: str, decisions: int, html: Path | None) -> tuple[Experiment, Router | None]:
     from cli.experiment import records  # noqa: PLC0415 - see above
 
     router = records.router_of(target)
-    found = records.read(target, asked)
+    found = records.read(target, asked, None if html else decisions)
     if found is None:
         raise CommandError(f"the record of {asked} is gone: did somebody delete it?")
     if html is not None:

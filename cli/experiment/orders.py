@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: So often the outcome is looked for.
 POLL_SECONDS = 0.5
 WHY_MAX = 500
+#: Decisions in which an order's own is looked for; few can follow it while the command waits.
+RECENT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def standing(target: Target) -> Standing:
     router = records.router_of(target)
     if router is None:
         raise CommandError("no model serves yet: there is nothing to order (`usher runs`)")
-    experiment = records.newest(target, router)
+    experiment = records.newest(target, router, RECENT)
     if router.experiment_is_open and experiment is None:
         # The workflow heals this by itself; an order for it would have no record to stand in.
         raise CommandError(f"experiment {router.experiment_id} has no record: the next tick puts the champion back")
@@ -184,7 +186,7 @@ def _tell(target: Target, order: Order, answered: Item) -> None:
     outcome = printable(str(answered.get("outcome", "no outcome is on record")))
     if answered.get("status") != "obeyed":
         raise CommandError(f"the order was {printable(str(answered.get('status', 'deleted')))}: {outcome}")
-    found = records.read(target, order.experiment_id)
+    found = records.read(target, order.experiment_id, RECENT)
     taken = [item for item in (found.decisions if found else ()) if item.get("sk") == answered.get("decision")]
     say(words.decision_line(taken[0]) if taken else f"{order.action.replace('_', ' ')}: {outcome}")
 

@@ -105,59 +105,97 @@ def router_of(target: Target) -> Router | None:
         ) from error
 
 
-def find(target: Target, asked: str, router: Router | None) -> Experiment | None:
+def find(target: Target, asked: str, router: Router | None, decisions: int | None = None) -> Experiment | None:
     """An experiment by its id, its run's id, or the beginning of one; `last` is the newest, None when there is none.
 
-    CommandError for an id that no experiment has, or several.
+    decisions: see `read`. CommandError for an id that no experiment has, or several.
     """
     if asked == "last":
-        return newest(target, router)
+        return newest(target, router, decisions)
     known = f"x{asked}" if asked.startswith("r") else asked
-    found = read(target, known)
+    found = read(target, known, decisions)
     if found is not None:
         return found
     names = sorted({name for name in _known(target, router) if name.startswith(known)})
-    there = [one for one in (read(target, name) for name in names) if one is not None]
+    there = [name for name in names if _meta(target, name) is not None]
     if len(there) == 1:
-        return there[0]
+        return read(target, there[0], decisions)
     if not there:
         raise CommandError(f"there is no experiment {asked}: an experiment is named x and its run (`usher runs`)")
-    some = ", ".join(one.experiment_id for one in there[:5])
-    raise CommandError(f"{asked} is the beginning of {len(there)} experiments: {some}")
+    raise CommandError(f"{asked} is the beginning of {len(there)} experiments: {', '.join(there[:5])}")
 
 
-def newest(target: Target, router: Router | None) -> Experiment | None:
+def newest(target: Target, router: Router | None, decisions: int | None = None) -> Experiment | None:
     """The open experiment, else the one that closed last: its challenger still stands in one of the slots."""
     if router is None:
         return None
     if router.experiment_id:
-        return read(target, router.experiment_id)
+        return read(target, router.experiment_id, decisions)
     from usher.records import ids  # noqa: PLC0415 - only when a command runs
 
-    found = [read(target, ids.experiment_id(model)) for model in sorted(set(router.models.values()))]
-    there = [one for one in found if one is not None]
-    return max(there, key=lambda one: _or_zero(one.started_at), default=None)
+    names = [ids.experiment_id(model) for model in sorted(set(router.models.values()))]
+    metas = {name: meta for name in names if (meta := _meta(target, name)) is not None}
+    if not metas:
+        return None
+    return read(target, max(metas, key=lambda name: _or_zero(number(metas[name], "started_at"))), decisions)
 
 
-def read(target: Target, experiment_id: str) -> Experiment | None:
-    """All items of an experiment by one Query; None when it has no record."""
+def read(target: Target, experiment_id: str, decisions: int | None = None) -> Experiment | None:
+    """An experiment's items; None when it has no record.
+
+    decisions: so many of the newest, and neither epochs nor strata, for those who only look; None is all there is.
+    """
+    if decisions is None:
+        return _experiment(experiment_id, _query(target, experiment_id))
+    meta = _meta(target, experiment_id)
+    if meta is None:
+        return None
+    from usher.records import keys  # noqa: PLC0415 - only when a command runs
+
+    state = _get(target, keys.experiment_state(experiment_id).item())
+    taken = _query(target, experiment_id, "DECISION#", max(decisions, 1))
+    orders = _query(target, experiment_id, "ORDER#")
+    return Experiment(experiment_id, meta, state or {}, decisions=taken, orders=orders)
+
+
+def _query(target: Target, experiment_id: str, prefix: str = "", newest_first: int = 0) -> list[Item]:
+    """Items in their order. newest_first: so many of the last ones alone; 0: all, page by page."""
     from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
     from usher.records import keys  # noqa: PLC0415
 
     state_table = table_of(target)
     asked: dict[str, Any] = {
-        "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": {":pk": keys.experiment(experiment_id).pk},
+        "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+        "ExpressionAttributeValues": {
+            ":pk": keys.experiment(experiment_id).pk,
+            **({":prefix": prefix} if prefix else {}),
+        },
         "ConsistentRead": True,
     }
+    if newest_first:
+        page = state_table.query(**asked, ScanIndexForward=False, Limit=newest_first)
+        return [loaded(item) for item in reversed(page["Items"])]
     items: list[Item] = []
     while True:
         page = state_table.query(**asked)
         items += [loaded(item) for item in page["Items"]]
         if "LastEvaluatedKey" not in page:
-            break
+            return items
         asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-    return _experiment(experiment_id, items)
+
+
+def _meta(target: Target, experiment_id: str) -> Item | None:
+    from usher.records import keys  # noqa: PLC0415 - only when a command runs
+
+    return _get(target, keys.experiment(experiment_id).item())
+
+
+def _get(target: Target, key: dict[str, str]) -> Item | None:
+    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
+
+    state_table = table_of(target)
+    item = state_table.get_item(Key=key, ConsistentRead=True).get("Item")
+    return None if item is None else dict(loaded(item))
 
 
 def table_of(target: Target) -> Any:

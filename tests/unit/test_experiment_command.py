@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from xml.etree import ElementTree
 import boto3
 import pytest
 from moto import mock_aws
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli import main
@@ -245,7 +247,8 @@ def test_an_open_experiment_is_shown_with_evidence_thresholds_and_reasons(target
     assert "rolls back at" in output and "freezes at" in output
     assert "95 % at all times at once" in output
     assert "93% of outcomes name their recommendation" in output
-    assert f"{len(course) - 3} earlier decisions" in output
+    assert output.count("undecided after") == 4, "the newest reason above, and three decisions"
+    assert "Earlier decisions: --decisions N" in output
     assert OLD in output and NEW in output
 
 
@@ -394,3 +397,23 @@ def test_bars_add_up_to_what_was_counted(target: Target, story: Story) -> None:
     for role in records.ROLES:
         assert heights[f"{role}: enrolled"] == course[-1].number(f"users_{role}") > 0
         assert heights[f"{role}: converted"] == course[-1].number(f"conversions_{role}") > 0
+
+
+def test_on_a_terminal_the_picture_moves_until_the_experiment_closes(
+    target: Target, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.run(closed=False)
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, height=60)
+    monkeypatch.setattr("cli.experiment.out", lambda: console)
+    monkeypatch.setattr("time.sleep", lambda _: story.run())
+    assert call(target, "--watch").exit_code == 0
+    assert "testing" in written.getvalue() and "closed: promoted" in written.getvalue()
+
+
+def test_who_only_looks_does_not_read_what_is_drawn(target: Target, story: Story) -> None:
+    story.run(closed=False)
+    found = records.read(target, NAME, 2)
+    assert found is not None
+    assert len(found.decisions) == 2 and found.strata == ()
+    assert records.moment_of(found.decisions[0]) < records.moment_of(found.decisions[1])
