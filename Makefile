@@ -37,8 +37,8 @@ $(SAM): requirements/sam.txt $(VENV)/.ready
 pins: setup # the layers' packages for this interpreter: the twin's functions see these and nothing else
 	@$(BIN)/python -m twin.awslambda.pins
 
-demo: setup pins ## the main job on the twin, from a file to an answer
-	@$(BIN)/usher demo
+demo: setup pins ## the whole loop on the twin; SCENARIO=bad-model or broken spoils the challenger
+	@$(BIN)/usher demo $(if $(SCENARIO),--scenario $(SCENARIO))
 
 test: setup build pins ## the tests, under ten minutes
 	@$(PYTEST) -m "not slow and not exhaustive" tests/unit tests/infra

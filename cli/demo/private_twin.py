@@ -19,29 +19,55 @@ from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 
 PROJECT = Path(__file__).parents[2]
-#: Quiet for a minute of the twin's time, and four trials an algorithm: the demo shows a whole run, it does not win one.
-PARAMETERS = {"MinNewRows": "1", "QuietSeconds": "60", "TuningTrials": "4"}
+#: What is played faster than on AWS, beside the twin's own clock (60 times): an experiment of two weeks in a minute.
+PARAMETERS = {
+    "QuietSeconds": "180",
+    "TuningTrials": "4",
+    "ExperimentPreset": "demo",
+    "ExperimentHourSeconds": "25",
+    "EpochSeconds": "3",
+    "AttributionSeconds": "4",
+    "BakeSeconds": "5",
+    "RouterCacheSeconds": "1",
+}
 #: How long the twin has to take everything back before it is killed.
 END_SECONDS = 20.0
 
 
 @contextmanager
-def private_twin(tell: Callable[[str], None]) -> Iterator[tuple[RunningTwin, Path]]:
-    """A running twin and a scratch folder beside it; both are gone afterwards, also after Ctrl-C and kill -9.
-
-    tell: is told how the deployment goes. Raises CommandError, in the twin's own words, when it cannot start.
-    """
+def scratch_folder() -> Iterator[Path]:
+    """A folder for everything that the demo writes; it is gone afterwards, also after Ctrl-C and kill -9."""
     folder = Path(tempfile.mkdtemp(prefix="usher-demo-"))
     children.remove_at_end(folder)  # by the janitor, when the demo is killed
     with _terminated_is_interrupted():
-        process: subprocess.Popen[Any] | None = None
         try:
-            settings = Settings(project=PROJECT, state_folder=folder / "state", parameters=PARAMETERS)
-            settings.state_folder.mkdir()
-            process = _start(settings)
-            yield _ready(process, settings, tell), folder
+            yield folder
         finally:
-            _take_back(process, folder)
+            with _not_interrupted():
+                children.close()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_twin(folder: Path, min_new_rows: int, tell: Callable[[str], None]) -> Iterator[RunningTwin]:
+    """A running twin with its state below `folder`, ended afterwards.
+
+    min_new_rows: so many rows make a run. tell: is told how the deployment goes.
+    Raises CommandError, in the twin's own words, when it cannot start.
+    """
+    process: subprocess.Popen[Any] | None = None
+    try:
+        parameters = {**PARAMETERS, "MinNewRows": str(min_new_rows)}
+        settings = Settings(project=PROJECT, state_folder=folder / "state", parameters=parameters)
+        settings.state_folder.mkdir()
+        process = _start(settings)
+        yield _ready(process, settings, tell)
+    finally:
+        with _not_interrupted():
+            if process is not None:
+                children.end(process, END_SECONDS)
+                if process.stdout is not None:
+                    process.stdout.close()
 
 
 def _start(settings: Settings) -> subprocess.Popen[Any]:
@@ -71,16 +97,12 @@ def _ready(process: subprocess.Popen[Any], settings: Settings, tell: Callable[[s
     return running
 
 
-def _take_back(process: subprocess.Popen[Any] | None, folder: Path) -> None:
-    """End the twin and remove the folder; another Ctrl-C must not stop this half-way."""
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """Another Ctrl-C must not stop the taking back half-way."""
     saved = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        if process is not None:
-            children.end(process, END_SECONDS)
-            if process.stdout is not None:
-                process.stdout.close()
-        children.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        yield
     finally:
         signal.signal(signal.SIGINT, saved)
 

@@ -22,17 +22,10 @@ LIKED = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """people (people, k), items (items, k); gram (k, k) = itemsᵀ items + regularisation."""
+    """people (people, k), items (items, k)."""
 
     people: Floats
     items: Floats
-    gram: Floats
-
-    def fold_in(self, rated: Ints) -> Floats:
-        """The vector (k,) of somebody who likes the items at these places."""
-        own = self.items[rated]
-        result: Floats = np.linalg.solve(self.gram + ALPHA * own.T @ own, (1 + ALPHA) * own.sum(axis=0))
-        return result
 
 
 def fit_factors(liked: History, rng: np.random.Generator) -> Factors:
@@ -44,7 +37,7 @@ def fit_factors(liked: History, rng: np.random.Generator) -> Factors:
         people = _solve(items, by_person)
         items = _solve(people, by_item)
     people = _solve(items, by_person)
-    return Factors(people, items, _gram(items))
+    return Factors(people, items)
 
 
 def _grouped(of: Ints, what: Ints, count: int) -> list[Ints]:

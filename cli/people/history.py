@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_COLUMNS = ("userId", "movieId", "rating", "timestamp")
+COLUMNS = ("userId", "movieId", "rating", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def read_history(path: Path) -> History:
     types = {"userId": pa.string(), "movieId": pa.string(), "rating": pa.float64(), "timestamp": pa.int64()}
     try:
         table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=types))
-        columns = [table.column(name).combine_chunks() for name in _COLUMNS]
+        columns = [table.column(name).combine_chunks() for name in COLUMNS]
     except (pa.ArrowInvalid, KeyError) as error:
         raise CommandError(f"{path} is no ratings.csv of MovieLens' shape: {str(error).splitlines()[0]}") from error
     if not len(table) or any(column.null_count for column in columns):

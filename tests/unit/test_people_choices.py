@@ -30,7 +30,7 @@ def a_history() -> History:
 def taste() -> Taste:
     """Everybody likes the items of low numbers: the only factor falls from 1 to 0."""
     fall = np.linspace(1.0, 0.0, len(ITEMS))[:, None]
-    factors = Factors(np.ones((50, 1)), fall, np.eye(1))
+    factors = Factors(np.ones((50, 1)), fall)
     places = {item: place for place, item in enumerate(ITEMS)}
     biases = np.zeros(50), np.zeros(len(ITEMS))
     return Taste(a_history(), factors, Calibration(-4.0, 0.0, 6.0), 3.5, *biases, 0.5, places)

@@ -11,7 +11,7 @@ from cli.data.generator.files import generate
 from cli.data.generator.world import Size
 from cli.failures import CommandError
 from cli.people.calibration import Calibration
-from cli.people.factors import LIKED, fit_factors
+from cli.people.factors import LIKED
 from cli.people.history import History, read_history
 from cli.people.taste import Taste, fit_taste
 
@@ -93,13 +93,6 @@ def test_held_out_likes_come_as_often_as_the_probabilities_say(history: History)
     top = order[: len(order) // 20]
     assert likes[~known][top].mean() > 3 * likes[~known].mean()
     assert chance[~known][top].sum() == pytest.approx(likes[~known][top].sum(), rel=0.6)
-
-
-def test_somebody_new_is_folded_in_where_the_fit_would_put_them(history: History) -> None:
-    liked = history.rows(history.rating >= LIKED)
-    factors = fit_factors(liked, np.random.default_rng(1))
-    busiest = int(np.bincount(liked.person).argmax())
-    assert factors.fold_in(liked.item[liked.person == busiest]) == pytest.approx(factors.people[busiest])
 
 
 def test_probabilities_rise_with_the_score_and_stay_between_zero_and_one() -> None:

@@ -1,8 +1,9 @@
-"""The demo's second half: the first run starts by itself, state by state, and its model answers three people."""
+"""Runs as they start by themselves: state by state, their verdicts, and the first model's answers to three people."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from cli.runs.executions import Run
 from cli.target import Target
 
 _POLL_SECONDS = 0.5
+_TRIES, _PAUSE_SECONDS = 5, 2.0
 #: States that only choose take less; they would bury those that work.
 _SHORT_SECONDS = 0.05
 #: The known person: in MovieLens and in generated files alike.
@@ -22,13 +24,16 @@ KNOWN, UNKNOWN = "42", "somebody-new"
 SESSION_GENRE = "Animation"
 
 
-def follow(target: Target, wait_seconds: float) -> Run:
-    """Print the first run's states as they end; the run, once it has. CommandError when none starts or ends in time."""
+def follow(target: Target, wait_seconds: float, before: Collection[str] = ()) -> Run:
+    """Print a run's states as they end; the run, once it has. CommandError when none starts or ends in time.
+
+    before: ids of earlier runs, which are not meant.
+    """
     deadline = time.monotonic() + wait_seconds
     told: set[tuple[str, datetime]] = set()
     started = False
     while True:
-        newest = executions.newest(target, 1)
+        newest = [run for run in executions.newest(target, len(before) + 1) if run.run_id not in before]
         if newest and not started:
             say(f"run {newest[0].run_id} starts by itself")
             started = True
@@ -42,34 +47,35 @@ def follow(target: Target, wait_seconds: float) -> Run:
 
 
 def tell_result(target: Target, run: Run) -> bool:
-    """Trials, verdict, and what serves now; whether a model does. CommandError when the run failed.
+    """Trials, verdict and cost; whether its model was deployed. CommandError when the run failed.
 
-    Few data are no failure: the gate refuses to decide on fewer than MinGateUsers people, and says so.
+    A refusal is no failure: the gate says why, and the champion goes on, or nobody serves yet.
     """
     for line in trial_lines(trials(target, run.run_id)):
         say(line)
     say(f"verdict: {printable(verdict(run)) or run.said}; expected cost on AWS {cost(run)} USD")
     if run.said == "refused":
-        say(
-            "No model serves: the gate refused this one, as it is meant to; with more data another run starts by itself"
-        )
         return False
     if run.said != "succeeded":
         raise CommandError(f"run {run.run_id} {run.said}: {verdict(run)}")
-    seconds = run.seconds(datetime.now(UTC))
+    tell_endpoint(target, run.seconds(datetime.now(UTC)))
+    return True
+
+
+def tell_endpoint(target: Target, seconds: float) -> None:
+    """How the endpoint stands, so many seconds after the run began."""
     endpoint = target.client("sagemaker").describe_endpoint(EndpointName=target.resources.endpoint_name)
     variants = ", ".join(
         f"{variant['VariantName']} at weight {variant['CurrentWeight']:g}" for variant in endpoint["ProductionVariants"]
     )
     say(f"endpoint {endpoint['EndpointStatus']} after {seconds:.1f} s: {variants}")
-    return True
 
 
 def recommend_to_three(target: Target) -> None:
     """One known, one with a session of five ratings, one unknown."""
     say(f"\nusher recommend {KNOWN}")
     _recommend(target, KNOWN, [])
-    liked = api.get(target, "/popular", {"limit": 5, "genre": _session_genre(target)})["items"]
+    liked = _popular(target, limit=5, genre=_session_genre(target))
     session = [(str(item["item_id"]), rating) for item, rating in zip(liked, (5.0, 4.5, 4.0, 5.0, 4.5), strict=False)]
     say("\nusher recommend " + " ".join(f"--session {item}:{rating:g}" for item, rating in session))
     _recommend(target, "", session)
@@ -109,8 +115,15 @@ def _recommend(target: Target, user: str, session: list[tuple[str, float]]) -> N
 
 def _session_genre(target: Target) -> str:
     """A genre of some taste where the catalogue has it, else any."""
-    try:
-        api.get(target, "/popular", {"limit": 1, "genre": SESSION_GENRE})
-    except CommandError:
-        return ""
-    return SESSION_GENRE
+    genres = {genre for item in _popular(target, limit=100) for genre in item.get("genres", [])}
+    return SESSION_GENRE if SESSION_GENRE in genres else ""
+
+
+def _popular(target: Target, **asked: Any) -> list[dict[str, Any]]:
+    """The popular items; asked again as the API's 503 says, since a machine under load may not answer in time."""
+    for _ in range(_TRIES):
+        try:
+            return list(api.get(target, "/popular", asked)["items"])
+        except CommandError:
+            time.sleep(_PAUSE_SECONDS)
+    return list(api.get(target, "/popular", asked)["items"])

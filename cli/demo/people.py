@@ -1,0 +1,52 @@
+"""People use what serves: a while before new data come, and all the time while an experiment is open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli.console import say
+from cli.people.crowd import Crowd
+from cli.people.tally import Tally
+from cli.people.taste import Taste
+from cli.people.visits import Visitors
+from cli.target import Target
+
+#: Visits a second that two cores hold beside everything else, and how many people are inside at once.
+VISITS_PER_SECOND = 12.0
+AT_ONCE = 8
+#: How long people use the first model before new data come.
+FEEDBACK_SECONDS = 8.0
+
+
+def give_feedback(target: Target, taste: Taste, known_rows: int, seed: int) -> Tally:
+    """People come for some seconds; what they rate and click goes to the state table and to the lake."""
+    crowd = Crowd(taste, known_rows, seed, occasion="early")
+    with Visitors(target, crowd.arrivals(), VISITS_PER_SECOND, AT_ONCE).coming() as tally:
+        time.sleep(FEEDBACK_SECONDS)
+    tell(tally, FEEDBACK_SECONDS)
+    return tally
+
+
+@contextmanager
+def coming(target: Target, taste: Taste, known_rows: int, seed: int) -> Iterator[Tally]:
+    """People come while the block runs."""
+    crowd = Crowd(taste, known_rows, seed, occasion="later")
+    with Visitors(target, crowd.arrivals(), VISITS_PER_SECOND, AT_ONCE).coming() as tally:
+        yield tally
+
+
+def tell(tally: Tally, seconds: float) -> None:
+    """What they saw and did, from outside."""
+    did = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(tally.actions.items()))
+    say(
+        f"{tally.visits:,} visits in {seconds:.0f} s, {tally.newcomers:,} by new people; "
+        f"{did or 'nobody did anything'}; {tally.requests:,} requests, {tally.server_errors} server errors; "
+        f"recommendations {1000 * tally.percentile(0.5):.0f} ms (p50), {1000 * tally.percentile(0.95):.0f} ms (p95)"
+    )
+    for slot in sorted({slot for slot, _ in tally.slots}):
+        clicked, none = tally.slots[slot, True], tally.slots[slot, False]
+        say(f"  slot {slot or 'none'}: {clicked + none:,} lists seen, clicked in {clicked / (clicked + none):.0%}")
+    for words, count in tally.refusals.most_common(5):
+        say(f"  {count} times {words}")
