@@ -15,9 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from cli.target import Choice, find
+from twin import lifecycle
 from usher.experiment.record import Meta
 from usher.recommend.breaker import Breaker
 from usher.recommend.cached import Cached
@@ -127,16 +129,28 @@ def handler_ms(requests: int = 2000) -> list[float]:
 
 
 def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[float]:
-    """Milliseconds of signed requests to the twin of this folder, one connection, warm. path: of request n."""
+    """Milliseconds of signed requests to the twin of this folder, one connection, warm. path: of request n.
+
+    One waits for the other, so the CPU time of all who take part is what a quiet machine needs; that is printed.
+    """
     from benchmarks.signed_http import Caller  # noqa: PLC0415
+    from benchmarks.twin_processes import by_kind, processes  # noqa: PLC0415
 
     caller = Caller.of(find(Choice()))
+    twin = lifecycle.running(Path.cwd())
+    assert twin is not None, "no twin runs for this folder"
+    for n in range(-WARM_UP, 0):
+        assert caller.get(path(n)).status == 200
+    before, own = by_kind((p, p.cpu_seconds()) for p in processes(twin)), time.process_time()
     found = []
-    for n in range(-WARM_UP, requests):
+    for n in range(requests):
         reply = caller.get(path(n))
         assert reply.status == 200, reply.body
-        if n >= 0:
-            found.append(reply.seconds * 1000)
+        found.append(reply.seconds * 1000)
+    after = by_kind((p, p.cpu_seconds()) for p in processes(twin))
+    spent = {kind: sum(after[kind]) - sum(before[kind]) for kind in after} | {"client": time.process_time() - own}
+    told = ", ".join(f"{kind} {seconds / requests * 1000:.1f}" for kind, seconds in spent.items())
+    print(f"CPU ms a request: {told}; together {sum(spent.values()) / requests * 1000:.1f}")
     return found
 
 

@@ -23,15 +23,16 @@ from pathlib import Path
 
 from benchmarks.open_experiment import experiment
 from benchmarks.signed_http import Caller
+from benchmarks.twin_processes import Process, by_kind, processes
 from cli.target import Choice, Target, find
 from twin import lifecycle
 
 WORKERS = 8
 PEOPLE = 600
-#: What an interpreter's heap may still settle by, and the least that is called growth.
-GROWTH, GROWTH_MIB = 0.10, 10.0
-#: Memory is compared from here on, when every environment has served.
-SETTLED_SECONDS = 30.0
+#: Memory is looked at this often; the first looks at a process see it grow warm.
+LOOK_SECONDS, WARM_LOOKS = 20.0, 2
+#: What a heap may still settle by after that; ten minutes of a real leak are more.
+GROWTH, GROWTH_MIB = 0.05, 5.0
 #: People come in an order of their own, each as often as the others.
 _STRIDE = 7919
 
@@ -43,44 +44,6 @@ class Log:
     seconds: list[tuple[float, float, float]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process of the twin: a variant's server or an environment of recommend_items."""
-
-    pid: int
-    kind: str
-
-    def resident_mib(self) -> float:
-        """0 when it has ended."""
-        try:
-            text = Path(f"/proc/{self.pid}/statm").read_text()
-        except OSError:
-            return 0.0
-        return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def processes(twin: lifecycle.RunningTwin) -> list[Process]:
-    """The twin itself, its servers of variants and its environments of recommend_items."""
-    found = [Process(twin.pid, "twin")]
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            told = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            continue
-        if parent == twin.pid and b"RecommendItems" in told:
-            found.append(Process(int(folder.name), "function"))
-        elif parent == twin.pid and b"/sagemaker/endpoints/" in told:
-            found.append(Process(int(folder.name), "serve"))
-    return found
-
-
-def resident(found: list[Process]) -> dict[str, list[float]]:
-    """MiB by kind, the largest first."""
-    kinds = dict.fromkeys(process.kind for process in found)
-    return {kind: sorted((p.resident_mib() for p in found if p.kind == kind), reverse=True) for kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -121,45 +84,52 @@ def kill_servers(twin: lifecycle.RunningTwin) -> list[int]:
     return pids
 
 
-def soak(target: Target, twin: lifecycle.RunningTwin, minutes: float, rate: float) -> tuple[Log, list[str]]:
-    """Ask for `minutes`; what came back, and what of the memory is no good."""
+def soak(target: Target, twin: lifecycle.RunningTwin, minutes: float, rate: float) -> tuple[Log, Memory]:
+    """Ask for `minutes` while the servers are killed twice; what came back, and the memory meanwhile."""
     start = time.monotonic() + 1.0
     end = start + minutes * 60
-    log, numbers = Log(), _Shared()
+    log, memory, numbers = Log(), Memory(twin), iter(_Shared())
     workers = [
-        threading.Thread(target=ask, args=(target, log, Schedule(iter(numbers), start, end, rate)))
-        for _ in range(WORKERS)
+        threading.Thread(target=ask, args=(target, log, Schedule(numbers, start, end, rate))) for _ in range(WORKERS)
     ]
     for worker in workers:
         worker.start()
     kills = [start + minutes * 60 * share for share in (1 / 3, 2 / 3)]
-    first: dict[str, list[float]] = {}
-    for look in itertools.count():
-        moment = start + (SETTLED_SECONDS if not look else SETTLED_SECONDS + 60.0 * look)
-        while kills and kills[0] < min(moment, end):
+    for look in itertools.count(1):
+        moment = min(start + look * LOOK_SECONDS, end)
+        while kills and kills[0] < moment:
             time.sleep(max(0.0, kills[0] - time.monotonic()))
-            print(f"{kills.pop(0) - start:5.0f} s  killed {kill_servers(twin)}")
-        if moment > end:
-            break
+            print(f"{kills.pop(0) - start:5.0f} s  killed {kill_servers(twin)}", flush=True)
         time.sleep(max(0.0, moment - time.monotonic()))
-        told = resident(processes(twin))
-        first = first or told
-        print(f"{moment - start:5.0f} s  {len(log.seconds):6} answers, MiB {_said(told)}", flush=True)
+        print(f"{moment - start:5.0f} s  {len(log.seconds):6} answers, MiB {memory.look()}", flush=True)
+        if moment >= end:
+            break
     for worker in workers:
         worker.join()
-    last = resident(processes(twin))
-    print(f"  end    {len(log.seconds):6} answers, MiB {_said(last)}")
-    return log, list(growth(first, last))
+    return log, memory
 
 
-def growth(first: dict[str, list[float]], last: dict[str, list[float]]) -> Iterator[str]:
-    """What grew past what a heap settles by. Not the twin itself: it keeps every log line, as CloudWatch does."""
-    for kind, before in first.items():
-        if kind == "twin":
-            continue
-        after = last.get(kind, [0.0])
-        if after[0] > before[0] * (1 + GROWTH) + GROWTH_MIB:
-            yield f"{kind} grew from {before[0]:.0f} to {after[0]:.0f} MiB"
+@dataclass
+class Memory:
+    """Resident MiB of each process, look by look."""
+
+    twin: lifecycle.RunningTwin
+    seen: dict[Process, list[float]] = field(default_factory=dict)
+
+    def look(self) -> str:
+        """Look at all processes; what there is now, by kind, the largest first."""
+        now = [(process, process.resident_mib()) for process in processes(self.twin)]
+        for process, mib in now:
+            self.seen.setdefault(process, []).append(mib)
+        told = by_kind(now)
+        return "; ".join(f"{kind} {' '.join(f'{mib:.0f}' for mib in each)}" for kind, each in told.items())
+
+    def growth(self) -> Iterator[str]:
+        """Which process grew from its third look to its last. Not the twin: it keeps logs, as CloudWatch does."""
+        for process, mib in self.seen.items():
+            settled = mib[WARM_LOOKS:]
+            if process.kind != "twin" and settled and settled[-1] > settled[0] * (1 + GROWTH) + GROWTH_MIB:
+                yield f"{process.kind} {process.pid} grew from {settled[0]:.0f} to {settled[-1]:.0f} MiB"
 
 
 class _Shared:
@@ -176,10 +146,6 @@ class _Shared:
             yield number
 
 
-def _said(told: dict[str, list[float]]) -> str:
-    return "; ".join(f"{kind} " + " ".join(f"{value:.0f}" for value in values) for kind, values in told.items())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -188,7 +154,7 @@ def main() -> None:
     target, twin = find(Choice()), lifecycle.running(Path.cwd())
     assert twin is not None, "no twin runs for this folder"
     with experiment(target) as opened:
-        log, faults = soak(target, twin, arguments.minutes, arguments.rate)
+        log, memory = soak(target, twin, arguments.minutes, arguments.rate)
         exposures = opened.exposures()
     seconds = [took * 1000 for _, took, _ in log.seconds]
     cuts = statistics.quantiles(seconds, n=1000)
@@ -196,7 +162,7 @@ def main() -> None:
     print(f"asked at most {max(late for _, _, late in log.seconds) * 1000:.0f} ms late; {len(exposures)} enrolled")
     for kind, count in log.kinds.most_common():
         print(f"{count:7} {kind}")
-    faults = [*log.faults, *faults]
+    faults = [*log.faults, *memory.growth()]
     print("\n".join(faults[:20]) or "no 5xx, no request without an answer, memory flat")
     sys.exit(1 if faults else 0)
 

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-#: After a failed reading the old value, or none, serves so long, in seconds, before the next try.
+#: After a failed reading the old value serves so long, in seconds, before the next try.
 RETRY_SECONDS = 1.0
 
 
@@ -27,18 +27,16 @@ class Cached(Generic[Value]):
         self._read, self._ttl, self._clock, self._failures = read, ttl_seconds, clock, failures
         self._value: Value | None = None
         self._until = 0.0
-        self._failing = False
 
     def get(self) -> Value | None:
         """The value, or None: there is none, or it cannot be read and never was."""
         now = self._clock()
-        if now < self._until and (self._value is not None or self._failing):
+        if self._value is not None and now < self._until:
             return self._value
         try:
-            self._value, self._failing = self._read(), False
+            self._value = self._read()
             self._until = now + self._ttl
         except Exception as error:  # noqa: BLE001 - whatever it was, the answer goes on without
             self._failures(error)
-            self._failing = True
             self._until = now + RETRY_SECONDS
         return self._value

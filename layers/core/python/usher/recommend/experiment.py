@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from usher.experiment.record import Meta, read_meta
-from usher.recommend.cached import Cached
+from usher.recommend.cached import RETRY_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -36,11 +35,17 @@ class Experiments:
     ) -> None:
         self._read, self._clock, self._failures = read, clock, failures
         self._id = ""
-        self._kept: Cached[Meta] | None = None
+        self._kept: Meta | None = None
+        self._until = 0.0
 
     def get(self, experiment_id: str) -> Meta | None:
         """The experiment's record, or None: it cannot be read. Its status may have moved on since."""
-        if self._kept is None or self._id != experiment_id:
-            self._id = experiment_id
-            self._kept = Cached(lambda: self._read(experiment_id), math.inf, self._clock, self._failures)
-        return self._kept.get()
+        if experiment_id != self._id:
+            self._id, self._kept, self._until = experiment_id, None, 0.0
+        if self._kept is None and self._clock() >= self._until:
+            try:
+                self._kept = self._read(experiment_id)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the champion serves
+                self._failures(error)
+                self._until = self._clock() + RETRY_SECONDS
+        return self._kept
