@@ -58,6 +58,7 @@ class Caller:
     def _send(self, method: str, path: str, body: bytes | None) -> Answer:
         from botocore.auth import SigV4Auth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore.exceptions import ConnectionError as Unreachable  # noqa: PLC0415
         from botocore.exceptions import HTTPClientError  # noqa: PLC0415
 
         request = AWSRequest(method, self.url + path, {"Content-Type": "application/json"}, body)
@@ -66,7 +67,7 @@ class Caller:
         try:
             answer = self._session.send(request.prepare())
             status, content = int(answer.status_code), answer.content
-        except HTTPClientError:
+        except (HTTPClientError, Unreachable):
             return Answer(0, {}, time.monotonic() - began)
         return Answer(status, _object(content), time.monotonic() - began)
 
