@@ -15,6 +15,8 @@ from usher.shift.assignment import check_weights
 from usher.shift.decisions import Decision, Minute, Outcome, Signals, check_minute, close_epoch
 from usher.shift.errors import CountError
 from usher.shift.presets import PRESETS, Preset
+from usher.shift.reasons import Fact, reason_of
+from usher.shift.rules import Rule
 from usher.shift.state import State, new_state
 from usher.shift.strata import RoleCount, Stratum
 
@@ -333,3 +335,11 @@ def test_a_look_that_is_skipped_leaves_its_alpha_to_the_next() -> None:
         state = outcome.state
     assert np.isnan(state.look_information[0, 0])
     assert outcome.decision.numbers["bound"] < last(plain).numbers["bound"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"), [((0.248, 0.252), ""), ((0.25, 0.25), ""), ((0.1, 0.25), "; its share goes from 10% to 25%")]
+)
+def test_a_reason_tells_of_a_move_that_can_be_seen(weights: tuple[float, float], told: str) -> None:
+    fact = Fact({}, DEFAULT, "errors", False, "")
+    assert reason_of(Rule.CONTINUE, fact, weights) == f"no guardrail speaks against the challenger{told}"

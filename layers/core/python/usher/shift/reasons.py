@@ -44,7 +44,8 @@ def _end(value: float) -> str:
 
 def reason_of(rule: Rule, fact: Fact, weights: tuple[float, float]) -> str:
     """One sentence. weights: the challenger's share before and from now on."""
-    moved = f"; its share goes from {weights[0]:.0%} to {weights[1]:.0%}" if weights[0] != weights[1] else ""
+    before, after = (f"{weight:.0%}" for weight in weights)
+    moved = f"; its share goes from {before} to {after}" if before != after else ""
     return _REASONS[rule](fact) + moved
 
 
