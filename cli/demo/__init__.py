@@ -36,8 +36,11 @@ def demo(
     *,
     scenario: Annotated[str, typer.Option(help="natural, bad-model (it harms) or broken (it fails).")] = NATURAL,
     seed: Annotated[int, typer.Option(min=0, help="The same seed brings the same people with the same tastes.")] = SEED,
+    save: Annotated[Path | None, typer.Option(help="Keep the experiment's page and record in this folder.")] = None,
 ) -> None:
     """The whole way from a file to a model that people chose, on a private twin."""
+    if save is not None and save.exists() and not save.is_dir():
+        raise CommandError(f"--save {save}: that is a file, name a folder")
     from cli.demo import story as parts  # noqa: PLC0415 - --help need not load numpy and the twin
     from cli.demo.phases import cut  # noqa: PLC0415
     from cli.demo.private_twin import private_twin, scratch_folder  # noqa: PLC0415
@@ -64,7 +67,7 @@ def demo(
             twin = stack.enter_context(deploying)
             stage.what = "the real template, on 127.0.0.1"
         say(f"ready after {stage.seconds:.1f} s at {twin.endpoint}")
-        _play(parts.Story(of_twin(twin), phases, taste, seed, scratch, log), scenario)
+        _play(parts.Story(of_twin(twin), phases, taste, seed, scratch, log, save), scenario)
         show(log)
     say(f"\nEverything is stopped; it took {time.monotonic() - started:.0f} s in all.")
     _what_next(folder)

@@ -31,7 +31,7 @@ TRANSITIONS_PER_RUN = 40
 
 @dataclass(slots=True)
 class Use:
-    """What was counted. endpoint_hours: of both variants' instances, as they would run at the template's clock."""
+    """What was counted. enrolled: people in the experiment. ticks: looks of shift_traffic."""
 
     runs_usd: float = 0.0
     runs: int = 0
@@ -40,12 +40,16 @@ class Use:
     events: int = 0
     enrolled: int = 0
     ticks: int = 0
-    endpoint_hours: float = 0.0
 
     def add(self, tally: Tally) -> None:
         """What people did."""
         self.requests += tally.requests
         self.events += sum(tally.actions.values())
+
+    def add_experiment(self, enrolled: int, ticks: int) -> None:
+        """What the experiment took."""
+        self.enrolled += enrolled
+        self.ticks += ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,5 @@ def lines(use: Use) -> list[Line]:
         Line("requests: API, function, reads", f"{use.requests:,}", serving),
         Line("writes of feedback and enrolment", f"{writes:,.0f}", writes * DYNAMODB_WRITE_PER_MILLION / _MILLION),
         Line("states of the two workflows", f"{transitions:,}", transitions * TRANSITIONS_PER_THOUSAND / 1000.0),
-        Line(
-            "endpoint, two ml.c5.large",
-            f"{use.endpoint_hours:.2f} instance hours",
-            use.endpoint_hours * HOSTING_PER_HOUR,
-        ),
+        Line("endpoint, if it stood for an hour", "two ml.c5.large", 2 * HOSTING_PER_HOUR),
     ]

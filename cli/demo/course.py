@@ -40,6 +40,13 @@ class Course:
         return str(self.last.meta.get("outcome", "")) if self.last else ""
 
     @property
+    def people(self) -> int:
+        """How many were counted for either role."""
+        numbers = self.last.numbers if self.last else {}
+        found = [number(numbers, f"users_{role}") for role in records.ROLES]
+        return 0 if any(map(math.isnan, found)) else int(sum(found))
+
+    @property
     def reason(self) -> str:
         return str(self.last.meta.get("reason", "")) if self.last else ""
 

@@ -21,7 +21,7 @@ from twin.lifecycle import RunningTwin, Settings
 PROJECT = Path(__file__).parents[2]
 #: What is played faster than on AWS, beside the twin's own clock (60 times): an experiment of two weeks in a minute.
 PARAMETERS = {
-    "QuietSeconds": "180",
+    "QuietSeconds": "4",
     "TuningTrials": "4",
     "ExperimentPreset": "demo",
     "ExperimentHourSeconds": "25",

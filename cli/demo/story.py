@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.console import out, say
-from cli.demo import artefact, check, course, operator, people, planted, run, stream
+from cli.demo import artefact, check, course, kept, operator, people, planted, run, stream
 from cli.demo.course import Course
 from cli.demo.phases import Phases
 from cli.demo.spoiled import Scenario
@@ -15,7 +15,7 @@ from cli.demo.summary import Log
 from cli.failures import CommandError
 from cli.people.taste import Taste
 from cli.query import show_question
-from cli.runs import by_hand, cost, verdict
+from cli.runs import by_hand, cost, executions, verdict
 from cli.runs.executions import Run
 from cli.target import Target
 from cli.upload import read_headers, send_all, watch
@@ -39,6 +39,7 @@ class Story:
     seed: int
     scratch: Path
     log: Log
+    save: Path | None = None
     _number: int = 2
 
     def heading(self, title: str) -> None:
@@ -154,9 +155,14 @@ def experiment(story: Story, run_id: str, known_rows: int) -> Course:
             course.follow(story.target, found, EXPERIMENT_SECONDS)
         stage.what = f"{found.outcome}: {found.reason}"
     people.tell(tally, stage.seconds)
-    say(f"{course.ending(found)}")
+    say(course.ending(found))
     say(f"usher experiment {found.experiment_id} shows it, with --html FILE as a page with plots")
     story.log.use.add(tally)
+    story.log.use.add_experiment(
+        found.people, executions.count(story.target, story.target.resources.shift_workflow_arn)
+    )
+    if story.save is not None:
+        kept.write(story.target, story.save, found, tally)
     return found
 
 

@@ -58,7 +58,15 @@ class Tally:
     @property
     def server_errors(self) -> int:
         """5xx that somebody saw, and requests that were never answered."""
-        return sum(count for (_, status), count in self.statuses.items() if status >= 500 or not status)
+        return sum(self.errors_of(operation) for operation in {operation for operation, _ in self.statuses})
+
+    def errors_of(self, operation: str) -> int:
+        """The same of one operation."""
+        return sum(
+            count
+            for (one, status), count in self.statuses.items()
+            if one == operation and (status >= 500 or not status)
+        )
 
     def percentile(self, share: float) -> float:
         """Seconds that `share` (0 to 1) of the recommendations took at most; 0.0 without any."""

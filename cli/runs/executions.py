@@ -55,6 +55,12 @@ def newest(target: Target, limit: int) -> list[Run]:
     return [_run(one, records.get(one["name"], {})) for one in executions]
 
 
+def count(target: Target, workflow: str) -> int:
+    """How many executions of a workflow there have been, as far as they are still listed."""
+    listing = target.client("stepfunctions").get_paginator("list_executions")
+    return sum(len(page["executions"]) for page in listing.paginate(stateMachineArn=workflow))
+
+
 def find(target: Target, run_id: str) -> Run:
     """A run by its id, or by the beginning of one; `last` is the newest. CommandError for none, or several."""
     if run_id == "last":

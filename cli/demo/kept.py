@@ -1,0 +1,40 @@
+"""What `usher demo --save DIR` leaves behind, when asked to: the experiment's page, and its course as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cli.console import remark
+from cli.demo.course import Course
+from cli.experiment import records, words, write_page
+from cli.failures import CommandError
+from cli.people.tally import Tally
+from cli.target import Target
+
+PAGE, RECORD = "experiment.html", "experiment.json"
+
+
+def write(target: Target, folder: Path, course: Course, tally: Tally) -> None:
+    """Write both into `folder`; CommandError when that cannot be."""
+    router = records.router_of(target)
+    found = course.last
+    record = {
+        "experiment": None if found is None else words.as_record(found, router),
+        "router": words.router_record(router),
+        "challenger_share_by_version": course.versions,
+        "people": {
+            "visits": tally.visits,
+            "requests": tally.requests,
+            "server_errors": tally.server_errors,
+            "recommend_server_errors": tally.errors_of("recommend"),
+            "slots": {slot: [tally.slots[slot, True], tally.slots[slot, False]] for slot, _ in sorted(tally.slots)},
+        },
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RECORD).write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write into {folder}: {error.strerror}") from error
+    write_page(folder / PAGE, found, router)
+    remark(f"kept: {folder / PAGE}, {folder / RECORD}")
