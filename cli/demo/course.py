@@ -16,7 +16,7 @@ from cli.target import Target
 if TYPE_CHECKING:
     from usher.router import Router
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _TOLERANCE = 1e-6
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -11,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from cli.data.generator.files import generate
+from cli.data.generator.world import Size
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 900.0
@@ -64,7 +66,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "stage", ["1  The real template", "ready after", "2  Four files", "4  Questions", "starts by itself\n"]
+    "stage", ["1  The real template", "ready after", "2  The first 70 %", "3  Questions", "starts by itself\n"]
 )
 def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
     process = start(tmp_path)
@@ -81,7 +83,7 @@ def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_no_way_of_ending_it_leaves_anything(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path)
-    read_until(process, "2  Four files")
+    read_until(process, "2  The first 70 %")
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode != 0
@@ -96,31 +98,28 @@ def test_a_folder_that_lacks_a_file_is_one_line(tmp_path: Path) -> None:
     assert output == ""
 
 
-def test_the_demo_accounts_for_every_row_and_leaves_nothing(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    output, errors = process.communicate(timeout=RUN_SECONDS)
-    assert process.returncode == 0, output + errors
-    assert "5 objects: rows in = rows in the lake + rows in quarantine" in output
-    assert re.search(r"upload → queryable: [\d,]+ rows in [\d.]+ s", output)
-    for name in ("most_rated", "most_active", "rating_distribution", "ratings_per_genre", "growth_by_month"):
-        assert f"usher query {name}: " in output
-    assert "repeats the header" in output
-    for text in ("starts by itself", "verdict: pass:", "endpoint InService", "A at weight 1, B at weight 0"):
-        assert text in output
-    assert re.findall(r"^(model|fold_in|popular): ", output, re.M) == ["model", "fold_in", "popular"]
-    assert "usher twin up" in output
-    assert "\x1b" not in output
-    nothing_is_left(tmp_path)
-
-
 def test_without_real_data_the_demo_generates_its_own(tmp_path: Path) -> None:
-    from cli.data.generator.files import generate  # noqa: PLC0415 - numpy, only here
-    from cli.data.generator.world import Size  # noqa: PLC0415
-
     generate(tmp_path / "small", Size(30, 300, 2000), 1)
     process = start(tmp_path, USHER_DATA=str(tmp_path / "small"))
     output, errors = process.communicate(timeout=RUN_SECONDS)
     assert process.returncode == 0, output + errors
-    assert "5 objects: rows in" in output
-    assert re.search(r"upload → queryable: 2,\d{3} rows", output)
+    assert "rows sent = rows in the lake" in output
     assert "verdict: insufficient" in output and "No model serves" in output
+    assert "first run" in output and "What it would have cost" in output
+    nothing_is_left(tmp_path)
+
+
+def test_an_unknown_scenario_is_one_line_that_names_the_known_ones(tmp_path: Path) -> None:
+    process = start(tmp_path, "--scenario", "worse")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == "usher: unknown scenario worse: it is one of natural, bad-model, broken\n"
+    assert output == ""
+
+
+def test_a_file_in_the_place_of_the_folder_to_save_in_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    process = start(tmp_path, "--save", str(tmp_path / "there"))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == f"usher: --save {tmp_path / 'there'}: that is a file, name a folder\n"
