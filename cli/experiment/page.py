@@ -32,6 +32,7 @@ def page(experiment: Experiment, router: Router | None) -> str:
         f"<p class=soft>{text(state)} · preset {text(experiment.meta.get('preset', '?'))} · "
         f"{text(words.age(experiment, time.time()))}</p>",
         f"<p class=verdict>{text(words.verdict(experiment))}</p>",
+        *(f"<p class=bad>{text(said)}</p>" for said in words.warnings(experiment)),
         _roles(experiment, router),
         _tests(experiment, preset),
         "<h2>Course</h2>",

@@ -46,7 +46,8 @@ def head(experiment: Experiment, router: Router | None) -> RenderableType:
         (printable(experiment.experiment_id), "bold"), "  ", (printable(state), style), f"  preset {preset}, "
     )
     first.append(words.age(experiment, time.time()))
-    return Group(first, Text(printable(words.verdict(experiment))))
+    warnings = [Text(f"! {printable(said)}", style="yellow") for said in words.warnings(experiment)]
+    return Group(first, Text(printable(words.verdict(experiment))), *warnings)
 
 
 def serving(router: Router | None) -> RenderableType:

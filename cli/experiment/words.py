@@ -132,6 +132,15 @@ def verdict(experiment: Experiment) -> str:
     return str(said or "nothing has been decided yet")
 
 
+def warnings(experiment: Experiment) -> list[str]:
+    """What the last look could not see or could not rely on."""
+    endpoint, blind = (str(experiment.summary.get(name, "")) for name in ("endpoint", "blind"))
+    found = [blind] if blind else []
+    if endpoint and endpoint not in ("none", "InService") and endpoint not in verdict(experiment):
+        found.append(f"the endpoint: {endpoint}")
+    return found
+
+
 def age(experiment: Experiment, now: float) -> str:
     """Since when it runs, and how long that is on the preset's calendar."""
     closed = number(experiment.meta, "closed_at")

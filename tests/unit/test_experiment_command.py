@@ -291,6 +291,18 @@ def test_what_each_slot_did_is_read_from_cloudwatch(target: Target, story: Story
     assert slots["B"]["endpoint_weight"] is None and slots["B"]["endpoint_status"] == "there is no endpoint"
 
 
+def test_what_the_last_look_could_not_see_is_said(target: Target, story: Story, tmp_path: Path) -> None:
+    story.router(state="testing", experiment_id=NAME)
+    story.meta()
+    blind = "CloudWatch could not be read: Throttling"
+    story.put(keys.experiment_state(NAME), summary={"reason": "as it was", "endpoint": "Updating", "blind": blind})
+    output = call(target, "--html", str(tmp_path / "page.html")).output
+    assert f"! {blind}" in output and "! the endpoint: Updating" in output
+    assert blind in (tmp_path / "page.html").read_text()
+    story.put(keys.experiment_state(NAME), summary={"reason": "as it was", "endpoint": "InService"})
+    assert "!" not in call(target).output
+
+
 def test_orders_are_shown_with_who_and_why(target: Target, story: Story) -> None:
     story.run(closed=False)
     story.put(keys.order(NAME, "2026-05-29T00:00:00+00:00"), action="freeze", who="arn:ada", why=EVIL, status="obeyed")
