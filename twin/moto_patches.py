@@ -185,6 +185,12 @@ PATCHES: tuple[Patch, ...] = (
         "test_dynamodb.py::test_a_query_looks_at_its_own_partition_alone",
     ),
     Patch(
+        "moto.dynamodb.models:DynamoDBBackend.transact_write_items",
+        "twin.dynamodb.transactions:transact_write_items",
+        "copies the whole table for each write of a transaction",
+        "test_dynamodb_transactions.py::test_a_transaction_looks_at_the_items_that_it_names_alone",
+    ),
+    Patch(
         "moto.sqs.models:Queue.add_message",
         "twin.sqs.queues:add_message",
         "runs functions inside SendMessage, one message at a time",

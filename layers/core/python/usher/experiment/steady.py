@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from usher.experiment import orders, steps
-from usher.experiment.record import OUTCOMES, Meta, alone_slot, ids_in_slots, newest_id, read_meta
+from usher.experiment.record import OUTCOMES, Meta, alone_slot, ids_in_slots, newest_id, read_meta, router_fault
 from usher.experiment.steps import Step
 from usher.experiment.storage import Book, Change, Kept
-from usher.router import Router
+from usher.router import Router, put_after
 from usher.shift.errors import StateError
 
 if TYPE_CHECKING:
@@ -42,11 +42,19 @@ def look(table: Table, router: Router, now: float) -> Found:
             found = _obey(table, router, experiment_id, order, now)
             if found is not None:
                 return found
+    fault = router_fault(router, now)
     for one in ids_in_slots(router):
         found = _left(table, router, one, now)
-        if found is not None:
+        if found is not None and (fault is None or found.router is not router):
             return found
-    return Found(router)
+    return Found(router) if fault is None else _healed(table, router, fault, now)
+
+
+def _healed(table: Table, router: Router, fault: str, now: float) -> Found:
+    """A steady router that nobody can be served by as it stands: its champion has all the traffic."""
+    healed = router.alone(alone_slot(router), int(now))
+    table.meta.client.transact_write_items(TransactItems=[put_after(table, healed, router.version)])  # type: ignore[list-item]
+    return Found(healed, reason=f"the router was edited by hand ({fault}): {healed.champion} has all the traffic")
 
 
 def _left(table: Table, router: Router, experiment_id: str, now: float) -> Found | None:
