@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.experiment.records import Experiment
     from usher.router import Router
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Ask = Annotated[str, typer.Argument(metavar="[ID]", help="The experiment or its run, or the beginning of its id.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML page, too.")]

@@ -10,7 +10,7 @@ from cli.experiment.options import Wait, Why, Yes
 from cli.failures import CommandError
 from cli.target import TargetCommand, chosen
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Force = Annotated[bool, typer.Option("--force", help="Promote it though the evidence does not say so.")]
 

@@ -7,7 +7,7 @@ import typer
 from cli.experiment.options import Wait, Why, Yes
 from cli.target import TargetCommand, chosen
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(cls=TargetCommand)

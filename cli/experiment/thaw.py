@@ -8,7 +8,7 @@ from cli.experiment.options import Wait, Why, Yes
 from cli.failures import CommandError
 from cli.target import TargetCommand, chosen
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(cls=TargetCommand)
