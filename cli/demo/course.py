@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _TOLERANCE = 1e-6
+#: Decisions that a look reads: all of an experiment's items each second would keep a core of the twin busy.
+_RECENT = 20
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ def opened(target: Target, run_id: str, wait_seconds: float) -> Course:
     from usher.records import ids  # noqa: PLC0415 - only when a command runs
 
     wanted, deadline = ids.experiment_id(run_id), time.monotonic() + wait_seconds
-    while records.read(target, wanted) is None:
+    while records.read(target, wanted, 1) is None:
         if time.monotonic() > deadline:
             raise CommandError(f"run {run_id} opened no experiment {wanted} in {wait_seconds:.0f} s")
         time.sleep(_LOOK_SECONDS)
@@ -69,11 +71,12 @@ def follow(target: Target, course: Course, wait_seconds: float) -> Course:
     while course.last is None or not course.last.is_closed:
         if time.monotonic() > deadline:
             raise CommandError(f"experiment {course.experiment_id} is not closed after {wait_seconds:.0f} s")
-        router, found = records.router_of(target), records.read(target, course.experiment_id)
+        router, found = records.router_of(target), records.read(target, course.experiment_id, _RECENT)
         if found is None or router is None:
             raise CommandError(f"the record of experiment {course.experiment_id} or the router is gone")
         look(course, found, router)
         time.sleep(_LOOK_SECONDS)
+    course.last = records.read(target, course.experiment_id) or course.last  # all of it, for the page
     return course
 
 
@@ -111,7 +114,7 @@ def _decision(found: Experiment, item: Any) -> str:
 
 def explain(target: Target, experiment_id: str) -> str:
     """What runs, and how much faster than on AWS it is played."""
-    found = records.read(target, experiment_id)
+    found = records.read(target, experiment_id, 1)
     preset = words.preset_of(found) if found is not None else None
     if found is None or preset is None:
         return f"experiment {experiment_id}"
