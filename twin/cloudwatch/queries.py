@@ -13,6 +13,7 @@ from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParam
 from moto.core.responses import ActionResult
 
 from twin.cloudwatch.expression import ExpressionError, evaluate
+from twin.cloudwatch.series import data_of
 from twin.cloudwatch.statistics import SIMPLE, Metric, StatisticError, by_period, check, seconds, statistic_of
 
 
@@ -66,8 +67,7 @@ def _series(backend: Any, asked: dict[str, Any], start_time: Any, end_time: Any)
 
 
 def _data(backend: Any, metric: Metric, unit: str | None) -> list[Any]:
-    named = [each for each in backend.get_all_metrics() if each.name == metric.name and Metric.of(each) == metric]
-    return [each for each in named if unit is None or each.unit == unit]
+    return [each for each in data_of(backend, metric) if unit is None or each.unit == unit]
 
 
 def _span(start_time: Any, end_time: Any, period_seconds: int) -> tuple[float, float]:
