@@ -158,27 +158,29 @@ def _write(target: Target, order: Order) -> dict[str, str]:
 
 
 def _wait(target: Target, key: dict[str, str], execution: str, seconds: float) -> Item:
-    """The order once it was answered."""
+    """The order once it was answered; CommandError when the workflow fails before, or time runs out."""
     from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
 
     state_table, deadline = records.table_of(target), time.monotonic() + seconds
     while True:
+        # The execution first: what it has answered before it failed is then seen.
+        failure = _failure(target, execution)
         item: Item = loaded(state_table.get_item(Key=key, ConsistentRead=True).get("Item") or {})
         if item.get("status") != "waiting":
             return item
-        if time.monotonic() >= deadline:
-            raise CommandError(_late(target, execution, seconds))
+        if failure or time.monotonic() >= deadline:
+            said = failure or f"not carried out within {seconds:g} s"
+            raise CommandError(f"{said}: the order stands, and the next tick carries it out (`usher experiment`)")
         time.sleep(POLL_SECONDS)
 
 
-def _late(target: Target, execution: str, seconds: float) -> str:
-    """Why it took too long: the workflow failed, or is not through yet."""
+def _failure(target: Target, execution: str) -> str:
+    """How the execution failed, or nothing: it runs, or has succeeded, without an answer where another was at work."""
     found = target.client("stepfunctions").describe_execution(executionArn=execution)
-    stands = "the order stands, and the next tick carries it out: `usher experiment` shows it"
-    if found["status"] in ("RUNNING", "SUCCEEDED"):  # succeeded without an answer: another tick was at work
-        return f"not carried out within {seconds:g} s: {stands}"
+    if found["status"] in ("RUNNING", "SUCCEEDED"):
+        return ""
     why = one_line(f"{found.get('error', '')}: {found.get('cause', 'no cause was given')}", 200)
-    return f"execution {found['name']} ended as {found['status']} ({why}); {stands}"
+    return f"execution {found['name']} ended as {found['status']} ({why})"
 
 
 def _tell(target: Target, order: Order, answered: Item) -> None:

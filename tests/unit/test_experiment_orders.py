@@ -234,8 +234,22 @@ def test_a_workflow_that_fails_is_said(target: Target, stage: Stage) -> None:
             target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="by hand")
 
     stage.answers(stop)
-    line = refused(call(target, "freeze", *WHY, "--yes", "--wait", "0.2"))
+    line = refused(call(target, "freeze", *WHY, "--yes"))
     assert "ended as ABORTED" in line and "the order stands" in line
+    assert stage.sleeps == 1, "nobody waits for a workflow that has failed"
+
+
+def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+
+    def obey_and_fail(order: dict[str, Any]) -> None:
+        stage.update(order, status="obeyed", outcome="frozen")
+        for execution in stage.executions():
+            target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="later")
+
+    stage.answers(obey_and_fail)
+    assert call(target, "freeze", *WHY, "--yes").stdout == "freeze: frozen\n"
 
 
 # What is written, and what comes of it
