@@ -20,6 +20,13 @@ AT_ONCE = 8
 FEEDBACK_SECONDS = 8.0
 
 
+def a_session(taste: Taste, known_rows: int, seed: int) -> list[tuple[str, float]]:
+    """What somebody new rates first: item ids and stars."""
+    arrivals = Crowd(taste, known_rows, seed, occasion="session").arrivals()
+    person = next(person for person in arrivals if person.first_ratings)
+    return [(action.item_id, action.value or 0.0) for action in person.first_ratings]
+
+
 def give_feedback(target: Target, taste: Taste, known_rows: int, seed: int) -> Tally:
     """People come for some seconds; what they rate and click goes to the state table and to the lake."""
     crowd = Crowd(taste, known_rows, seed, occasion="early")

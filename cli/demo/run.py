@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from cli.console import out, printable, say
 from cli.failures import CommandError
-from cli.recommend import api, ask, show
+from cli.recommend import ask, show
 from cli.report import Trial, trials
 from cli.runs import cost, executions, verdict
 from cli.runs.executions import Run
 from cli.target import Target
 
 _POLL_SECONDS = 0.5
-_TRIES, _PAUSE_SECONDS = 5, 2.0
 #: States that only choose take less; they would bury those that work.
 _SHORT_SECONDS = 0.05
 #: The known person: in MovieLens and in generated files alike.
 KNOWN, UNKNOWN = "42", "somebody-new"
-SESSION_GENRE = "Animation"
 
 
 def follow(target: Target, wait_seconds: float, before: Collection[str] = ()) -> Run:
@@ -71,12 +69,10 @@ def tell_endpoint(target: Target, seconds: float) -> None:
     say(f"endpoint {endpoint['EndpointStatus']} after {seconds:.1f} s: {variants}")
 
 
-def recommend_to_three(target: Target) -> None:
-    """One known, one with a session of five ratings, one unknown."""
+def recommend_to_three(target: Target, session: Sequence[tuple[str, float]]) -> None:
+    """One known, one with a session of some ratings (item id, stars), one unknown."""
     say(f"\nusher recommend {KNOWN}")
     _recommend(target, KNOWN, [])
-    liked = _popular(target, limit=5, genre=_session_genre(target))
-    session = [(str(item["item_id"]), rating) for item, rating in zip(liked, (5.0, 4.5, 4.0, 5.0, 4.5), strict=False)]
     say("\nusher recommend " + " ".join(f"--session {item}:{rating:g}" for item, rating in session))
     _recommend(target, "", session)
     say(f"\nusher recommend {UNKNOWN}")
@@ -107,23 +103,7 @@ def _tell_states(target: Target, run: Run, told: set[tuple[str, datetime]]) -> N
             out().print(f"  {state.name:<24} {state.seconds:6.1f} s{marks}", markup=False)
 
 
-def _recommend(target: Target, user: str, session: list[tuple[str, float]]) -> None:
+def _recommend(target: Target, user: str, session: Sequence[tuple[str, float]]) -> None:
     asked: dict[str, Any] = {"user_id": user, "limit": 5}
     body = ask(target, asked, [(item, rating) for item, rating in session])
     show(target, body, user, list(session), with_liked=True)
-
-
-def _session_genre(target: Target) -> str:
-    """A genre of some taste where the catalogue has it, else any."""
-    genres = {genre for item in _popular(target, limit=100) for genre in item.get("genres", [])}
-    return SESSION_GENRE if SESSION_GENRE in genres else ""
-
-
-def _popular(target: Target, **asked: Any) -> list[dict[str, Any]]:
-    """The popular items; asked again as the API's 503 says, since a machine under load may not answer in time."""
-    for _ in range(_TRIES):
-        try:
-            return list(api.get(target, "/popular", asked)["items"])
-        except CommandError:
-            time.sleep(_PAUSE_SECONDS)
-    return list(api.get(target, "/popular", asked)["items"])

@@ -86,7 +86,7 @@ def first_run(story: Story) -> Run | None:
         return None
     story.heading("Three people ask: one known, one with a session of five ratings, one unknown")
     with story.log.stage("recommendations") as stage:
-        run.recommend_to_three(story.target)
+        run.recommend_to_three(story.target, people.a_session(story.taste, story.phases.known_rows[0], story.seed))
         stage.what = "model, fold-in, popular"
     return found
 
