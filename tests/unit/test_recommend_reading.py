@@ -50,7 +50,7 @@ def checked(given: dict[str, Any]) -> None:
     assert all(0.5 <= rating <= 5 for _, rating in request.session)
 
 
-@given(path=st.sampled_from(["/recommendations", "/similar", "/popular", "/health", "/"]), query=pairs)
+@given(path=st.sampled_from(["/recommendations", "/similar", "/popular", "/health", "/feedback", "/"]), query=pairs)
 def test_any_query_is_read_or_refused(path: str, query: list[tuple[str, str]]) -> None:
     text = "&".join(f"{name}={quote(value, errors='surrogatepass')}" for name, value in query)
     checked(event("GET", path, rawQueryString=text))

@@ -47,7 +47,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.logger = Silent()
+        self.logger, self.headers = Silent(), dict[str, str]()
         self.telemetry = Telemetry("ingest_feedback", self.logger)
         self.dynamodb = boto3.resource("dynamodb", region_name="eu-west-1")
         self.table = self.dynamodb.create_table(
@@ -89,6 +89,7 @@ class Desk:
             **fields,
         }
         answer = responses.respond(event, lambda: self.service, self.telemetry, lambda: self.now)
+        self.headers = answer["headers"]
         return answer["statusCode"], json.loads(answer["body"])
 
     def item(self, key: keys.Key) -> dict[str, Any]:

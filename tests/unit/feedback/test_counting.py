@@ -177,13 +177,13 @@ def test_ten_thousand_events_with_duplicates_and_reordering_from_several_senders
     people = 500
     drawn = [
         (source.randrange(people), source.choice(KINDS), source.choices(CLAIMS, (6, 1, 1, 1, 1))[0])
-        for _ in range(10_000)
+        for _ in range(8_000)
     ]
     desk.open_experiment()
     for person in range(0, people, 2):
         desk.enrol(f"u{person}")
     events = [make(desk, n, *one) for n, one in enumerate(drawn)]
-    sent = [*events, *source.choices(events, k=3_000)]
+    sent = [*events, *source.choices(events, k=2_000)]
     source.shuffle(sent)
     batches = [sent[start : start + 100] for start in range(0, len(sent), 100)]
     with faults(source, 0.002), ThreadPoolExecutor(3) as senders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 
 from usher.feedback import service as steps
 from usher.feedback.events import Answer, Events
@@ -248,6 +248,24 @@ def test_a_defect_is_one_sentence_for_the_caller_and_a_trace_for_the_log(
     status, body = desk.send(RATING)
     assert (status, body["detail"]) == (500, "Usher failed on this request; its log says why")
     assert isinstance(desk.logger.lines[0][1], KeyError)
+
+
+@pytest.mark.parametrize("step", ["keep", "finish"])
+def test_a_write_that_botocore_refuses_is_told_without_what_was_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refused(*_: Any) -> Any:
+        raise ParamValidationError(report="Invalid type for parameter Key.pk, value: EVENT#secret")
+
+    monkeypatch.setattr(Events, step, refused)
+    assert desk.send(RATING)[0] == 503
+    assert desk.logger.lines == [("not kept", {"reason": "ParamValidationError"})]
+
+
+def test_whoever_is_told_to_come_again_is_told_when(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Events, "keep", throttled)
+    assert desk.send(RATING)[0] == 503
+    assert desk.headers["retry-after"] == "2"
 
 
 def test_the_log_never_says_who_did_what(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

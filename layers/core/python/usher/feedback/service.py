@@ -25,7 +25,7 @@ from usher.recommend.problems import Problem
 from usher.recommend.request import LIKED
 
 #: What has not begun after so many seconds is left for the client's next try: the function has 15.
-BUDGET_SECONDS = 6.0
+BUDGET_SECONDS = 8.0
 #: Entries of a list that are kept at once.
 THREADS = 8
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from usher.feedback.telemetry import reason_of
+
 #: A second try of what Firehose did not take comes after so many seconds; a third is the client's.
 PAUSE_SECONDS = 0.1
 TRIES = 2
@@ -58,7 +60,7 @@ class Streams:
         try:
             answer = firehose.put_record_batch(DeliveryStreamName=stream, Records=records)
         except (ClientError, BotoCoreError) as error:
-            self._failed(stream, f"{type(error).__name__}: {str(error)[:300]}", len(events))
+            self._failed(stream, reason_of(error), len(events))
             return events
         said = answer["RequestResponses"]
         lost = [event for event, one in zip(events, said, strict=True) if "ErrorCode" in one]

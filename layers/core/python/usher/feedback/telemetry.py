@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from botocore.exceptions import ParamValidationError
+
 from usher.counts import NAMESPACE
 from usher.feedback.outcomes import Verdict
 
@@ -37,8 +39,7 @@ class Telemetry:
 
     def unkept(self, error: Exception) -> None:
         """An event could not be kept; the client sends it again."""
-        reason = f"{type(error).__name__}: {str(error)[:500]}"
-        self._logger.warning("not kept", extra={"reason": reason})
+        self._logger.warning("not kept", extra={"reason": reason_of(error)})
         self._count({"FeedbackUnkept": 1}, {})
 
     def unforwarded(self, stream: str, reason: str, rows: int) -> None:
@@ -58,3 +59,10 @@ class Telemetry:
         head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
         line = {"_aws": head, "service": self._service, **values, **said}
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a line of the log; a request that botocore refuses is not repeated, for it says who did what."""
+    if isinstance(error, ParamValidationError):
+        return type(error).__name__
+    return f"{type(error).__name__}: {str(error)[:300]}"

@@ -10,7 +10,8 @@ from usher.recommend import request
 from usher.recommend.problems import MEDIA_TYPE, Problem
 from usher.recommend.service import Service
 
-RETRY_SECONDS = 30
+#: Kind of a 503 → how long a client should wait before it comes again, in seconds.
+RETRY_SECONDS = {"no-answer-yet": 30, "not-kept": 2}
 
 
 def respond(
@@ -33,7 +34,7 @@ def respond(
 def problem_response(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
     """The response that a problem document is, and the document."""
     body = problem.document()
-    more = {"retry-after": str(RETRY_SECONDS)} if problem.status == 503 else {}
+    more = {"retry-after": str(RETRY_SECONDS[problem.kind])} if problem.kind in RETRY_SECONDS else {}
     return response(problem.status, MEDIA_TYPE, body, more), body
 
 

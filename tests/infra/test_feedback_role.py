@@ -1,0 +1,64 @@
+"""The role of ingest_feedback: every call that its code makes, on the items that it may touch, and nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Built
+
+CODE = Path(__file__).parents[2] / "layers/core/python/usher/feedback"
+#: boto3's method → IAM's action.
+CALLS = {
+    "put_item": "dynamodb:PutItem",
+    "update_item": "dynamodb:UpdateItem",
+    "get_item": "dynamodb:GetItem",
+    "put_record_batch": "firehose:PutRecordBatch",
+}
+
+
+@pytest.fixture
+def statements(built: Built) -> list[dict[str, Any]]:
+    (policy,) = built.resources["IngestFeedbackRole"]["Properties"]["Policies"]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def actions(statement: dict[str, Any]) -> set[str]:
+    named = statement["Action"]
+    return {named} if isinstance(named, str) else set(named)
+
+
+def test_every_call_of_the_code_is_allowed_and_no_other(statements: list[dict[str, Any]]) -> None:
+    source = "".join(path.read_text() for path in CODE.glob("*.py"))
+    made = {action for method, action in CALLS.items() if f".{method}(" in source}
+    allowed = set().union(*map(actions, statements))
+    assert made == set(CALLS.values())
+    assert allowed == made | {"secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_it_writes_events_profiles_and_exposures_and_only_reads_what_decides(statements: list[dict[str, Any]]) -> None:
+    may: dict[str, set[str]] = {}
+    for statement in statements:
+        if any(action.startswith("dynamodb:") for action in actions(statement)):
+            for key in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]:
+                may.setdefault(key, set()).update(action.removeprefix("dynamodb:") for action in actions(statement))
+    assert may == {
+        "EVENT#*": {"PutItem", "UpdateItem"},
+        "USER#*": {"GetItem", "UpdateItem"},
+        "ROUTER": {"GetItem"},
+        "EXPERIMENT#*": {"GetItem"},
+    }
+
+
+def test_it_forwards_to_the_streams_of_ratings_and_events_alone(built: Built, statements: list[dict[str, Any]]) -> None:
+    (statement,) = [one for one in statements if "firehose:PutRecordBatch" in actions(one)]
+    named = {arn["Fn::Sub"].rpartition("/")[2] for arn in statement["Resource"]}
+    streams = {
+        body["DeliveryStreamName"]["Fn::Sub"] for body in built.of_type("AWS::KinesisFirehose::DeliveryStream").values()
+    }
+    assert named == {"${AWS::StackName}-ratings", "${AWS::StackName}-events"}
+    assert named <= streams
