@@ -46,12 +46,20 @@ class Caller:
         return cls(target.resources.api_url, credentials.get_frozen_credentials(), str(target.session.region_name))
 
     def get(self, path: str) -> Reply:
-        """GET path; a connection that the server closed is opened again by the next request."""
+        """GET path."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Any) -> Reply:
+        """POST path with `body` as JSON."""
+        return self._ask("POST", path, json.dumps(body).encode())
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Reply:
+        """A connection that the server closed is opened again by the next request."""
         started = time.perf_counter()
-        request = AWSRequest("GET", self.url + path)
+        request = AWSRequest(method, self.url + path, {"Content-Type": "application/json"} if body else {}, body)
         SigV4Auth(self.credentials, "execute-api", self.region).add_auth(request)
         try:
-            self._connection.request("GET", path, headers=dict(request.headers.items()))
+            self._connection.request(method, path, body, dict(request.headers.items()))
             answer = self._connection.getresponse()
             text = answer.read()
         except BaseException:

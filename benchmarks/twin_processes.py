@@ -34,8 +34,9 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def processes(twin: RunningTwin) -> list[Process]:
-    """The twin itself, its servers of variants and its environments of recommend_items."""
+def processes(twin: RunningTwin, function: str = "recommend_items") -> list[Process]:
+    """The twin itself, its servers of variants and its environments of a function."""
+    named = f"POWERTOOLS_SERVICE_NAME={function}\0".encode()
     found = [Process(twin.pid, "twin")]
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -43,7 +44,7 @@ def processes(twin: RunningTwin) -> list[Process]:
             told = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
         except (OSError, ValueError):
             continue
-        if parent == twin.pid and b"POWERTOOLS_SERVICE_NAME=recommend_items" in told:
+        if parent == twin.pid and named in told:
             found.append(Process(int(folder.name), "function"))
         elif parent == twin.pid and b"\0serve\0" in told:
             found.append(Process(int(folder.name), "serve"))
