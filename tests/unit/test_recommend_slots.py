@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.cloudwatch.emf import parse
+from usher.experiment.metrics import KINDS
 from usher.experiment.record import Meta
 from usher.recommend.breaker import BROKEN_SECONDS, FAILURES, SLOW_SECONDS, Breaker
 from usher.recommend.exposure import Exposure
@@ -20,6 +21,7 @@ from usher.recommend.telemetry import Telemetry
 from usher.records.ids import user_hash
 from usher.router import Router, Slot
 from usher.shift.errors import WeightError
+from usher.shift.presets import GUARDRAIL_KINDS
 
 NOW = 1_800_000_000.0
 MODELS = {"A": "r1-1", "B": "r2-1"}
@@ -203,6 +205,13 @@ def test_what_the_weights_split_is_counted_by_experiment_and_slot_the_rest_by_sl
     }
     metrics = json.loads(split)["_aws"]["CloudWatchMetrics"][0]["Metrics"]
     assert {(metric["Unit"], metric["StorageResolution"]) for metric in metrics} == {("Count", 1)}
+
+
+def test_the_metrics_are_those_that_the_guardrails_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Telemetry("recommend_items", None).slot_asked(Assignment("A", "xr2-1"), ())
+    names = {name for name, _ in _data(capsys.readouterr().out)}
+    assert names == {"SlotRequests", *KINDS.values()}
+    assert set(KINDS) == set(GUARDRAIL_KINDS)
 
 
 def _data(line: str) -> dict[tuple[str, Any], float]:

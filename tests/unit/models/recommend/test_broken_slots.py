@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usher.records.signing import verify
+from usher.shift.decisions import Minute, check_minute
+from usher.shift.presets import preset
+from usher.shift.state import new_state
 
 if TYPE_CHECKING:
     from tests.unit.models.recommend.conftest import Api
@@ -117,3 +120,36 @@ def test_an_empty_answer_and_a_slow_one_count_against_the_slot_that_gave_them(op
     assert opened.serve(person) and opened.serve(person)
     assert opened.told.asked == [(NAME, "B", ("slow", "empty")), (NAME, "B", ("empty",))]
     assert opened.exposure(person) is not None  # an empty answer is an answer: leaving it out would hide the harm
+
+
+@pytest.mark.parametrize("mode", ["broken", "gone", "refusing", "empty"])
+def test_a_broken_challenger_at_33_requests_a_minute_is_rolled_back_by_the_fourth_look(opened: Api, mode: str) -> None:
+    """From what people are served to the guardrails' decision; and every one of them gets a model's answer."""
+    terms = preset("default")
+    state = new_state(terms)
+    people = [opened.given_to("A")[:10], opened.given_to("B")[:10]]
+    opened.variants.modes["B"] = mode
+    for minute in range(4):
+        opened.told.asked.clear()
+        for number in range(66):
+            opened.now += 60 / 66
+            person = people[number % 2][number // 2 % 10]
+            status, body = opened("/recommendations", user_id=person)
+            assert (status, body["level"]) == (200, "model")
+        looked = check_minute(state, counted(opened, minute), terms)
+        if looked.decision.ends:
+            assert looked.decision.decision == "roll_back"
+            return
+        state = looked.state
+    pytest.fail(f"not rolled back: {looked.decision.reason}")
+
+
+def counted(api: Api, minute: int) -> Minute:
+    """A minute's metrics, as shift_traffic reads them."""
+    given = {slot: [faults for _, own, faults in api.told.asked if own == slot] for slot in ("A", "B")}
+    bad = {
+        kind: (sum(kind in each for each in given["A"]), sum(kind in each for each in given["B"]))
+        for kind in ("errors", "slow", "empty")
+    }
+    assert (len(given["A"]), len(given["B"])) == (33, 33)
+    return Minute(minute, (33, 33), bad | {"slow": (0, 0)})  # this machine's time is nobody's fault
