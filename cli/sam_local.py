@@ -38,6 +38,7 @@ def write(target: Target, project: Path, path: Path) -> list[str]:
             if name not in deployed:
                 raise CommandError(f"stack {target.stack_name} has no function {name}: deploy what is built")
             properties["Environment"] = {"Variables": {**_outward(target), **deployed[name]}}
+    _routed(template["Resources"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(template, indent=1) + "\n")
     return sorted(deployed)
@@ -74,3 +75,15 @@ def _anchor(properties: dict[str, Any], folder: Path) -> None:
         value = properties.get(name)
         if isinstance(value, str) and "://" not in value:
             properties[name] = str((folder / value).resolve())
+
+
+def _routed(resources: Mapping[str, Any]) -> None:
+    """Say a function's routes as its events: `sam local start-api` knows those alone beside functions of SAM's form."""
+    for name, route in resources.items():
+        if route["Type"] == "AWS::ApiGatewayV2::Route":
+            target = route["Properties"]["Target"]["Fn::Sub"]
+            integration = resources[target.removeprefix("integrations/${").removesuffix("}")]["Properties"]
+            method, path = route["Properties"]["RouteKey"].split(" ")
+            given = {"Method": method.lower(), "Path": path, "PayloadFormatVersion": "2.0"}
+            function = resources[integration["IntegrationUri"]["Fn::GetAtt"][0]]["Properties"]
+            function.setdefault("Events", {})[name] = {"Type": "HttpApi", "Properties": given}
