@@ -71,6 +71,18 @@ def put(client: Client, name: str, *data: bytes) -> dict[str, Any]:
     return answer
 
 
+def redirect(client: Client, name: str, **changes: Any) -> None:
+    """Change a stream's destination."""
+    firehose = client("firehose")
+    described = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+    firehose.update_destination(
+        DeliveryStreamName=name,
+        CurrentDeliveryStreamVersionId=described["VersionId"],
+        DestinationId=described["Destinations"][0]["DestinationId"],
+        ExtendedS3DestinationUpdate=changes,
+    )
+
+
 def objects(client: Client, prefix: str, bucket: str = "bucket") -> dict[str, bytes]:
     """Keys and contents below a prefix."""
     s3 = client("s3")
@@ -137,7 +149,7 @@ def test_a_function_that_fails_is_tried_again_and_its_records_are_kept_as_errors
     assert [base64.b64decode(error["rawData"]) for error in found] == [b"one", b"two"]
     assert {(error["errorCode"], error["attemptsMade"]) for error in found} == {("Lambda.FunctionError", 2)}
     assert {error["lambdaArn"] for error in found} == {arn}
-    assert all(0 <= error["attemptEndingTimestamp"] - error["arrivalTimestamp"] < 90_000 for error in found)
+    assert all(error["arrivalTimestamp"] <= error["attemptEndingTimestamp"] for error in found)
     (key,) = objects(client, "out/")
     assert re.fullmatch(r"out/processing-failed/\d{4}/\d\d/s-1-[\d-]{19}-[0-9a-f-]{36}", key)
     assert objects(client, "in/") == {}
@@ -192,7 +204,7 @@ def test_an_answer_that_is_none_makes_errors_of_the_records(
     answer: tuple[str, str],
 ) -> None:
     source, expected = answer
-    put(client, stream(function(source, Timeout=1)), b"one")
+    put(client, stream(function(source, Timeout=1 if "sleep" in source else 60)), b"one")
     (error,) = eventually(lambda: errors(client))
     assert expected in error["errorCode"]
     assert base64.b64decode(error["rawData"]) == b"one"
@@ -222,7 +234,7 @@ def test_while_s3_fails_nothing_is_lost(client: Client, stream: Callable[..., st
     time.sleep(0.5)  # a first try may fail meanwhile; whether it does, the record has to arrive
     put(client, name, b"two")
     client("s3").create_bucket(Bucket="later", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    eventually(lambda: b"".join(sorted(objects(client, "in/", "later").values())) in (b"onetwo", b"two" + b"one"))
+    eventually(lambda: b"".join(sorted(objects(client, "in/", "later").values())) == b"onetwo")
 
 
 def test_a_call_throttles_as_often_as_the_tag_says(client: Client, stream: Callable[..., str]) -> None:
@@ -263,15 +275,24 @@ def test_a_stream_that_is_full_throttles_until_it_has_delivered(
     client: Client, stream: Callable[..., str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     monkeypatch.setattr("twin.firehose.stream.UNDELIVERED_BYTES", 1000)
-    name = stream(BufferingHints={"SizeInMBs": 5, "IntervalInSeconds": 120})
+    name = stream(BufferingHints={"SizeInMBs": 5, "IntervalInSeconds": 900})
     assert put(client, name, b"x" * 1000)["FailedPutCount"] == 0
     assert put(client, name, b"x", b"y")["FailedPutCount"] == 2
+    redirect(client, name, BufferingHints={"SizeInMBs": 5, "IntervalInSeconds": 0})
     eventually(lambda: put(client, name, b"z")["FailedPutCount"] == 0)
 
 
-def test_a_put_is_read_as_it_is(client: Client, stream: Callable[..., str], eventually: Eventually) -> None:
+def test_a_put_is_read_as_it_is(
+    client: Client, stream: Callable[..., str], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_a_form(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a put's body is read as a form")
+
+    name = stream()
     raw = [bytes(range(256)), b"a=b&c=d;%41", "grüße".encode(), b""]
-    put(client, stream(), *raw)
+    with monkeypatch.context() as patch:
+        patch.setattr("moto.core.responses.parse_qsl", as_a_form)
+        put(client, name, *raw)
     assert list(eventually(lambda: objects(client, "in/")).values()) == [b"".join(raw)]
 
 
@@ -281,8 +302,8 @@ def test_records_are_transformed_and_delivered_together(
     settings = {"CompressionFormat": "GZIP", "FileExtension": ".txt.gz"}
     settings["BufferingHints"] = {"SizeInMBs": 5, "IntervalInSeconds": 60}  # type: ignore[assignment]
     name = stream(function(UPPER), **settings)
-    ids = [put(client, name, b"one", b"two")["RequestResponses"], put(client, name, b"three")["RequestResponses"]]
-    assert len({item["RecordId"] for items in ids for item in items}) == 3
+    ids = {item["RecordId"] for item in put(client, name, b"one", b"two", b"three")["RequestResponses"]}
+    assert len(ids) == 3
     ((key, body),) = eventually(lambda: objects(client, "in/")).items()
     assert re.fullmatch(r"in/(\d\d\d\d)/(\d\d)/(\d\d)/(\d\d)/s-1-\1-\2-\3-\4-\d\d-\d\d-[0-9a-f-]{36}\.txt\.gz", key)
     assert gzip.decompress(body) == b"ONE\nTWO\nTHREE\n"
@@ -292,10 +313,8 @@ def test_a_full_buffer_is_delivered_before_its_time(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream(BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 900})
-    started = time.monotonic()
     put(client, name, *[b"x" * 600_000] * 4)
-    found = eventually(lambda: len(objects(client, "in/")) == 2 and objects(client, "in/"), 10)
-    assert time.monotonic() - started < 900 / 60
+    found = eventually(lambda: len(objects(client, "in/")) == 2 and objects(client, "in/"))
     assert all(len(body) == 1_200_000 for body in found.values())
 
 
@@ -303,13 +322,9 @@ def test_a_changed_destination_holds_for_what_comes(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream()
-    firehose = client("firehose")
-    described = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
-    changed = {"DeliveryStreamName": name, "CurrentDeliveryStreamVersionId": described["VersionId"]}
-    changed["DestinationId"] = described["Destinations"][0]["DestinationId"]
     with pytest.raises(ClientError, match="Snappy"):
-        firehose.update_destination(**changed, ExtendedS3DestinationUpdate={"CompressionFormat": "Snappy"})
-    firehose.update_destination(**changed, ExtendedS3DestinationUpdate={"Prefix": "new/"})
+        redirect(client, name, CompressionFormat="Snappy")
+    redirect(client, name, Prefix="new/")
     put(client, name, b"one")
     (key,) = eventually(lambda: objects(client, "new/"))
     assert "/s-2-" in key

@@ -27,13 +27,13 @@ class Backend(FirehoseBackend):
 
     def reset(self) -> None:
         """An empty account: also without the threads of the old one."""
-        self.close()
+        self.close(wait=False)  # moto's lock is held, for which a stream may be waiting
         super().reset()
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """End every stream."""
         for stream in list(self.streams.values()):
-            stream.close()
+            stream.close(wait=wait)
 
     def create_delivery_stream(self, *arguments: Any, **named: Any) -> str:
         """moto's, with the configuration read beforehand and a stream set to work."""

@@ -78,12 +78,12 @@ class Stream:
             self._lock.notify_all()
         return ids
 
-    def close(self) -> None:
-        """End at once; what is not delivered goes, as it does with a stream that is deleted."""
+    def close(self, *, wait: bool = True) -> None:
+        """End at once; what is not delivered goes, as it does with a stream that is deleted. wait: for the thread."""
         with self._lock:
             self._ending = True
             self._lock.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if wait and self._thread is not None:
             self._thread.join(_END_SECONDS)
         if self.undelivered_bytes:
             _log.warning("%s ends with %d bytes that were not delivered", self.name, self.undelivered_bytes)
