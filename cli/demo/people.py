@@ -55,5 +55,7 @@ def tell(tally: Tally, seconds: float) -> None:
     for slot in sorted({slot for slot, _ in tally.slots}):
         clicked, none = tally.slots[slot, True], tally.slots[slot, False]
         say(f"  slot {slot or 'none'}: {clicked + none:,} lists seen, clicked in {clicked / (clicked + none):.0%}")
+    if tally.late:
+        say(f"  {tally.late} times this machine was over a second late for them: fewer came than would have")
     for words, count in tally.refusals.most_common(5):
         say(f"  {count} times {words}")
