@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 120.0
 
 
@@ -83,3 +88,63 @@ def test_records_of_a_stream_become_rows_and_bad_ones_quarantine(streams: Stream
         assert found[raw]["source"].startswith("stream")
     landing = streams.s3.list_objects_v2(Bucket=streams.outputs["LandingBucket"], Prefix="ratings/stream/")
     assert all(item["Key"].endswith(".jsonl.gz") for item in landing["Contents"])
+
+
+def usher(twin: Any, *arguments: str) -> str:
+    """What a command prints, once it has succeeded."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    answer = subprocess.run(
+        command, env={**clean, **twin.environment}, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def digests(streams: Streams, wanted: Callable[[dict[str, Any]], bool]) -> set[str]:
+    """The quarantine files that hold a wanted record."""
+    return {record["source"].partition(":")[0] for record in streams.quarantine("tags") if wanted(record)}
+
+
+def tag(user: str, word: str) -> bytes:
+    return json.dumps({"user_id": user, "item_id": "1", "tag": word, "tagged_at": 964982703}).encode()
+
+
+def test_refused_records_of_a_stream_are_listed_corrected_and_sent_again(streams: Streams, twin: Any) -> None:
+    streams.put("tags", tag("replayed", "x" * 2000), tag("replayed", "good"))
+    (digest,) = eventually(lambda: digests(streams, lambda record: b"replayed" in raw(record)))
+    listed = json.loads(usher(twin, "quarantine", "list", "--dataset", "tags", "--json"))
+    assert (digest, "tag", "is longer than 1024 bytes") in {
+        (row["digest"], row["field"], row["reason"]) for row in listed
+    }
+    assert "is longer than 1024 bytes" in usher(twin, "quarantine", "show", digest)
+    usher(twin, "quarantine", "replay", digest, "--map", f"tag:{'x' * 2000}=short")
+    rows = eventually(lambda: (found := streams.rows("tags", "replayed")) and len(found) == 2 and found)
+    assert {row["tag"] for row in rows} == {"good", "short"}
+
+
+def test_what_the_function_cannot_take_for_long_is_quarantine_and_can_be_sent_again(
+    streams: Streams, twin: Any
+) -> None:
+    lambdas = twin.client("lambda")
+    resources = twin.client("cloudformation").describe_stack_resource(
+        StackName=twin.running.stack_name, LogicalResourceId="IngestStream"
+    )
+    name = resources["StackResourceDetail"]["PhysicalResourceId"]
+    lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        streams.put("tags", tag("throttled", "one") + b"\n" + tag("throttled", "two"), tag("throttled", "three"))
+        (digest,) = eventually(lambda: digests(streams, lambda record: b"throttled" in raw(record)))
+    finally:
+        lambdas.delete_function_concurrency(FunctionName=name)
+    found = [record for record in streams.quarantine("tags") if b"throttled" in raw(record)]
+    assert [raw(record) for record in found] == [tag("throttled", word) for word in ("one", "two", "three")]
+    assert {record["reason"] for record in found} == {"failed in Firehose: Lambda.InvokeLimitExceeded"}
+    assert streams.rows("tags", "throttled") == []
+    usher(twin, "quarantine", "replay", digest)
+    rows = eventually(lambda: (found := streams.rows("tags", "throttled")) and len(found) == 3 and found)
+    assert {row["tag"] for row in rows} == {"one", "two", "three"}
+
+
+def raw(record: dict[str, Any]) -> bytes:
+    return base64.b64decode(record["raw_base64"])

@@ -157,6 +157,25 @@ def test_sagemaker_writes_runs_alone(resources: Mapping[str, Any]) -> None:
     assert statement["Resource"] == {"Fn::Sub": "${LakeBucket.Arn}/runs/*"}
 
 
+def test_firehose_may_have_records_checked_delivered_and_its_errors_told_and_nothing_else(
+    resources: Mapping[str, Any],
+) -> None:
+    found = {statement["Sid"]: statement for statement in statements(resources, "StreamsRole")}
+    assert set(found) == {"Deliver", "SeeTheBucket", "HaveRecordsChecked", "Log"}
+    assert {resource["Fn::Sub"] for resource in found["Deliver"]["Resource"]} == {
+        "${LandingBucket.Arn}/*/stream/*",
+        "${LandingBucket.Arn}/*/stream-errors/*",
+    }
+    assert "s3:PutObject" in found["Deliver"]["Action"]
+    assert {"lambda:InvokeFunction", "lambda:GetFunctionConfiguration"} == set(found["HaveRecordsChecked"]["Action"])
+    for name, body in resources.items():
+        if body["Type"] == "AWS::KinesisFirehose::DeliveryStream":
+            destination = body["Properties"]["ExtendedS3DestinationConfiguration"]
+            assert destination["RoleARN"] == {"Fn::GetAtt": ["StreamsRole", "Arn"]}, name
+    (trust,) = resources["StreamsRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
 def test_what_one_service_may_assume_no_other_may(resources: Mapping[str, Any]) -> None:
     roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
     services = {name: trusted(resources, name)["Service"] for name in roles}
