@@ -105,6 +105,24 @@ def test_a_value_that_cannot_be_read_again_serves_on_and_is_tried_later() -> Non
     assert cached.get() == "second"
 
 
+def test_a_value_that_never_was_read_is_worth_a_last_try_and_an_old_one_is_not() -> None:
+    clock, failures = Clock(), list[Exception]()
+    tries: list[Any] = [OSError("slow"), OSError("slow"), OSError("slow")]
+    patient: list[Any] = [OSError("away"), "first"]
+
+    def take(answers: list[Any]) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    cached = Cached(lambda: take(tries), 30.0, clock, failures.append, lambda: take(patient))
+    assert (cached.get(), len(failures)) == (None, 2)
+    assert (cached.get(), len(failures)) == ("first", 3)
+    clock.now = 30.0
+    assert (cached.get(), len(failures), patient) == ("first", 4, [])
+
+
 @pytest.mark.parametrize(
     ("status", "body", "counted"),
     [

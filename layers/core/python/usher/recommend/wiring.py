@@ -40,6 +40,8 @@ KEY_SECONDS = 300.0
 #: A dead slot costs this much once: after that it is passed over for a while.
 ENDPOINT = Config(connect_timeout=0.5, read_timeout=2.0, retries={"total_max_attempts": 1}, tcp_keepalive=True)
 STATE = Config(connect_timeout=0.5, read_timeout=1.0, retries={"total_max_attempts": 2}, tcp_keepalive=True)
+#: What a fresh environment cannot answer without is worth a longer wait, once: API Gateway gives up after 15 s.
+PATIENT = Config(connect_timeout=1.0, read_timeout=4.0, retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,15 @@ def make_service(
 ) -> Service:
     """The service of these settings; SettingsError when the back end lacks what it needs."""
     table = boto3.resource("dynamodb", config=STATE).Table(settings.state_table)
+    patient = functools.cache(lambda: boto3.resource("dynamodb", config=PATIENT).Table(settings.state_table))
     secrets = functools.cache(lambda: boto3.client("secretsmanager", config=STATE))
 
     def unread(what: str) -> Callable[[Exception], None]:
         return functools.partial(telemetry.unread, what)
 
-    router = Cached(lambda: _router(table), settings.router_cache_seconds, clock, unread("router"))
+    router = Cached(
+        lambda: _router(table), settings.router_cache_seconds, clock, unread("router"), lambda: _router(patient())
+    )
     slots = Slots(_backend(settings, scorer, router), Breaker(clock), time.perf_counter, telemetry.slot_failed)
     serving = Serving(
         people=People(table, unread("profile"), functools.partial(telemetry.unwritten, "exposure")),
@@ -71,7 +76,9 @@ def make_service(
     )
     return Service(
         router=router,
-        popular=Cached(lambda: read_popular(table), POPULAR_SECONDS, clock, unread("popular")),
+        popular=Cached(
+            lambda: read_popular(table), POPULAR_SECONDS, clock, unread("popular"), lambda: read_popular(patient())
+        ),
         key=Cached(
             lambda: current_key(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock, unread("signing key")
         ),
