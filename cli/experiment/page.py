@@ -87,7 +87,13 @@ def _decisions(experiment: Experiment) -> str:
 def _decision(experiment: Experiment, item: Item) -> tuple[str, ...]:
     said, _, reason = words.decision_line(item).partition(": ")
     at = moment_of(item)
-    return clock(at), words.hours_text(experiment.hours(at)), said, percent(experiment.share(item)), reason
+    return (
+        clock(at),
+        words.hours_text(experiment.hours(at)).replace(" ", "\u00a0"),
+        said,
+        percent(experiment.share(item)),
+        reason,
+    )
 
 
 def _orders(experiment: Experiment) -> str:
