@@ -204,6 +204,12 @@ def test_an_experiment_whose_record_is_damaged_counts_nothing_and_loses_nothing(
     assert desk.item(keys.event("e1"))["forwarded"] is True
 
 
+def test_a_router_that_was_damaged_by_hand_counts_nothing_and_loses_nothing(testing: Desk) -> None:
+    testing.table.put_item(Item=keys.ROUTER.item() | {"version": "seven"})
+    assert click(testing) == (False, "nothing counts: the router's record is damaged")
+    assert testing.item(keys.event("e1"))["forwarded"] is True
+
+
 def test_an_exposure_that_says_nothing_of_its_time_is_none(desk: Desk) -> None:
     desk.open_experiment()
     desk.table.put_item(Item=keys.exposure(user_hash("u"), "xr1-1").item())

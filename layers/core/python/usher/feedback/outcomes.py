@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from usher.errors import RouterUnreadable
 from usher.feedback.aged import Aged
 from usher.feedback.exposures import Exposures, NoWindow
 from usher.feedback.records import Feedback
@@ -37,6 +38,11 @@ class Verdict:
     reason: str | None
     metrics: tuple[str, ...] = ()
     experiment: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts as the person's outcome."""
+        return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,18 @@ class Outcomes:
     clock: Callable[[], float]
 
     def judge(self, feedback: Feedback) -> Verdict:
-        """Count it if it is an outcome. What cannot be read or written is raised: the event will come again."""
+        """Count it if it is an outcome. What cannot be read or written is raised: the event will come again.
+
+        What was damaged by hand will not be better then: nothing counts, and nothing is lost.
+        """
+        try:
+            return self._judge(feedback)
+        except NoWindow as error:
+            return Verdict(f"nothing counts: {error}")
+        except RouterUnreadable:
+            return Verdict("nothing counts: the router's record is damaged")
+
+    def _judge(self, feedback: Feedback) -> Verdict:
         claimed = self._claimed(feedback)
         if isinstance(claimed, Recommendation):
             experiment = self._open(claimed.experiment)
@@ -80,12 +97,9 @@ class Outcomes:
         if not experiment:
             metrics = (claim.metric,) if claim.metric not in ("", "OutcomesUnjoined") else ()
             return Verdict(claim.fault if metrics else _NO_EXPERIMENT, metrics)
-        try:
-            if claim.fault is not None:
-                return self._uncounted(feedback, claim, experiment)
-            return self._count(feedback, experiment)
-        except NoWindow as error:
-            return Verdict(f"nothing counts: {error}")
+        if claim.fault is not None:
+            return self._uncounted(feedback, claim, experiment)
+        return self._count(feedback, experiment)
 
     def _claimed(self, feedback: Feedback) -> Recommendation | _Claim:
         """What the recommendation id says; without a valid one, why not."""
@@ -101,9 +115,9 @@ class Outcomes:
     def _open(self, named: str) -> str:
         """The id of the open experiment, or empty. named: by a valid id; another than the known one is a new one."""
         found = _experiment(self.router.get(self.ttl_seconds))
-        return (
-            found if found == named or not named else _experiment(self.router.get(min(self.ttl_seconds, DOUBT_SECONDS)))
-        )
+        if named in ("", found):
+            return found
+        return _experiment(self.router.get(min(self.ttl_seconds, DOUBT_SECONDS)))
 
     def _count(self, feedback: Feedback, experiment: str) -> Verdict:
         window, now = self.attribution(experiment), self.clock()
@@ -155,8 +169,3 @@ def _is_outcome(feedback: Feedback) -> bool:
 
 def _no_outcome(feedback: Feedback) -> str:
     return f"a rating below {POSITIVE_RATING:g} is no outcome" if feedback.type == "rating" else "a view is no outcome"
-
-
-def counted(verdict: Verdict) -> bool:
-    """Whether it counts as the person's outcome."""
-    return verdict.reason is None

@@ -115,7 +115,7 @@ class Service:
     def _finish(self, work: Work) -> Verdict | None:
         """Write the answer down; the verdict if nobody else did, so that it is measured once."""
         assert work.verdict is not None  # noqa: S101 - what is forwarded was judged
-        work.answer = Answer(work.verdict.reason is None, work.verdict.reason)
+        work.answer = Answer(work.verdict.counted, work.verdict.reason)
         try:
             return work.verdict if self.seen.finish(work.feedback.event_id, work.answer) else None
         except _PASSING as error:

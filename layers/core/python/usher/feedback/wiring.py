@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from usher.errors import RouterUnreadable
 from usher.feedback.aged import Aged
 from usher.feedback.events import Events
 from usher.feedback.exposures import Exposures
@@ -19,7 +20,7 @@ from usher.feedback.streams import Streams
 from usher.feedback.telemetry import Telemetry
 from usher.recommend.keyring import valid_keys
 from usher.records.settings import Settings
-from usher.router import read_router
+from usher.router import Router, read_router
 
 #: The client waits: what does not answer soon is told as 503, and sent again.
 QUICK = Config(
@@ -42,7 +43,7 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
 
     exposures = Exposures(dynamodb, name)
     outcomes = Outcomes(
-        Aged(lambda: read_router(table), clock),
+        Aged(lambda: standing_router(table), clock),
         Aged(lambda: valid_keys(secrets(), settings.signing_secret_arn), clock),
         functools.lru_cache(EXPERIMENTS_MAX)(exposures.attribution_seconds),  # it never changes
         exposures,
@@ -51,3 +52,11 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
     )
     streams = Streams(firehose, settings.stream_prefix, telemetry.unforwarded)
     return Service(Events(dynamodb, name), Profiles(dynamodb, name), outcomes, streams, telemetry, clock)
+
+
+def standing_router(table: Any) -> Router | None:
+    """The router; RouterUnreadable when its item was edited into nonsense."""
+    try:
+        return read_router(table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RouterUnreadable(f"the router was edited by hand: it lacks {error}; restore the item") from error
