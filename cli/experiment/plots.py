@@ -47,6 +47,12 @@ class _Course:
             for span, item in zip(spans, experiment.strata, strict=True)
             if all(map(math.isfinite, span)) and 0 <= span[0] < span[1]
         ]
+        # A router's second is a whole one, the moment of its end is not: the next one may begin before.
+        begins = [*(opened for opened, _, _ in self.strata[1:]), math.inf]
+        self.strata = [
+            (opened, min(closed, following) if following > opened else closed, item)
+            for (opened, closed, item), following in zip(self.strata, begins, strict=False)
+        ]
         ends = [hours for hours, _ in self.decisions] + [closed for _, closed, _ in self.strata]
         self.x_max = max([*ends, 1 / 60])
 

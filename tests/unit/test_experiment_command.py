@@ -400,6 +400,22 @@ def test_the_drawn_share_is_the_share_of_each_decision(target: Target, story: St
         assert drawn[round(step.hours, 6)] == pytest.approx(step.decision.weight)
 
 
+def test_bars_of_one_stratum_end_where_the_next_one_begins(target: Target, story: Story) -> None:
+    story.meta()
+    story.router(state="testing", experiment_id=NAME)
+    one = {"n": 5, "c": 1}
+    for version, (opened, closed) in enumerate([(0, 60.9), (60, 120.4), (300, 360)]):
+        span = {"opened_at": STARTED + opened, "closed_at": STARTED + closed}
+        story.put(keys.stratum(NAME, version), **span, weights={}, champion=one, challenger=one)
+    found = records.read(target, NAME)
+    assert found is not None
+    (chart,) = [each for each in plots.charts(found, None) if each.bars]
+    seconds = [
+        round(3600 * right, 1) for right in next(b for b in chart.bars if b.label == "challenger: enrolled").right
+    ]
+    assert seconds == [60, 120.4, 360]
+
+
 def test_bars_add_up_to_what_was_counted(target: Target, story: Story) -> None:
     course = story.run(closed=False)
     found = records.find(target, "last", records.router_of(target))
