@@ -27,6 +27,16 @@ def a_session(taste: Taste, known_rows: int, seed: int) -> list[tuple[str, float
     return [(action.item_id, action.value or 0.0) for action in person.first_ratings]
 
 
+def who(taste: Taste, hidden: int) -> str:
+    """Where the people's tastes come from, and how good they are, in a sentence."""
+    quality = taste.calibration
+    return (
+        f"Their tastes are fitted outside Usher on all {len(taste.history):,} ratings, also on the last {hidden:,}, "
+        f"which Usher is never given: AUC {quality.auc:.2f} on unseen likes, popularity {quality.popularity_auc:.2f}. "
+        "They look down a list as position-based click models say, and do not know who made it."
+    )
+
+
 def give_feedback(target: Target, taste: Taste, known_rows: int, seed: int) -> Tally:
     """People come for some seconds; what they rate and click goes to the state table and to the lake."""
     crowd = Crowd(taste, known_rows, seed, occasion="early")

@@ -94,6 +94,7 @@ def first_run(story: Story) -> Run | None:
 def feedback(story: Story) -> None:
     """People use the first model; what they do goes back through the API."""
     story.heading("People use it: they rate, ask, click; all of it through POST /feedback")
+    say(people.who(story.taste, story.phases.hidden))
     with story.log.stage("people's feedback") as stage:
         tally = people.give_feedback(story.target, story.taste, story.phases.known_rows[0], story.seed)
         stage.what = f"{tally.visits:,} visits, {sum(tally.actions.values()):,} events"
