@@ -135,3 +135,26 @@ def test_a_query_looks_at_its_own_partition_alone(client: Client, monkeypatch: p
     )
     assert sorted(item["pk"]["S"] for item in stratum["Items"]) == [f"USER#{n}" for n in (107, 207, 307, 407, 7)]
     assert compared < 100
+
+
+def test_an_item_goes_out_as_it_came_in_and_costs_no_call_for_each_value(
+    client: Client, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.core.serialize import ResponseSerializer  # noqa: PLC0415 - only where a server is used
+
+    titles = [{"M": {"title": {"S": f"Title {n} é"}, "genres": {"L": [{"S": "Drama"}]}}} for n in range(200)]
+    odd = {"M": {"bytes": {"B": b"\x00\xff"}, "deep": {"L": [{"BS": [b"a", b"b"]}, {"N": "1.50"}]}}}
+    rest = {"no": {"NULL": True}, "yes": {"BOOL": False}, "empty": {"M": {}}, "some": {"NS": ["1"]}}
+    item = {**KEY, "titles": {"L": titles}, "odd": odd, **rest}
+    dynamodb.put_item(TableName="state", Item=item)
+    calls = 0
+    before = ResponseSerializer._serialize
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return before(*arguments)
+
+    monkeypatch.setattr(ResponseSerializer, "_serialize", counting)
+    assert dynamodb.get_item(TableName="state", Key=KEY)["Item"] == item
+    assert calls < 100
