@@ -138,7 +138,7 @@ class Stream:
             return
         while records:
             count = transformation.fits(records)
-            done = transformation.transform(settings, self.arn, records[:count], self._pause)
+            done = transformation.transform(settings, self.arn, records[:count], self._wait)
             if self._ending:
                 return
             self._report(done, records[:count])
@@ -178,8 +178,12 @@ class Stream:
 
     def _pause(self, seconds: float) -> bool:
         """Let so many of AWS's seconds pass; False when the stream ends."""
+        return self._wait(seconds / self._speed)
+
+    def _wait(self, seconds: float) -> bool:
+        """The same in real seconds."""
         with self._lock:
-            self._lock.wait_for(lambda: self._ending, seconds / self._speed)
+            self._lock.wait_for(lambda: self._ending, seconds)
             return not self._ending
 
     def _tell(self, code: str, message: str) -> None:

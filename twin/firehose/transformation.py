@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,13 @@ from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Out
 from twin.firehose.configuration import Transformation
 from twin.firehose.records import Failure, Record
 
-RETRY_SECONDS = 1.0
-"""AWS's seconds before the second try, doubled for each further one; AWS does not say how long it waits."""
+RETRY_SECONDS = 0.25
+"""Real seconds before the second try, doubled for each further one: what a function waits for is not scaled either."""
+
+AT_ONCE = 2
+"""Invocations of all streams together: five streams would keep five processes of one function, on a laptop."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
 
 #: recordId, arrival time and the words around a record in the event.
 _AROUND_RECORD_BYTES = 160
@@ -74,7 +80,7 @@ def transform(
 ) -> Transformed:
     """Invoke the function until it gives verdicts, or the retries are used up.
 
-    wait: lets so many of AWS's seconds pass; False when the stream ends meanwhile.
+    wait: lets so many real seconds pass; False when the stream ends meanwhile.
     """
     done = Transformed()
     pause = RETRY_SECONDS
@@ -102,7 +108,8 @@ def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> di
     payload = json.dumps(_event(stream_arn, region, records), separators=(",", ":")).encode()
     try:
         function = lambda_backends[account][region].get_function(function_arn)
-        outcome = pool.current().invoke(function, Invocation(payload, function_arn))
+        with _turns:
+            outcome = pool.current().invoke(function, Invocation(payload, function_arn))
     except UnknownFunctionException as error:
         raise _Failed("Lambda.ResourceNotFound") from error
     except Throttled as error:
