@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -29,6 +30,23 @@ def test_the_first_tick_brings_the_endpoint_in_line_and_the_next_leaves_it_alone
     assert served.tick()["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "WhatElse", "Done"]
     reached(served, {"A": 0.9, "B": 0.1})
     assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+
+
+def test_what_sagemaker_counts_of_each_variant_is_shown_at_an_epochs_close(served: Any) -> None:
+    for slot, errors in (("A", 0), ("B", 2)):
+        named = [{"Name": "EndpointName", "Value": "usher"}, {"Name": "VariantName", "Value": slot}]
+        moment = datetime.datetime.fromtimestamp(served.now + 30, datetime.UTC)
+        counts = {"Invocations": 40.0, "Invocation5XXErrors": float(errors), "ModelLatency": 7000.0}
+        data = [{"MetricName": n, "Dimensions": named, "Timestamp": moment, "Value": v} for n, v in counts.items()]
+        served.run.client("cloudwatch").put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
+    served.epoch()
+    assert served.state["summary"]["variants"] == {
+        "A": {"invocations": 40, "errors_5xx": 0, "latency_p99_us": 7000},
+        "B": {"invocations": 40, "errors_5xx": 2, "latency_p99_us": 7000},
+    }
+    served.passes(60)
+    served.tick()
+    assert served.state["summary"]["variants"]["B"]["errors_5xx"] == 2
 
 
 def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_heal_at_the_next_tick(served: Any) -> None:

@@ -10,11 +10,20 @@ from typing import Any
 from usher.counts import NAMESPACE
 from usher.experiment.calendar import Period, period_seconds
 from usher.experiment.record import ROLES, Meta
+from usher.router import SLOTS
 
 #: Guardrails' kinds → the metrics of recommend_items.
 KINDS: Mapping[str, str] = {"errors": "SlotErrors", "slow": "SlotSlow", "empty": "SlotEmpty"}
 _REQUESTS = "SlotRequests"
 _DAY = 86400
+_MINUTE = 60
+_LATELY_SECONDS = 300
+#: What is shown of a variant → SageMaker's metric and its statistic; of several minutes the largest.
+_VARIANT: Mapping[str, tuple[str, str]] = {
+    "invocations": ("Invocations", "Sum"),
+    "errors_5xx": ("Invocation5XXErrors", "Sum"),
+    "latency_p99_us": ("ModelLatency", "p99"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,24 @@ class Metrics:
         enrolled, joined = (sum(found[name].values()) for name in asked)
         return min(1.0, joined / enrolled) if enrolled > 0 else None
 
+    def variants(self, endpoint: str, now: float) -> dict[str, dict[str, float]]:
+        """What SageMaker itself counted of each variant lately: shown beside our own numbers, decided on by alarms."""
+        asked = {}
+        for slot in SLOTS:
+            dimensions = {"EndpointName": endpoint, "VariantName": slot}
+            for name, (metric, statistic) in _VARIANT.items():
+                asked[f"{name}_{slot.lower()}"] = _statistic("AWS/SageMaker", metric, dimensions, statistic)
+        start = int(now - max(_LATELY_SECONDS, self._meta.epoch_seconds)) // _MINUTE * _MINUTE
+        found = self._read(asked, start, int(now) + 1)
+        return {
+            slot: {
+                name: max(series.values()) if statistic != "Sum" else sum(series.values())
+                for name, (_, statistic) in _VARIANT.items()
+                if (series := found[f"{name}_{slot.lower()}"])
+            }
+            for slot in SLOTS
+        }
+
     def _slot(self, role: str) -> dict[str, str]:
         return {"experiment": self._meta.experiment_id, "slot": self._meta.slot(role)}
 
@@ -85,9 +112,10 @@ class Metrics:
 
 
 def _sum(name: str, dimensions: Mapping[str, str], period: int) -> dict[str, Any]:
+    return _statistic(NAMESPACE, name, dimensions, "Sum") | {"Period": period}
+
+
+def _statistic(namespace: str, name: str, dimensions: Mapping[str, str], statistic: str) -> dict[str, Any]:
     named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
-    return {
-        "Metric": {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": named},
-        "Period": period,
-        "Stat": "Sum",
-    }
+    metric = {"Namespace": namespace, "MetricName": name, "Dimensions": named}
+    return {"Metric": metric, "Period": _MINUTE, "Stat": statistic}

@@ -36,6 +36,8 @@ logger = Logger(child=True)
 MOST_PERIODS = 240
 #: Orders that one tick answers; the schedule's next one goes on.
 MOST_ORDERS = 10
+#: What the summary keeps from one epoch's close to the next.
+_KEPT_NOTES = ("join_rate", "variants")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ class Ticker:
     def _rule(self, scene: Scene, asked: Asked) -> tuple[Ruling, dict[str, Any]]:
         """The first ruling that applies; what the summary says beside it."""
         notes: dict[str, Any] = {"endpoint": scene.endpoint.trouble or scene.endpoint.status or "none"}
-        notes["join_rate"] = scene.kept.summary.get("join_rate")
+        notes["join_rate"] = None
+        notes |= {name: scene.kept.summary[name] for name in _KEPT_NOTES if name in scene.kept.summary}
         first = rulings.edited(scene) or (rulings.alarmed(scene, asked.alarm) if asked.alarm else None)
         first = first or rulings.unreadable(scene)
         if first is not None:
@@ -227,7 +230,7 @@ class Ticker:
         if not scene.epoch_is_over:
             return rulings.troubled(scene) or watched, notes
         due = Strata(self._table, scene.meta).due(scene.kept.cursor, scene.now)
-        notes["join_rate"] = self._join_rate(scene, notes)
+        self._read_metrics(scene, notes)
         return rulings.closed(scene, due, notes["join_rate"]), notes
 
     def _minutes(self, scene: Scene, notes: dict[str, Any]) -> list[Answers]:
@@ -240,12 +243,15 @@ class Ticker:
             logger.warning("blind", extra={"reason": notes["blind"]})
             return []
 
-    def _join_rate(self, scene: Scene, notes: dict[str, Any]) -> float | None:
+    def _read_metrics(self, scene: Scene, notes: dict[str, Any]) -> None:
+        """What an epoch's close needs of CloudWatch, and what is shown beside it."""
+        metrics = self._metrics(scene)
         try:
-            return self._metrics(scene).join_rate(scene.now)
+            notes["join_rate"] = metrics.join_rate(scene.now)
+            if scene.endpoint.status:
+                notes["variants"] = metrics.variants(self._settings.endpoint_name, scene.now)
         except (ClientError, BotoCoreError) as error:
             notes["blind"] = f"CloudWatch could not be read: {str(error)[:300]}"
-            return None
 
     def _metrics(self, scene: Scene) -> Metrics:
         return Metrics(self._clients["cloudwatch"], scene.meta)
