@@ -45,7 +45,7 @@ def experiment(  # noqa: PLR0913 - each is an option of the command
     if as_json:
         _print(target, found, router)
     elif found is None:
-        _show_nothing(router)
+        _show_nothing(target, router)
     else:
         _show(target, found, router, decisions)
     if html is not None:
@@ -64,16 +64,17 @@ def look(target: Target, asked: str, decisions: int | None) -> tuple[Experiment 
 def _show(target: Target, found: Experiment, router: Router | None, decisions: int) -> None:
     from cli.experiment import screen, variants  # noqa: PLC0415 - see above
 
-    out().print(screen.whole(found, router, variants.look(target, found.started_at), decisions))
+    slots, alarms = variants.look(target, found.started_at), variants.firing(target)
+    out().print(screen.whole(found, router, slots, alarms, decisions))
     if decisions and len(found.decisions) >= decisions:
         remark("Earlier decisions: --decisions N lists more of them, --html FILE draws all")
     remark("Slots: requests of the last six hours at most, by the slot that each was assigned to")
 
 
-def _show_nothing(router: Router | None) -> None:
-    from cli.experiment import screen  # noqa: PLC0415 - see above
+def _show_nothing(target: Target, router: Router | None) -> None:
+    from cli.experiment import screen, variants  # noqa: PLC0415 - see above
 
-    out().print(screen.serving(router))
+    out().print(screen.serving(router, variants.firing(target)))
 
 
 def _print(target: Target, found: Experiment | None, router: Router | None) -> None:
@@ -81,14 +82,15 @@ def _print(target: Target, found: Experiment | None, router: Router | None) -> N
 
     record = None if found is None else words.as_record(found, router)
     slots = [] if found is None else [variants.as_record(slot) for slot in variants.look(target, found.started_at)]
-    print_json({"router": words.router_record(router), "experiment": record, "slots": slots})
+    alarms = variants.firing(target)
+    print_json({"router": words.router_record(router), "experiment": record, "slots": slots, "alarms": alarms})
 
 
 def _watch(target: Target, asked: str, every: float, decisions: int, html: Path | None) -> None:
     """Look until the experiment closes: on a terminal a picture that changes, else a line for each change."""
     found, router = look(target, asked, 1)
     if found is None:
-        _show_nothing(router)
+        _show_nothing(target, router)
         return
     asked = found.experiment_id  # a newer one must not take its place
     moving = out().is_terminal
@@ -102,7 +104,8 @@ def _picture(target: Target, asked: str, every: float, decisions: int, html: Pat
     with Live(console=out(), auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             found, router = _again(target, asked, decisions, html)
-            live.update(screen.whole(found, router, variants.look(target, found.started_at), decisions), refresh=True)
+            slots, alarms = variants.look(target, found.started_at), variants.firing(target)
+            live.update(screen.whole(found, router, slots, alarms, decisions), refresh=True)
             if found.is_closed:
                 return found
             time.sleep(every)

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 _STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "steady": "green", "closed": "green"}
 
 
-def whole(experiment: Experiment, router: Router | None, slots: Sequence[Slot], decisions: int) -> RenderableType:
-    """All that is known. decisions: how many are listed, newest first."""
-    parts: list[RenderableType] = [head(experiment, router), _roles(experiment, router), _evidence(experiment, router)]
+def whole(
+    experiment: Experiment, router: Router | None, slots: Sequence[Slot], alarms: Sequence[str], decisions: int
+) -> RenderableType:
+    """All that is known. alarms: those in alarm. decisions: how many are listed, newest first."""
+    parts: list[RenderableType] = [head(experiment, router), *_alarms(alarms)]
+    parts += [_roles(experiment, router), _evidence(experiment, router)]
     if slots:
         parts.append(_slots(slots))
     if experiment.decisions and decisions:
@@ -50,7 +53,7 @@ def head(experiment: Experiment, router: Router | None) -> RenderableType:
     return Group(first, Text(printable(words.verdict(experiment))), *warnings)
 
 
-def serving(router: Router | None) -> RenderableType:
+def serving(router: Router | None, alarms: Sequence[str]) -> RenderableType:
     """What serves when no experiment was ever opened."""
     if router is None:
         return Text("No model serves yet: the first run deploys one (`usher runs`). Answers are popular items.")
@@ -59,7 +62,12 @@ def serving(router: Router | None) -> RenderableType:
         Text.assemble("Model ", (printable(model), "bold"), f" serves from slot {router.champion}, "),
         Text(f"since {clock(router.opened_at)} UTC (router version {router.version}, {router.state})."),
         Text("There has been no experiment: one opens when a run brings a challenger."),
+        *_alarms(alarms),
     )
+
+
+def _alarms(alarms: Sequence[str]) -> list[RenderableType]:
+    return [Text(f"! alarm {printable(name)}: docs/operations.md says what it means", style="red") for name in alarms]
 
 
 def line(experiment: Experiment, router: Router | None) -> str:

@@ -41,6 +41,15 @@ def look(target: Target, since: float) -> list[Slot]:
     return [_slot(name, values, weights.get(name), status) for name in SLOTS]
 
 
+def firing(target: Target) -> list[str]:
+    """The stack's own alarms that are in alarm now, by name: those of the slots, the join rate, the API."""
+    pages = target.client("cloudwatch").get_paginator("describe_alarms")
+    found = [
+        alarm for page in pages.paginate(AlarmNamePrefix=f"{target.stack_name}-") for alarm in page["MetricAlarms"]
+    ]
+    return sorted(str(alarm["AlarmName"]) for alarm in found if alarm["StateValue"] == "ALARM")
+
+
 def as_record(slot: Slot) -> dict[str, Any]:
     """For --json."""
     return {

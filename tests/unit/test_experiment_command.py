@@ -303,6 +303,23 @@ def test_what_the_last_look_could_not_see_is_said(target: Target, story: Story, 
     assert "!" not in call(target).output
 
 
+def test_alarms_that_fire_are_said_and_those_of_other_stacks_are_not(target: Target, story: Story) -> None:
+    cloudwatch = target.client("cloudwatch")
+    for name, state in (("usher-slot-B-errors", "ALARM"), ("usher-api-5xx", "OK"), ("other-slot-A-empty", "ALARM")):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            **{"Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1},
+            **{"Threshold": 0, "ComparisonOperator": "GreaterThanThreshold"},
+        )
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test says")
+    story.router(models={"A": OLD, "B": OLD})
+    assert "! alarm usher-slot-B-errors" in call(target).output
+    story.router(state="testing", experiment_id=NAME)
+    story.meta()
+    assert "! alarm usher-slot-B-errors" in call(target).output
+    assert json.loads(call(target, "--json").stdout)["alarms"] == ["usher-slot-B-errors"]
+
+
 def test_orders_are_shown_with_who_and_why(target: Target, story: Story) -> None:
     story.run(closed=False)
     story.put(keys.order(NAME, "2026-05-29T00:00:00+00:00"), action="freeze", who="arn:ada", why=EVIL, status="obeyed")
