@@ -1,15 +1,17 @@
-"""When the twin's Firehose has something due, and what it calls its objects."""
+"""When the twin's Firehose has something due, how much goes at once, and what it calls its objects."""
 
 from __future__ import annotations
 
 import datetime
+import json
 import re
 
 import pytest
 from moto.firehose.exceptions import InvalidArgumentException
 
-from twin.firehose import naming
-from twin.firehose.records import Buffer, Delivered, Incoming
+from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES
+from twin.firehose import naming, transformation
+from twin.firehose.records import Buffer, Delivered, Incoming, Record
 
 MOMENT = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
 
@@ -113,3 +115,12 @@ def test_an_errors_key_names_its_kind(prefix: str, expected: str) -> None:
 def test_a_prefix_that_cannot_be_is_refused(prefix: str, error_prefix: str) -> None:
     with pytest.raises(InvalidArgumentException):
         naming.check(prefix, error_prefix)
+
+
+def test_an_invocation_gets_no_more_records_than_its_payload_may_hold() -> None:
+    small = [Record(f"{number:056d}", "eHh4eA==", 4, 1_772_323_200_000) for number in range(60_000)]
+    count = transformation.fits(small)
+    assert 0 < count < len(small)
+    event = transformation.event("arn:aws:firehose:eu-west-1:123456789012:deliverystream/s", "eu-west-1", small[:count])
+    assert len(json.dumps(event, separators=(",", ":"))) <= SYNCHRONOUS_PAYLOAD_BYTES
+    assert transformation.fits(small[:1]) == 1

@@ -105,7 +105,7 @@ def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> di
     _, _, _, region, account, _, *_ = function_arn.split(":")
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - moto is heavy
 
-    payload = json.dumps(_event(stream_arn, region, records), separators=(",", ":")).encode()
+    payload = json.dumps(event(stream_arn, region, records), separators=(",", ":")).encode()
     try:
         function = lambda_backends[account][region].get_function(function_arn)
         with _turns:
@@ -117,7 +117,8 @@ def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> di
     return _answers(outcome)
 
 
-def _event(stream_arn: str, region: str, records: Sequence[Record]) -> dict[str, Any]:
+def event(stream_arn: str, region: str, records: Sequence[Record]) -> dict[str, Any]:
+    """What the function is given."""
     return {
         "invocationId": str(uuid.uuid4()),
         "deliveryStreamArn": stream_arn,
