@@ -31,7 +31,7 @@ _spec.loader.exec_module(live)
 
 SIZE, SEED = Size(1500, 400, 45_000), 5
 #: As the demo has them: quiet for a minute of the twin's time.
-PARAMETERS = {"MinNewRows": "1000", "QuietSeconds": "60", "TuningTrials": "2"}
+PARAMETERS = {"MinNewRows": "1000", "QuietSeconds": "60", "TuningTrials": "4"}
 RUN_SECONDS = 420.0
 
 

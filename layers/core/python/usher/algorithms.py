@@ -96,8 +96,8 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         5_000.0,
         (
             # The optimum is flat in here and falls on both sides (docs/models.md): few trials are enough.
-            Range("regularization", "Continuous", 50, 1000, "Logarithmic"),
-            Range("side_weight", "Continuous", 0.3, 3, "Logarithmic"),
+            Range("regularization", "Continuous", 100, 1000, "Logarithmic"),
+            Range("side_weight", "Continuous", 0.2, 2, "Logarithmic"),
         ),
         {"regularization": "300", "side_weight": "1"},
         {"algorithm": "ranker", "seed": "0"},
