@@ -43,9 +43,9 @@ def look(target: Target, since: float) -> list[Slot]:
 
 def firing(target: Target) -> list[str]:
     """The stack's own alarms that are in alarm now, by name: those of the slots, the join rate, the API."""
-    pages = target.client("cloudwatch").get_paginator("describe_alarms")
+    alarms = target.client("cloudwatch").get_paginator("describe_alarms")
     found = [
-        alarm for page in pages.paginate(AlarmNamePrefix=f"{target.stack_name}-") for alarm in page["MetricAlarms"]
+        alarm for page in alarms.paginate(AlarmNamePrefix=f"{target.stack_name}-") for alarm in page["MetricAlarms"]
     ]
     return sorted(str(alarm["AlarmName"]) for alarm in found if alarm["StateValue"] == "ALARM")
 
