@@ -216,3 +216,5 @@ def test_metrics_that_cannot_be_read_stop_no_tick(shift: Any, monkeypatch: pytes
     assert "CloudWatch could not be read" in shift.state["summary"]["blind"]
     shift.epoch()
     assert shift.router["version"] == 3
+    shift.until("freeze", users=200, rates=(0.15, 0.40))
+    assert shift.last["reason"].startswith("not promoted: CloudWatch could not be read")

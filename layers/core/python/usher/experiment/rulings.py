@@ -181,16 +181,25 @@ def troubled(scene: Scene) -> Ruling | None:
     return Ruling(step, scene.evidence.with_share(0.0) if scene.evidence else None)
 
 
-def closed(scene: Scene, due: Due, join_rate: float | None) -> Ruling:
-    """The close of an epoch."""
+def doubt(join_rate: float | None, blind: str) -> str:
+    """Why nothing may be promoted, whatever the evidence says; or empty. blind: what could not be read, or empty."""
+    if blind:
+        return blind
+    if join_rate is not None and join_rate < LEAST_JOIN_RATE:
+        return f"only {join_rate:.0%} of the outcomes came with a recommendation's id"
+    return ""
+
+
+def closed(scene: Scene, due: Due, doubt: str) -> Ruling:
+    """The close of an epoch. doubt: why nothing may be promoted, or empty."""
     assert scene.evidence is not None  # noqa: S101 - the caller's order of rulings
     before = scene.evidence
     held = bool(scene.kept.held or scene.endpoint.trouble)
     hours = calendar.hours(scene.meta, scene.now)
     evidence, decision, apart = before.close(due.strata, hours, held=held)
     reason = _with_apart(decision.reason, [*due.apart, *apart])
-    if decision.decision == "promote" and join_rate is not None and join_rate < LEAST_JOIN_RATE:
-        reason = f"not promoted: only {join_rate:.0%} of the outcomes came with a recommendation's id ({reason})"
+    if decision.decision == "promote" and doubt:
+        reason = f"not promoted: {doubt} ({reason})"
         decision, evidence = replace(decision, decision="freeze"), evidence.with_share(before.share)
     step = _closing_step(scene, decision, _held_reason(scene, decision, reason), evidence.share)
     numbers = evidence.bounds(decision.numbers)

@@ -231,7 +231,8 @@ class Ticker:
             return rulings.troubled(scene) or watched, notes
         due = Strata(self._table, scene.meta).due(scene.kept.cursor, scene.now)
         self._read_metrics(scene, notes)
-        return rulings.closed(scene, due, notes["join_rate"]), notes
+        doubt = rulings.doubt(notes["join_rate"], notes.get("blind", ""))
+        return rulings.closed(scene, due, doubt), notes
 
     def _minutes(self, scene: Scene, notes: dict[str, Any]) -> list[Answers]:
         assert scene.evidence is not None  # noqa: S101 - the caller's order
