@@ -47,7 +47,7 @@ def test_it_writes_events_profiles_and_exposures_and_only_reads_what_decides(sta
             for key in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]:
                 may.setdefault(key, set()).update(action.removeprefix("dynamodb:") for action in actions(statement))
     assert may == {
-        "EVENT#*": {"PutItem", "UpdateItem"},
+        "EVENT#*": {"PutItem"},
         "USER#*": {"GetItem", "UpdateItem"},
         "ROUTER": {"GetItem"},
         "EXPERIMENT#*": {"GetItem"},

@@ -11,6 +11,7 @@ from usher.feedback import service as steps
 from usher.feedback.events import Answer, Events
 from usher.feedback.outcomes import Outcomes
 from usher.feedback.profiles import Profiles
+from usher.feedback.records import Feedback
 from usher.feedback.streams import Streams
 from usher.records import keys
 
@@ -234,7 +235,10 @@ def test_what_a_slow_table_leaves_no_time_for_is_left_for_the_next_try(
 
 def test_of_two_who_bring_one_event_at_once_one_finishes_it(desk: Desk) -> None:
     desk.send(RATING)
-    assert desk.service.seen.finish("e1", Answer(True, None)) is False
+    assert (
+        desk.service.seen.finish(Feedback("e1", "u", "1", "rating", 4.5), desk.now, Answer(True, None), desk.now)
+        is False
+    )
     assert desk.item(keys.event("e1"))["counted"] is False
 
 

@@ -48,41 +48,35 @@ class Events:
 
     def keep(self, feedback: Feedback, now: float) -> Kept:
         """Write the event, unless it stands already; EventTaken when another stands under its id."""
-        digest, at = feedback.digest(), feedback.at if feedback.at is not None else round(now, 6)
-        fields = {"digest": digest, "at": at, "forwarded": False, "expires_at": int(now) + KEPT_SECONDS}
+        at = feedback.at if feedback.at is not None else round(now, 6)
         try:
-            self._dynamodb.put_item(
-                TableName=self._name,
-                Item=keys.event(feedback.event_id).item() | stored(fields),
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            self._put(feedback, at, now, {"forwarded": False}, ConditionExpression="attribute_not_exists(pk)")
         except ClientError as error:
             if not is_condition_failed(error):
                 raise
-            return _kept(standing(error), digest)
+            return _kept(standing(error), feedback.digest())
         return Kept(at)
 
-    def finish(self, event_id: str, answer: Answer) -> bool:
+    def finish(self, feedback: Feedback, at: float, answer: Answer, now: float) -> bool:
         """Write down that the event was forwarded, and what was answered; False when it was done before."""
+        said = {"forwarded": True, "counted": answer.counted, "reason": answer.reason}
+        open_still = {"ConditionExpression": "forwarded = :no", "ExpressionAttributeValues": {":no": False}}
         try:
-            self._dynamodb.update_item(
-                TableName=self._name,
-                Key=keys.event(event_id).item(),
-                UpdateExpression="SET forwarded = :yes, counted = :counted, reason = :reason",
-                ConditionExpression="forwarded = :no",
-                ExpressionAttributeValues={
-                    ":yes": True,
-                    ":no": False,
-                    ":counted": answer.counted,
-                    ":reason": answer.reason,
-                },
-            )
+            self._put(feedback, at, now, said, **open_still)
         except ClientError as error:
             if not is_condition_failed(error):
                 raise
             return False
         return True
+
+    def _put(self, feedback: Feedback, at: float, now: float, said: dict[str, Any], **condition: Any) -> None:
+        fields = {"digest": feedback.digest(), "at": at, "expires_at": int(now) + KEPT_SECONDS, **said}
+        self._dynamodb.put_item(
+            TableName=self._name,
+            Item=keys.event(feedback.event_id).item() | stored(fields),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **condition,
+        )
 
 
 def standing(error: ClientError) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class Service:
         assert work.verdict is not None  # noqa: S101 - what is forwarded was judged
         work.answer = Answer(work.verdict.counted, work.verdict.reason)
         try:
-            return work.verdict if self.seen.finish(work.feedback.event_id, work.answer) else None
+            won = self.seen.finish(work.feedback, work.at, work.answer, self.clock())
+            return work.verdict if won else None
         except _PASSING as error:
             self.telemetry.unkept(error)
             work.failed = True
