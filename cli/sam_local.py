@@ -20,8 +20,10 @@ BUILT = Path(".aws-sam/build/template.yaml")
 _LOCAL = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
-def write(target: Target, project: Path, path: Path) -> list[str]:
+def write(target: Target, outward: Mapping[str, str], project: Path, path: Path) -> list[str]:
     """Write the template; the functions in it, by their names in the template.
+
+    outward: how a container reaches the twin: endpoint, region, and credentials that are none.
 
     Raises CommandError when nothing is built, and when containers could not reach the twin.
     """
@@ -37,16 +39,11 @@ def write(target: Target, project: Path, path: Path) -> list[str]:
         if resource["Type"] == "AWS::Serverless::Function":
             if name not in deployed:
                 raise CommandError(f"stack {target.stack_name} has no function {name}: deploy what is built")
-            properties["Environment"] = {"Variables": {**_outward(target), **deployed[name]}}
+            properties["Environment"] = {"Variables": {**outward, **deployed[name]}}
     _routed(template["Resources"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(template, indent=1) + "\n")
     return sorted(deployed)
-
-
-def _outward(target: Target) -> dict[str, str]:
-    """How a container reaches a twin; on an account it needs nothing."""
-    return {"AWS_ENDPOINT_URL": target.endpoint} if target.endpoint else {}
 
 
 def _check_reachable(target: Target) -> None:

@@ -109,7 +109,7 @@ def sam_template(
     twin = lifecycle.running(project.absolute(), state_dir)
     if twin is None:
         raise CommandError("no twin of this folder runs; `usher twin up --listen ADDRESS` starts one")
-    functions = sam_local.write(of_twin(twin), project.absolute(), path)
+    functions = sam_local.write(of_twin(twin), twin.environment, project.absolute(), path)
     out().print(Text(f"{path}: {len(functions)} functions, against the twin at {twin.endpoint}"), soft_wrap=True)
 
 

@@ -49,10 +49,10 @@ def test_paths_are_absolute_wherever_the_copy_lies(template: Any, tmp_path: Path
 def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     target = Target(boto3.Session("a", "b", None, "eu-west-1"), "usher", "the twin", endpoint="http://127.0.0.1:9")
     with pytest.raises(CommandError, match="`make build` first"):
-        sam_local.write(target, tmp_path, tmp_path / "sam.json")
+        sam_local.write(target, {}, tmp_path, tmp_path / "sam.json")
     built = tmp_path / sam_local.BUILT
     built.parent.mkdir(parents=True)
     built.write_text("Resources: {}")
     with pytest.raises(CommandError, match="containers cannot reach the twin: start it with the address"):
-        sam_local.write(target, tmp_path, tmp_path / "sam.json")
+        sam_local.write(target, {}, tmp_path, tmp_path / "sam.json")
     assert not (tmp_path / "sam.json").exists()
