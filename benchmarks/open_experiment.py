@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from cli.target import Target
 
-#: Each environment of the function reads the router again after this, with a bit to spare.
-SEEN_SECONDS = 31.0
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -55,11 +52,21 @@ def experiment(target: Target) -> Iterator[Opened]:
     table.put_item(Item=keys.experiment(name).item() | stored(_meta(standing)))
     half = {"A": 0.5, "B": 0.5}
     _write(table, replace(standing, state="testing", experiment_id=name, weights=half))
-    time.sleep(SEEN_SECONDS)
+    time.sleep(_cache_seconds(target) + 1.0)
     try:
         yield Opened(name, table)
     finally:
         _write(table, standing)
+
+
+def _cache_seconds(target: Target) -> float:
+    """After so long each environment of the function has read the router again."""
+    names: Any = target.client("cloudformation").describe_stack_resource(
+        StackName=target.stack_name, LogicalResourceId="RecommendItems"
+    )
+    name = names["StackResourceDetail"]["PhysicalResourceId"]
+    told: Any = target.client("lambda").get_function_configuration(FunctionName=name)
+    return float(told["Environment"]["Variables"]["USHER_ROUTER_CACHE_SECONDS"])
 
 
 def _meta(standing: Router) -> dict[str, Any]:
