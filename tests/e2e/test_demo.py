@@ -90,6 +90,18 @@ def test_no_way_of_ending_it_leaves_anything(tmp_path: Path, number: signal.Sign
     nothing_is_left(tmp_path)
 
 
+def test_ctrl_c_while_people_are_inside_leaves_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    read_until(process, "6  People use it")
+    time.sleep(3.0)  # their threads have requests under way
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.strip().endswith("usher: interrupted")
+    assert "Traceback" not in errors
+    nothing_is_left(tmp_path)
+
+
 def test_a_folder_that_lacks_a_file_is_one_line(tmp_path: Path) -> None:
     process = start(tmp_path, "--data", str(tmp_path))
     output, errors = process.communicate(timeout=60)
