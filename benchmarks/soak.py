@@ -29,9 +29,9 @@ from twin import lifecycle
 
 WORKERS = 8
 PEOPLE = 600
-#: Memory is looked at this often; the first looks at a process see it grow warm.
-LOOK_SECONDS, WARM_LOOKS = 20.0, 2
-#: What a heap may still settle by after that; ten minutes of a real leak are more.
+#: Memory is looked at this often.
+LOOK_SECONDS = 20.0
+#: What a heap may still settle by in the second half of a process's life, when all its threads have their arenas.
 GROWTH, GROWTH_MIB = 0.05, 5.0
 #: People come in an order of their own, each as often as the others.
 _STRIDE = 7919
@@ -125,9 +125,9 @@ class Memory:
         return "; ".join(f"{kind} {' '.join(f'{mib:.0f}' for mib in each)}" for kind, each in told.items())
 
     def growth(self) -> Iterator[str]:
-        """Which process grew from its third look to its last. Not the twin: it keeps logs, as CloudWatch does."""
+        """Which process still grew in the second half of its life. Not the twin: it keeps logs, as CloudWatch does."""
         for process, mib in self.seen.items():
-            settled = mib[WARM_LOOKS:]
+            settled = mib[len(mib) // 2 :]
             if process.kind != "twin" and settled and settled[-1] > settled[0] * (1 + GROWTH) + GROWTH_MIB:
                 yield f"{process.kind} {process.pid} grew from {settled[0]:.0f} to {settled[-1]:.0f} MiB"
 
