@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.agent.batches import BILLED_BYTES
+from cli.agent.batches import BILLED_BYTES, RECORD_BYTES
 from cli.console import out, print_json, remark
 from cli.failures import CommandError
 from cli.target import Target, TargetCommand, chosen
@@ -38,7 +38,7 @@ def agent(  # noqa: PLR0913 - the options of a command
     checkpoint: Annotated[Path | None, typer.Option(help="Where to keep how far it got.", dir_okay=False)] = None,
     window: Annotated[int, typer.Option(min=1, max=32, help="Calls under way at a time.")] = 4,
     record_bytes: Annotated[
-        int, typer.Option(min=0, max=1 << 20, help="Join rows in records of up to so many bytes; 0: one row each.")
+        int, typer.Option(min=0, max=RECORD_BYTES, help="Join rows in records of up to so many bytes; 0: one row each.")
     ] = BILLED_BYTES,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

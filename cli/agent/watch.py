@@ -123,9 +123,9 @@ class Watch:
         if not self.follow:
             raise CommandError(f"{path}: there is no such file")
         self.tell(f"{path} is not there yet: waiting for it")
-        rest = self._unfinished(path, None)
-        if rest:
-            self._add(path, rest)
+        rests, _ = self._unfinished(path, None)
+        if rests:
+            self._add(path, rests)
 
     def _try(self, path: Path) -> None:
         """Open a file that appeared while others are followed: trouble with it is said, and does not end them."""
@@ -158,18 +158,22 @@ class Watch:
         """The files to finish before this one, and where to go on in this one (None: at its start)."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
-        own = self.positions.get(key)
         known = [position for position in self.positions.values() if position.path == str(path)]
-        if own is None:  # a copy of what was read, restored or on another device
-            own = next((position for position in known if position.offset and holds(descriptor, position)), None)
-        if own is not None and holds(descriptor, own):
-            return self._unfinished(path, own), own.moved(str(path))
-        if not known:
-            return [], None
-        before = self._unfinished(path, None)
-        if not before:
+        own = self.positions.get(key)
+        if own is None or not holds(descriptor, own):
+            own = self._copied(path, known, descriptor)
+        before, found = self._unfinished(path, own)
+        if own is not None:
+            return before, own.moved(str(path))
+        if known and not found:
             self._lost(path, max(known, key=lambda position: position.offset))
         return before, None
+
+    def _copied(self, path: Path, known: Sequence[Position], descriptor: int) -> Position | None:
+        """The position of a file that this one is a copy of, restored or on another device; that one is gone."""
+        beside = {key_of(sibling) for sibling in _siblings(path)}
+        gone = (one for one in known if one.offset and (one.device, one.inode) not in beside)
+        return next((one for one in gone if holds(descriptor, one)), None)
 
     def _lost(self, path: Path, position: Position) -> None:
         """A name stands for other content, and what it stood for is not beside it."""
@@ -178,15 +182,16 @@ class Watch:
             raise CommandError(f"{what}: --from-start sends what it holds now, from its start")
         self.tell(f"{what}, while no agent followed it: going on at its start")
 
-    def _unfinished(self, path: Path, but: Position | None) -> list[Source]:
-        """What files that had this name still hold that was not sent, the oldest first."""
-        found = []
+    def _unfinished(self, path: Path, but: Position | None) -> tuple[list[Source], bool]:
+        """What files that had this name still hold that was not sent, the oldest first; whether any was found."""
+        rests, found = [], False
         for position in list(self.positions.values()):
-            if position.path == str(path) and position != but:
-                rest = self._rest_of(path, position)
-                if rest is not None:
-                    found.append(rest)
-        return sorted(found, key=lambda source: source.modified)
+            if position.path != str(path) or position == but:
+                continue
+            rest, is_beside = self._rest_of(path, position)
+            found |= is_beside
+            rests += [rest] if rest else []
+        return sorted(rests, key=lambda source: source.modified), found
 
     def _compare(self, path: Path, source: Source) -> None:
         """Whether the name still stands for the file, and the file still holds what was read."""
@@ -196,8 +201,8 @@ class Watch:
         if key != source.key:
             self._behind(path, [], source.header)
         elif not source.intact():
-            rest = self._rest_of(path, source.seen())
-            lost = "" if rest else ", and no copy is beside it: what was added but not read yet is lost"
+            rest, is_copied = self._rest_of(path, source.seen())
+            lost = "" if is_copied else ", and no copy is beside it: what was added but not read yet is lost"
             self.tell(f"{path} was truncated after {source.offset:,} bytes{lost}; going on at its start")
             self._sources[path].remove(source)
             source.close()
@@ -212,38 +217,30 @@ class Watch:
             return
         self._add(path, [*rest, Source(path, self.dataset, descriptor, None, inherited=header)])
 
-    def _rest_of(self, path: Path, position: Position) -> Source | None:
+    def _rest_of(self, path: Path, position: Position) -> tuple[Source | None, bool]:
         """The file beside `path` that goes on where `position` stands: the same one renamed, or a copy of it.
 
-        None when there is none, or nothing in it that was not read.
+        None when there is none, or nothing in it that is not read, or being read; and whether there is one.
         """
         for sibling in _siblings(path):
             try:
                 descriptor = open_file(sibling)
             except (CommandError, OSError):
                 continue
-            source = self._goes_on(path, descriptor, position)
-            if source is not None:
-                if source.size > source.offset + source.unended:
-                    return source
-                source.close()
-                return None
-            os.close(descriptor)
-        return None
-
-    def _goes_on(self, path: Path, descriptor: int, position: Position) -> Source | None:
-        status = os.fstat(descriptor)
-        key = (status.st_dev, status.st_ino)
-        same = key == (position.device, position.inode)
-        if (
-            not holds(descriptor, position)
-            or not (same or position.offset)
-            or any(key == one.key for one in self._all())
-        ):
-            return None
-        own = self.positions.get(key)
-        further = own is not None and own.offset > position.offset and holds(descriptor, own)
-        return Source(path, self.dataset, descriptor, own if further else position)
+            status = os.fstat(descriptor)
+            key = (status.st_dev, status.st_ino)
+            same = key == (position.device, position.inode)
+            if not holds(descriptor, position) or not (same or position.offset):
+                os.close(descriptor)
+                continue
+            own = self.positions.get(key)
+            further = own is not None and own.offset > position.offset and holds(descriptor, own)
+            source = Source(path, self.dataset, descriptor, own if further else position)
+            if source.size > source.offset + source.unended and all(key != one.key for one in self._all()):
+                return source, True
+            source.close()
+            return None, True
+        return None, False
 
     def _once(self, line: str) -> None:
         if line not in self._told:

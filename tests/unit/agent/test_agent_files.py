@@ -141,6 +141,40 @@ def test_a_file_that_was_rotated_meanwhile_is_finished_before_the_new_one(
     assert users(firehose) == list(range(120))
 
 
+def test_a_rotation_after_all_was_sent_is_no_loss(agents: Any, firehose: Any, ratings: Any, path: Path) -> None:
+    path.write_text(HEADER + ratings(0, 100))
+    agents(path)
+    path.rename(path.with_name("ratings.csv.1"))
+    path.write_text(HEADER + ratings(100, 120))
+    assert agents(path).rows == 20
+    assert users(firehose) == list(range(120))
+
+
+def test_two_files_that_begin_alike_are_two_files(agents: Any, firehose: Any, ratings: Any, path: Path) -> None:
+    path.write_text(HEADER)
+    agents(path)
+    with path.open("a") as file:
+        file.write(ratings(0, 10))
+    path.rename(path.with_name("ratings.csv.1"))
+    path.write_text(HEADER + ratings(10, 20))
+    assert agents(path).rows == 20
+    assert users(firehose) == list(range(20))
+
+
+def test_a_pattern_that_takes_rotated_files_in_finds_them(agents: Any, firehose: Any, ratings: Any, path: Path) -> None:
+    pattern = path.with_name("ratings.csv*")
+    path.write_text(HEADER + ratings(0, 10))
+    agents(pattern)
+    with path.open("a") as file:
+        file.write(ratings(10, 15))
+    path.rename(path.with_name("ratings.csv.2"))
+    path.with_name("ratings.csv.1").write_text(HEADER + ratings(15, 20))
+    path.write_text(HEADER + ratings(20, 25))
+    assert agents(pattern).rows == 15
+    assert agents(pattern).rows == 0
+    assert users(firehose) == list(range(25))
+
+
 def test_a_file_that_was_copied_and_truncated_meanwhile_is_finished_from_the_copy(
     agents: Any, firehose: Any, ratings: Any, path: Path
 ) -> None:
