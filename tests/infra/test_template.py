@@ -43,6 +43,7 @@ ALLOWED_WILDCARDS = {
     ("TrainWorkflowRole", "Deploy"): "endpoint configurations are named after runs",
     ("EvaluateGateRole", "ReadEvaluations"): "runs are named after their data; only evaluation.json",
     ("DeployExperimentRole", "ReadPopularity"): "runs are named after their data; only the popularity lists",
+    ("ShiftTrafficRole", "SeeItsModels"): "endpoint configurations are named after runs",
     ("ShiftTrafficRole", "ApproveAndReject"): "package versions are numbered by the registry; of one group",
     ("ShiftTrafficRole", "ReadPopularity"): "runs are named after their data; only the popularity lists",
     ("ShiftTrafficRole", "ReadMetrics"): "the action takes no resource",

@@ -48,6 +48,7 @@ class Shift:
         )["stateMachineArn"]
         self.random = random.Random(12)
         self._variants: dict[str, Any] = {}
+        self._again = ""
         for model in (CHAMPION, CHALLENGER):
             self.deploy(model)
 
@@ -146,7 +147,8 @@ class Shift:
         """Both models behind the endpoint, as the run's config has them: all traffic to the champion."""
         sagemaker = self.run.client("sagemaker")
         for slot in ("A", "B"):
-            name = f"usher-{slot}-{uuid.uuid4().hex[:8]}"
+            model = self.meta["models"]["champion" if slot == "A" else "challenger"]
+            name = f"usher-{model}{self._again}"
             self.run.archive(f"{name}.tar.gz")
             container = {"Image": IMAGE, "ModelDataUrl": f"s3://lake/{name}.tar.gz"}
             sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
@@ -161,7 +163,22 @@ class Shift:
         sagemaker.create_endpoint_config(
             EndpointConfigName=config, ProductionVariants=[self._variants[slot] for slot in ("A", "B")]
         )
+        self._again = "-1"
         sagemaker.create_endpoint(EndpointName="usher", EndpointConfigName=config)
+        self.run.until(lambda: self.endpoint["EndpointStatus"] == "InService")
+
+    def replace(self, slot: str, model: str) -> None:
+        """Another model in a slot, as a run does that then fails."""
+        sagemaker = self.run.client("sagemaker")
+        self.run.archive(f"{model}.tar.gz")
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://lake/{model}.tar.gz"}
+        sagemaker.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        self._variants[slot]["ModelName"] = model
+        config = f"usher-{uuid.uuid4().hex[:8]}"
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=config, ProductionVariants=[self._variants[slot] for slot in ("A", "B")]
+        )
+        sagemaker.update_endpoint(EndpointName="usher", EndpointConfigName=config)
         self.run.until(lambda: self.endpoint["EndpointStatus"] == "InService")
 
     @property

@@ -147,3 +147,30 @@ def test_chores_that_failed_are_done_by_the_next_tick(served: Any) -> None:
     served.tick()
     assert served.lists == "rbbbbbbbbbb-1"
     assert "chores" not in served.state
+
+
+def test_a_rollback_to_a_slot_that_a_failed_run_has_replaced_is_refused(served: Any) -> None:
+    served.tick(order=served.order("roll_back"))
+    reached(served, ALONE)
+    served.replace("B", "usher-rcccccccccc-1")
+    refused = served.order("roll_back")
+    served.tick(order=refused)
+    assert served.router["weights"] == ALONE
+    (outcome,) = [item["outcome"] for item in served.items("ORDER") if item["sk"] == refused]
+    assert outcome.startswith("the endpoint's variant B holds usher-rcccccccccc-1, not usher-rbbbbbbbbbb-1")
+    served.replace("B", "usher-rbbbbbbbbbb-1-1")  # as a second try of CreateModel names it
+    served.tick(order=served.order("roll_back"))
+    assert served.router["champion"] == "B"
+    reached(served, {"A": 0.0, "B": 1.0})
+
+
+def test_a_run_that_was_planned_before_a_rollback_leaves_the_endpoint_alone(served: Any) -> None:
+    version = served.router["version"]
+    served.tick(order=served.order("roll_back"))
+    reached(served, ALONE)
+    before = served.endpoint["EndpointConfigName"]
+    found = served.run.go_from("FindEndpoint", run={"router_version": version})
+    assert (found["status"], found["error"]) == ("FAILED", "RouterMoved")
+    assert "UpdateEndpoint" not in found["states"]
+    assert "the endpoint stays as it is" in served.run.record()["cause"]
+    assert served.endpoint["EndpointConfigName"] == before

@@ -39,6 +39,26 @@ class Standing:
         )
 
 
+def holds(sagemaker: Any, endpoint: str, slot: str, run_id: str) -> str:
+    """Why the variant is not the model of that run, or empty: a run that failed late may have replaced it."""
+    try:
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        config = str(found["EndpointConfigName"])
+        pending = (found.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", config)
+        if pending != config:
+            return f"a run is replacing the endpoint's models ({pending}): stop it, or wait until it has ended"
+        variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    except ClientError as error:
+        if code(error) != "ValidationException":
+            raise
+        return f"the endpoint {endpoint} does not exist"
+    model = next((str(one["ModelName"]) for one in variants if one["VariantName"] == slot), "none")
+    wanted = f"{endpoint}-{run_id}"
+    # A second try of CreateModel has its number appended.
+    same = model == wanted or (model.startswith(f"{wanted}-") and model.removeprefix(f"{wanted}-").isdigit())
+    return "" if same else f"the endpoint's variant {slot} holds {model}, not {wanted}: there is nothing to go back to"
+
+
 #: There is no endpoint: the function scores by itself.
 NONE = Standing("", {})
 

@@ -21,6 +21,7 @@ _TEXT_MAX = 500
 class Order:
     """One order that waits. sk: its sort key. who, why: as its giver wrote them, cut to 500 characters."""
 
+    experiment_id: str
     sk: str
     action: str
     who: str
@@ -44,10 +45,10 @@ def waiting(table: Table, experiment_id: str) -> list[Order]:
         answer = table.query(**question)
         items += loaded(answer["Items"])
         if "LastEvaluatedKey" not in answer:
-            return [_order(item) for item in items]
+            return [_order(experiment_id, item) for item in items]
         question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _order(item: Any) -> Order:
+def _order(experiment_id: str, item: Any) -> Order:
     who, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("who", "why"))
-    return Order(str(item["sk"]), str(item.get("action", "")), who or "somebody unnamed", why)
+    return Order(experiment_id, str(item["sk"]), str(item.get("action", "")), who or "somebody unnamed", why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from usher.shift.errors import StateError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+Holds = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,15 @@ def abandoned(router: Router, reason: str, now: int) -> Step:
     return Step("roll_back", reason, router.alone(slot, now), "closed", OUTCOMES["roll_back"], chores={"ask": True})
 
 
-def look(table: Table, router: Router, now: float) -> Found:
-    """Obey one order that waits; else close what the router has left open; else name the chores that are left."""
+def look(table: Table, router: Router, holds: Holds, now: float) -> Found:
+    """Obey one order that waits; else close what the router has left open; else name the chores that are left.
+
+    holds: slot, run id → why the slot does not hold that run's model, or empty.
+    """
     experiment_id = newest_id(table, router, now)
     if experiment_id is not None:
         for order in orders.waiting(table, experiment_id):
-            found = _obey(table, router, experiment_id, order, now)
+            found = _obey(table, router, holds, order, now)
             if found is not None:
                 return found
     fault = router_fault(router, now)
@@ -88,13 +93,17 @@ def _close(table: Table, router: Router, meta: Meta, kept: Kept, now: float) -> 
     return Found(step.router, decision, words, meta.experiment_id, chores)
 
 
-def _obey(table: Table, router: Router, experiment_id: str, order: orders.Order, now: float) -> Found | None:
+def _obey(table: Table, router: Router, holds: Holds, order: orders.Order, now: float) -> Found | None:
+    experiment_id = order.experiment_id
     book = Book(table, experiment_id, read_meta(table, experiment_id, now))
     if order.action != "roll_back":
         book.refuse(order.sk, "no experiment is open")
         return None
     if router.models[router.champion] == router.models[router.idle]:
         book.refuse(order.sk, f"both slots hold {router.models[router.champion]}: there is nothing to go back to")
+        return None
+    if fault := holds(router.idle, router.models[router.idle]):
+        book.refuse(order.sk, fault)
         return None
     step = steps.swap(router, f"rolled back, {order.words}", int(now)).ordered(order.who, order.why)
     kept = Kept.read(table, experiment_id)

@@ -131,7 +131,7 @@ class Ticker:
 
     def _steady(self, router: Router, now: float) -> Answer:
         standing = self._endpoint()
-        found = steady.look(self._table, router, now)
+        found = steady.look(self._table, router, self._holds, now)
         router = found.router
         weights = router.weights if standing.needs(router.weights) else {}
         if found.experiment_id:
@@ -267,6 +267,11 @@ class Ticker:
             fields["trouble"] = None
         change = Change(scene.router, ruling.step, fields, ruling.void, order, notes)
         Book(self._table, scene.meta.experiment_id, scene.meta).write(scene.kept, change, scene.now)
+
+    def _holds(self, slot: str, run_id: str) -> str:
+        if self._settings.serving_backend == "function":
+            return ""  # it loads the bundle that the router names
+        return endpoint.holds(self._clients["sagemaker"], self._settings.endpoint_name, slot, run_id)
 
     def _endpoint(self) -> endpoint.Standing:
         if self._settings.serving_backend == "function":
