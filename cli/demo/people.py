@@ -13,9 +13,10 @@ from cli.people.taste import Taste
 from cli.people.visits import Visitors
 from cli.target import Target
 
-#: Visits a second that two cores hold beside everything else, and how many people are inside at once.
+#: Visits a second that two cores hold beside everything else, and how many people are inside at once: each takes a
+#: process of a function, which costs a CPU second to start.
 VISITS_PER_SECOND = 12.0
-AT_ONCE = 8
+AT_ONCE = 4
 #: How long people use the first model before new data come.
 FEEDBACK_SECONDS = 8.0
 
