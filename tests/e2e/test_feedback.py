@@ -19,6 +19,7 @@ import pytest
 from cli.recommend import api
 from cli.target import Target
 from usher.decimals import stored
+from usher.popular import write_lists
 from usher.records import keys
 from usher.records.ids import user_hash
 from usher.router import Router, write_router
@@ -130,7 +131,7 @@ def eventually(probe: Callable[[], Any]) -> Any:
 
 def test_before_any_model_what_was_rated_does_not_come_back_from_the_popularity_lists(shop: Shop) -> None:
     items = [{"item_id": f"p{n}", "title": f"Popular {n}", "genres": ["Drama"]} for n in range(8)]
-    shop.table.put_item(Item=keys.POPULAR.item() | {"model_id": "r0", "all": items, "genres": {}})
+    write_lists(shop.table, "r0", {"all": items, "genres": {}})
     before = shop.recommend("early")
     assert (before["level"], ids(before)) == ("popular", ["p0", "p1", "p2", "p3", "p4"])
     shop.send("early", "p0", "rating", value=2.0)

@@ -67,7 +67,7 @@ def _is_recorded(run: Any) -> None:
     router = run.router
     assert (router["champion"], router["models"]) == ("A", {"A": RUN_ID, "B": RUN_ID})
     assert (router["state"], router["weights"]) == ("steady", {"A": 1, "B": 0})
-    popular = run.item("ROUTER", "POPULAR")
+    popular = json.loads(run.item("ROUTER", "POPULAR")["lists"])
     assert [item["title"] for item in popular["all"]] == ["Fargo", "Heat"]
     record = run.record()
     assert (record["status"], record["gate"]["verdict"], record["rows"]) == ("succeeded", "pass", 5000)

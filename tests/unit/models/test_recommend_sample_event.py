@@ -56,7 +56,7 @@ def test_the_sample_gets_a_problem_before_the_first_model(handler: Any, monkeypa
         assert (response["statusCode"], response["headers"]["retry-after"]) == (503, "30")
         assert json.loads(response["body"])["type"] == "urn:usher:problem:no-answer-yet"
         boto3.resource("dynamodb").Table("state").put_item(
-            Item={"pk": "ROUTER", "sk": "POPULAR", "model_id": "r1-1", "all": [], "genres": {}}
+            Item={"pk": "ROUTER", "sk": "POPULAR", "model_id": "r1-1", "lists": '{"all": [], "genres": {}}'}
         )
         response = handler(sample(), None)
         assert (response["statusCode"], json.loads(response["body"])["level"]) == (200, "popular")

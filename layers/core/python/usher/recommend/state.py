@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from usher.decimals import loaded
 from usher.records import keys
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ class PopularLists:
 
 def read_popular(table: Table) -> PopularLists | None:
     """The lists of the newest model; None before the first deployment."""
-    item: Any = loaded(table.get_item(Key=keys.POPULAR.item()).get("Item"))
+    item: Any = table.get_item(Key=keys.POPULAR.item()).get("Item")
     if item is None:
         return None
-    genres = {str(name).casefold(): tuple(entries) for name, entries in item["genres"].items()}
-    return PopularLists(str(item["model_id"]), tuple(item["all"]), genres)
+    lists = json.loads(item["lists"])
+    genres = {str(name).casefold(): tuple(entries) for name, entries in lists["genres"].items()}
+    return PopularLists(str(item["model_id"]), tuple(lists["all"]), genres)
