@@ -27,8 +27,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=3)
     given = parser.parse_args()
-    with private_twin(print) as (running, _), tempfile.TemporaryDirectory() as folder:
-        target = of_twin(running)
+    with tempfile.TemporaryDirectory() as folder, private_twin(Path(folder), given.rows**2, print) as running:
+        target = of_twin(running)  # where so many rows are awaited, no run takes the cores
         path = Path(folder) / "ratings.csv"
         path.write_text(rows(given.rows))
         for name, record_bytes in (("joined", BILLED_BYTES), ("alone", 0)):
