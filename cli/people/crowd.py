@@ -13,7 +13,7 @@ from cli.people.person import Action, Person
 from cli.people.taste import Taste
 
 #: Somebody known comes back with a probability that halves with each such part of the ratings since their last one.
-AWAY_HALF_LIFE = 0.1
+AWAY_HALF_LIFE = 0.2
 #: So many ratings a new person gives before they ask for anything, at most.
 FIRST_RATINGS = 5
 #: New people are drawn from real ones who first came in this last part of the ratings, the hidden ones among them.
@@ -32,7 +32,7 @@ class Crowd:
     taste: Taste
     known_rows: int
     seed: int
-    share_known: float = 0.4
+    share_known: float = 0.2
     occasion: str = "visit"
 
     def arrivals(self) -> Iterator[Person]:
