@@ -166,7 +166,7 @@ def test_people_buy_what_they_would_rate_high(tmp_path: Path) -> None:
 
 
 def test_the_demo_without_real_data_generates_files_of_movielens_size(tmp_path: Path) -> None:
-    made = demo._generated(tmp_path)
+    made = demo._generated(tmp_path, 42)
     assert sources.missing_files(made) == []
     assert len(rows(made / "ratings.csv")) == 100_836
 

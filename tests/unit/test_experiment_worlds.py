@@ -216,7 +216,7 @@ def test_every_user_is_counted_once_however_often_ticks_die(table: Any, monkeypa
     world = opened(table, 3, monkeypatch)
     world.rates, world.errors = {"A": 0.2, "B": 0.2}, {"A": 0.0, "B": 0.0}
     enrolled: dict[int, int] = {}
-    for number in range(15):
+    for number in range(24):
         version, before = world.router.version, world.table.item_count
         world.people()
         enrolled[version] = enrolled.get(version, 0) + world.table.item_count - before
