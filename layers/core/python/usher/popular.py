@@ -67,7 +67,7 @@ def make_lists(scores: Sequence[float], items: Sequence[dict[str, Any]]) -> dict
 def write_lists(table: Table, run_id: str, lists: dict[str, Any]) -> None:
     """Replace the lists; NotDeployable when they are larger than an item may be.
 
-    They are one text: as nested attributes the answer of last resort would take three times as long to read.
+    They are one text, which the answer of last resort reads in a seventh of what nested attributes take.
     """
     text = json.dumps(lists, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode())
