@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -44,8 +44,11 @@ def bucket(client: Client) -> str:
 
 
 @pytest.fixture
-def stream(client: Client, bucket: str) -> Callable[..., str]:
-    """`stream(function_arn, **destination)`: a delivery stream with short buffers; its name."""
+def stream(client: Client, bucket: str) -> Iterator[Callable[..., str]]:
+    """`stream(function_arn, **destination)`: a delivery stream with short buffers; its name.
+
+    They are gone before the next test begins: what is on its way must not land in that one's bucket.
+    """
 
     def make(function_arn: str = "", name: str = "s", **settings: Any) -> str:
         destination: dict[str, Any] = {"RoleARN": ROLE, "BucketARN": f"arn:aws:s3:::{bucket}", "Prefix": "in/"}
@@ -62,7 +65,10 @@ def stream(client: Client, bucket: str) -> Callable[..., str]:
         )
         return name
 
-    return make
+    yield make
+    firehose = client("firehose")
+    for name in firehose.list_delivery_streams(Limit=100)["DeliveryStreamNames"]:
+        firehose.delete_delivery_stream(DeliveryStreamName=name)
 
 
 def put(client: Client, name: str, *data: bytes) -> dict[str, Any]:
