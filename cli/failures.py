@@ -11,7 +11,7 @@ class CommandError(Exception):
 
 #: botocore's exceptions by class name (importing botocore for `usher --help` would cost 0.3 s) and what they mean.
 _SENTENCES = {
-    "NoCredentialsError": "no twin runs here and there are no AWS credentials: `usher twin up`, or log in to AWS",
+    "NoCredentialsError": "there are no AWS credentials: log in, or name a profile with --profile",
     "PartialCredentialsError": "the AWS credentials are incomplete: {error}",
     "CredentialRetrievalError": "the AWS credentials could not be read: {error}",
     "SSOTokenLoadError": "the SSO session is missing: run `aws sso login`",

@@ -31,7 +31,7 @@ def sample(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A function, as its folder is called: ingest_objects …")],
 ) -> None:
-    """A function's sample event for this Usher: `usher sample NAME | sam local invoke NAME -e -`."""
+    """A function's sample event for this Usher: for `sam local invoke` (docs/sam-local.md) or to invoke it."""
     if name not in names():
         raise CommandError(f"there is no function {name}: it is one of {', '.join(names())}")
     print_json(fill(chosen(ctx), name))

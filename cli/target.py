@@ -129,9 +129,9 @@ def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str]
     """The target that a command means.
 
     An account when `choice` names one; else the endpoint of AWS_ENDPOINT_URL; else the twin that runs for `project` (by
-    default the working folder); else the account of the environment's credentials.
+    default the working folder). Never an account that nobody named: a rollback meant for a twin must not reach one.
 
-    Raises CommandError when there is neither a twin nor anything that looks like an account.
+    Raises CommandError when there is none of them.
     """
     if choice.account or choice.profile:
         return _account(choice)
@@ -140,7 +140,9 @@ def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str]
     twin = _running_twin(project or Path.cwd())
     if twin is not None:
         return of_twin(twin, choice.stack_name)
-    return _account(choice)
+    raise CommandError(
+        "no twin runs here: `usher twin up` starts one; an AWS account is named with --account or --profile NAME"
+    )
 
 
 def _running_twin(project: Path) -> Any:

@@ -72,7 +72,7 @@ def up(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @app.command()
 def down(project: Project = Path(), state_dir: State = None) -> None:
-    """End the twin; nothing of it stays."""
+    """End the twin; of it only its log stays, .usher/twin.log."""
     ended = lifecycle.down(project.absolute(), state_dir)
     if ended is None:
         raise CommandError("no twin of this folder runs")

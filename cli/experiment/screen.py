@@ -56,7 +56,7 @@ def head(experiment: Experiment, router: Router | None) -> RenderableType:
 def serving(router: Router | None, alarms: Sequence[str]) -> RenderableType:
     """What serves when no experiment was ever opened."""
     if router is None:
-        return Text("No model serves yet: the first run deploys one (`usher runs`). Answers are popular items.")
+        return Text("No model serves yet: the first run deploys one (`usher runs`).")
     model = router.models[router.champion]
     return Group(
         Text.assemble("Model ", (printable(model), "bold"), f" serves from slot {router.champion}, "),

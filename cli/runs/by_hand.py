@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from cli.failures import CommandError
@@ -14,7 +15,8 @@ ATTEMPTS = 99
 
 
 def start(target: Target) -> str:
-    """Start a run on the newest data, and give its id."""
+    """Start a run on the newest data, and give its id; CommandError while a run is under way or an experiment open."""
+    _nothing_is_open(target)
     run_id, snapshots, rows = next_run(target)
     given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": rows})
     workflow = executions.workflow_arn(target)
@@ -28,8 +30,7 @@ def next_run(target: Target) -> tuple[str, dict[str, str], int]:
     from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
     from usher.start import Head  # noqa: PLC0415
 
-    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
-    table = dynamodb.Table(target.resources.state_table)
+    table = _state_table(target)
     head = Head.read(table)
     if not head.snapshots.keys() & set(COUNTED_DATASETS):
         raise CommandError(
@@ -39,3 +40,24 @@ def next_run(target: Target) -> tuple[str, dict[str, str], int]:
     if run_id is None:
         raise CommandError(f"{ATTEMPTS} runs on the same data: new data come first")
     return run_id, {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}, head.rows_since_run
+
+
+def _nothing_is_open(target: Target) -> None:
+    """What would refuse the run at once, said before it starts and fails."""
+    from usher.lock import RunLock  # noqa: PLC0415 - only when a command runs
+    from usher.router import read_router  # noqa: PLC0415
+
+    table = _state_table(target)
+    holder = RunLock(table).holder(int(time.time()))
+    if holder is not None:
+        raise CommandError(f"run {holder.run_id} is under way: `usher run {holder.run_id}` shows how far it is")
+    router = read_router(table)
+    if router is not None and router.experiment_is_open:
+        raise CommandError(
+            f"experiment {router.experiment_id} is open: no run starts before it ends (`usher experiment`)"
+        )
+
+
+def _state_table(target: Target) -> Any:
+    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
+    return dynamodb.Table(target.resources.state_table)

@@ -72,5 +72,5 @@ def what_next(run: Run) -> str:
     if run.said == "succeeded":
         return f"usher report {run.run_id} shows what was measured; usher recommend USER asks the model"
     if run.said == "refused":
-        return f"The champion goes on serving; usher report {run.run_id} shows the numbers"
-    return "The champion goes on serving. Once the cause is mended, usher runs start tries again on the newest data"
+        return f"What serves goes on serving; usher report {run.run_id} shows the numbers"
+    return "What serves goes on serving. Once the cause is mended, usher runs start tries again on the newest data"

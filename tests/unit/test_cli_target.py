@@ -52,16 +52,23 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(targets, "_running_twin", lambda _: None)
 
 
-def test_without_a_twin_and_a_region_the_error_names_the_region() -> None:
-    with pytest.raises(NoRegionError) as caught:
+def test_without_a_twin_nobody_reaches_an_account_that_was_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with pytest.raises(CommandError, match=r"usher twin up.*--account or --profile"):
         find(Choice(), environ={})
+
+
+def test_an_account_without_a_region_is_told_of_the_region() -> None:
+    with pytest.raises(NoRegionError) as caught:
+        find(Choice(account=True), environ={})
     assert "--region" in str(explain(caught.value))
 
 
-def test_without_a_twin_and_credentials_the_error_names_both_ways_out() -> None:
+def test_an_account_without_credentials_is_told_to_log_in() -> None:
     with pytest.raises(NoCredentialsError) as caught:
-        find(Choice(region="eu-west-1"), environ={})
-    assert "usher twin up" in str(explain(caught.value))
+        find(Choice(account=True, region="eu-west-1"), environ={})
     assert "log in" in str(explain(caught.value))
 
 
