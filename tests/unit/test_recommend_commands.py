@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
@@ -232,6 +235,21 @@ def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -
     assert json.loads(run("run", "last", "--json").stdout)["cost_usd"] == 0.5
 
 
+def test_no_run_is_started_beside_another_or_beside_an_experiment(run: Run, target: Target) -> None:
+    lock = {"run_id": {"S": "r1-1"}, "execution_arn": {"S": "arn"}, "expires_at": {"N": str(int(time.time()) + 900)}}
+    key = {"pk": {"S": "RUN"}, "sk": {"S": "LOCK"}}
+    table = target.client("dynamodb")
+    table.put_item(TableName="state", Item=key | lock)
+    assert failure(run("runs", "start")).startswith("run r1-1 is under way: `usher run r1-1`")
+    table.delete_item(TableName="state", Key=key)
+    weights = {"A": Decimal("0.9"), "B": Decimal("0.1")}
+    router = {"version": 2, "opened_at": 1, "state": "testing", "experiment_id": "xr1-1", "champion": "A"}
+    slots = {"weights": weights, "models": {"A": "r0-1", "B": "r1-1"}}
+    item = {name: TypeSerializer().serialize(value) for name, value in (router | slots).items()}
+    table.put_item(TableName="state", Item={"pk": {"S": "ROUTER"}, "sk": {"S": "ROUTER"}} | item)
+    assert failure(run("runs", "start")).startswith("experiment xr1-1 is open: no run starts before it ends")
+
+
 def test_a_run_says_how_it_stands_and_what_to_do() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -240,7 +258,7 @@ def test_a_run_says_how_it_stands_and_what_to_do() -> None:
 
     refused = made("SUCCEEDED", status="refused", gate={"verdict": "worse", "reason": "it is worse", "passed": False})
     assert (refused.said, verdict(refused), refused.seconds(at)) == ("refused", "worse: it is worse", 90)
-    assert "champion goes on serving" in one.what_next(refused)
+    assert "What serves goes on serving" in one.what_next(refused)
     assert made("RUNNING", status="failed").said == "running"
     assert made("TIMED_OUT", status="running").said == "timed_out"
     assert "usher report r1-1" in one.what_next(made("SUCCEEDED", status="succeeded"))
