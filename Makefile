@@ -74,8 +74,8 @@ build: setup $(SAM) ## the application for AWS, without Docker, into .aws-sam/bu
 	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
 
 docs: setup ## write the documents that are made from the code
-	@$(BIN)/python -c 'from pathlib import Path; from usher.records.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
-	@$(BIN)/python -c 'from pathlib import Path; from usher.recommend.apidoc import markdown; Path("docs/api.md").write_text(markdown())'
+	@$(BIN)/python -c 'from pathlib import Path; from usher.schema.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
+	@$(BIN)/python -c 'from pathlib import Path; from usher.api.docs import markdown; Path("docs/api.md").write_text(markdown())'
 
 lock: setup ## resolve the requirement lists again, after a change to an *.in file
 	@scripts/lock

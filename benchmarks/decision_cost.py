@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from usher.shift.assignment import Split, place
-from usher.shift.codec import from_item, to_item
-from usher.shift.decisions import Minute, check_minute, close_epoch
-from usher.shift.presets import PRESETS
-from usher.shift.state import State, new_state
-from usher.shift.strata import RoleCount, Stratum
+from usher.experiments.stats.assignment import Split, place
+from usher.experiments.stats.codec import from_item, to_item
+from usher.experiments.stats.decisions import Minute, check_minute, close_epoch
+from usher.experiments.stats.presets import PRESETS
+from usher.experiments.stats.state import State, new_state
+from usher.experiments.stats.strata import RoleCount, Stratum
 
 PRESET = PRESETS["default"]
 

@@ -24,12 +24,12 @@ from benchmarks.signed_http import Caller
 from benchmarks.twin_processes import by_kind, processes
 from cli.target import Choice, Target, find
 from twin import lifecycle
-from usher.decimals import stored
-from usher.recommend.keyring import current_key
-from usher.records import keys
-from usher.records.ids import user_hash
-from usher.records.signing import Recommendation, sign
-from usher.router import Router
+from usher.api.signing_keys import current_key
+from usher.schema.ids import user_hash
+from usher.schema.signing import Recommendation, sign
+from usher.store import keys
+from usher.store.codec import stored
+from usher.store.router import Router
 
 REQUESTS, WARM_UP, PEOPLE = 300, 30, 100
 BATCHES, BATCH = 10, 100
@@ -39,12 +39,12 @@ SEEN_SECONDS = 31.0
 _START_UPS = {
     "bare Python": "",
     "boto3": "import boto3",
-    "the handler's modules": "import aws_lambda_powertools, usher.feedback.responses, usher.feedback.wiring",
+    "the handler's modules": "import aws_lambda_powertools, usher.feedback.responses, usher.feedback.bootstrap",
     "and its clients": """
 import time, boto3
-from usher.feedback.telemetry import Telemetry
-from usher.feedback.wiring import make_service
-from usher.records.settings import Settings
+from usher.feedback.metrics import Telemetry
+from usher.feedback.bootstrap import make_service
+from usher.schema.settings import Settings
 from aws_lambda_powertools import Logger
 service = make_service(Settings(state_table="t", stream_prefix="p"), Telemetry("s", Logger(service="s")), time.time)
 service.streams._firehose()
@@ -126,7 +126,7 @@ class Bench:
         self.table.put_item(Item=keys.experiment(EXPERIMENT).item() | {"attribution_seconds": 3600})
         for person in range(PEOPLE):
             key = keys.exposure(user_hash(f"person-{person}"), EXPERIMENT).item()
-            self.table.put_item(Item=key | stored({"slot": "B", "version": 2, "enrolled_at": time.time()}))
+            self.table.put_item(Item=key | stored({"variant": "B", "version": 2, "enrolled_at": time.time()}))
         self.table.put_item(Item=keys.ROUTER.item() | stored(fields))
         time.sleep(SEEN_SECONDS)
         try:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from usher.landing import LandingObject
-from usher.records.datasets import TIME_MAX_US, dataset
-from usher.records.ids import check_id
+from usher.schema.datasets import TIME_MAX_US, dataset
+from usher.schema.ids import check_id
 from usher_lake.ingest import ingest_object
+from usher_lake.landing import LandingObject
 
 LANDED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 HEADER = b"userId,movieId,rating,timestamp\n"

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks import ingest as bench
-from usher.landing import LandingObject
 from usher_lake.ingest import ingest_object
+from usher_lake.landing import LandingObject
 
 LIMIT_MB = 1000
 

@@ -1,6 +1,6 @@
 """An experiment on a twin, opened and closed by hand: what the read path sees of one, without a second run.
 
-The same items under the same keys as deploy_experiment writes, with half of the traffic for each slot.
+The same items under the same keys as deploy_experiment writes, with half of the traffic for each variant.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from usher.decimals import stored
-from usher.records import keys
-from usher.router import Router, read_router, write_router
+from usher.store import keys
+from usher.store.codec import stored
+from usher.store.router import Router, read_router, write_router
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -43,7 +43,7 @@ class Opened:
 
 @contextlib.contextmanager
 def experiment(target: Target) -> Iterator[Opened]:
-    """Open an experiment between the two slots, and close it again; both need a model."""
+    """Open an experiment between the two variants, and close it again; both need a model."""
     dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
     table = dynamodb.Table(target.resources.state_table)
     standing = read_router(table)

@@ -3,8 +3,9 @@
     python -m benchmarks.recommend [--twin]
 
 The handler is asked with its AWS calls replaced by values at hand (router, lists, key, and the scorer's own answer), so
-what is measured is Usher's: reading and checking the request, the slot, the ladder, the signature, the response. On the
-twin an experiment is opened by hand: first exposures write, and those who are enrolled are read with their exposure.
+what is measured is Usher's: reading and checking the request, the variant, the fallback chain, the signature, the
+response. On the twin an experiment is opened by hand: first exposures write, and
+enrolled users are read with their exposure.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from typing import Any
 
 from cli.target import Choice, find
 from twin import lifecycle
-from usher.experiment.record import Meta
-from usher.recommend.breaker import Breaker
-from usher.recommend.cached import Cached
-from usher.recommend.experiment import Experiments
-from usher.recommend.exposure import Exposure
-from usher.recommend.ladder import Slots
-from usher.recommend.people import People, Person, Recent
-from usher.recommend.responses import respond
-from usher.recommend.service import Service
-from usher.recommend.serving import Serving
-from usher.recommend.state import PopularLists
-from usher.router import Router, Slot
+from usher.api.responses import respond
+from usher.api.ttl_cache import Cached
+from usher.serving.circuit_breaker import Breaker
+from usher.serving.experiment_cache import Experiments
+from usher.serving.fallback import Variants
+from usher.serving.serve_user import Serving
+from usher.serving.service import Service
+from usher.store.enrolment import Exposure
+from usher.store.experiments import Meta
+from usher.store.popular_lists import PopularLists
+from usher.store.router import Router, Variant
+from usher.store.users import People, Person, Recent
 
 #: Requests through HTTP: as many people, and so many before that are not measured.
 PEOPLE, WARM_UP = 300, 20
@@ -39,12 +40,12 @@ PEOPLE, WARM_UP = 300, 20
 _START_UPS = {
     "bare Python": "",
     "boto3": "import boto3",
-    "the handler's modules": "import aws_lambda_powertools, usher.recommend.responses, usher.recommend.wiring",
+    "the handler's modules": "import aws_lambda_powertools, usher.api.responses, usher.serving.bootstrap",
     "and its three clients": """
 import time
-from usher.recommend.telemetry import Telemetry
-from usher.recommend.wiring import make_service
-from usher.records.settings import Settings
+from usher.serving.metrics import Telemetry
+from usher.serving.bootstrap import make_service
+from usher.schema.settings import Settings
 from aws_lambda_powertools import Logger
 settings = Settings(state_table="t", endpoint_name="e", signing_secret_arn="s")
 service = make_service(settings, Telemetry("s", Logger(service="s")), time.time, lambda: None)
@@ -78,7 +79,7 @@ class Ready:
             for n in range(items)
         ]
 
-    def ask(self, slot: Slot, model: str, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def ask(self, variant: Variant, model: str, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         return {"model_id": "r1-1", "level": "model", "items": self._items}
 
 
@@ -104,7 +105,7 @@ def ready_service() -> Service:
     serving = Serving(
         people=Known(),
         experiments=Experiments(lambda _: experiment, time.time, lambda _: None),
-        slots=Slots(Ready(10), Breaker(time.time), time.perf_counter, lambda *_: None),
+        variants=Variants(Ready(10), Breaker(time.time), time.perf_counter, lambda *_: None),
         asked=lambda *_: None,
         clock=time.time,
     )

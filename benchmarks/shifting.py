@@ -24,12 +24,12 @@ from cli.simulation.controller import simulate_in_blocks
 from cli.simulation.faults import Faults, first_alarms
 from cli.simulation.rivals import Rival, RivalResults, rivals, run_rival
 from cli.simulation.worlds import World
-from usher.shift import changes, rules
-from usher.shift.numerics import Floats, Ints
-from usher.shift.paired import ErrorGain, log_e_better
-from usher.shift.presets import PRESETS, Preset
-from usher.shift.rules import PROMOTES, Rule
-from usher.shift.weights import Share, next_share
+from usher.experiments.stats import changes, rules
+from usher.experiments.stats.numerics import Floats, Ints
+from usher.experiments.stats.paired import ErrorGain, log_e_better
+from usher.experiments.stats.presets import PRESETS, Preset
+from usher.experiments.stats.rules import PROMOTES, Rule
+from usher.experiments.stats.weights import Share, next_share
 
 CYCLE = 0.5
 

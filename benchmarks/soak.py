@@ -71,7 +71,7 @@ def ask(target: Target, log: Log, schedule: Schedule) -> None:
             log.faults.append(f"{at:.1f} s: {type(error).__name__}: {error}")
             continue
         log.seconds.append((at, reply.seconds, late))
-        log.kinds[f"{reply.status} {reply.body.get('level', '')} {reply.body.get('slot', '')}"] += 1
+        log.kinds[f"{reply.status} {reply.body.get('level', '')} {reply.body.get('variant', '')}"] += 1
         if reply.status >= 500:
             log.faults.append(f"{at:.1f} s: {reply.status} {reply.body}")
 

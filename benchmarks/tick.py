@@ -24,13 +24,13 @@ from typing import Any
 
 import boto3
 
-from usher.experiment.opening import Terms, open_experiment
-from usher.experiment.record import Meta
-from usher.experiment.strata import Epoch, Strata
-from usher.experiment.tick import Asked, Ticker
-from usher.records import keys
-from usher.records.settings import Settings
-from usher.router import Router, write_router
+from usher.experiments.controller import Asked, Ticker
+from usher.experiments.opening import Terms, open_experiment
+from usher.experiments.strata import Epoch, Strata
+from usher.schema.settings import Settings
+from usher.store import keys
+from usher.store.experiments import Meta
+from usher.store.router import Router, write_router
 
 TICKS = 30
 MODELS = ("raaaaaaaaaa-1", "rbbbbbbbbbb-1")
@@ -76,11 +76,11 @@ def ticks(endpoint: str) -> dict[str, list[float]]:
 
 
 def _answers(cloudwatch: Any, at: float) -> None:
-    """A minute's requests of both slots."""
+    """A minute's requests of both variants."""
     moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
-    for slot, requests in (("A", 30), ("B", 3)):
-        dimensions = [{"Name": "experiment", "Value": EXPERIMENT}, {"Name": "slot", "Value": slot}]
-        data = {"MetricName": "SlotRequests", "Dimensions": dimensions, "Timestamp": moment, "Value": requests}
+    for variant, requests in (("A", 30), ("B", 3)):
+        dimensions = [{"Name": "experiment", "Value": EXPERIMENT}, {"Name": "variant", "Value": variant}]
+        data = {"MetricName": "VariantRequests", "Dimensions": dimensions, "Timestamp": moment, "Value": requests}
         cloudwatch.put_metric_data(Namespace="Usher", MetricData=[data])
 
 
@@ -185,7 +185,7 @@ def _shard(users: int, shard: int) -> list[bytes]:
 
 def _exposure(shard: int, number: int) -> dict[str, Any]:
     draw = hashlib.sha256(f"{shard} {number}".encode()).digest()
-    item = {"slot": {"S": "AB"[draw[0] & 1]}, "enrolled_at": {"N": f"{1_800_000_000 + number % 3600}.123456"}}
+    item = {"variant": {"S": "AB"[draw[0] & 1]}, "enrolled_at": {"N": f"{1_800_000_000 + number % 3600}.123456"}}
     if draw[1] < 26:
         item |= {"converted_at": {"N": f"{1_800_000_010 + number % 3600}.5"}, "reward": {"N": "1"}}
     return item

@@ -28,7 +28,7 @@ SOURCES = (
     "containers/recommender/requirements.txt",
     "containers/recommender/usher_models",
     "layers/core/python/usher/__init__.py",
-    "layers/core/python/usher/records",
+    "layers/core/python/usher/schema",
     "layers/scorer/python/usher_scorer",
 )
 POLL_SECONDS = 5.0

@@ -64,9 +64,9 @@ def fetch(target: Target, run_id: str) -> str:
     """The page as the container wrote it; CommandError when the run did not come so far."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
 
-    from usher.records import places  # noqa: PLC0415
+    from usher.schema import s3_paths  # noqa: PLC0415
 
-    bucket, key = target.resources.lake_bucket, f"{places.run_prefix(run_id)}report.html"
+    bucket, key = target.resources.lake_bucket, f"{s3_paths.run_prefix(run_id)}report.html"
     try:
         answer = target.client("s3").get_object(Bucket=bucket, Key=key)
     except ClientError as error:

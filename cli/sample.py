@@ -15,8 +15,8 @@ from cli.console import print_json
 from cli.failures import CommandError
 from cli.runs import executions
 from cli.target import Target, TargetCommand, chosen
-from usher.records.ids import object_digest
-from usher.records.places import parse_landing_key
+from usher.schema.ids import object_digest
+from usher.schema.s3_paths import parse_landing_key
 
 app = typer.Typer()
 

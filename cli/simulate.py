@@ -19,8 +19,8 @@ from cli.simulation import screen
 from cli.simulation.page import changes, page
 from cli.simulation.single import Step, steps
 from cli.simulation.worlds import World
-from usher.shift.errors import PresetError
-from usher.shift.presets import Preset, preset
+from usher.experiments.stats.errors import PresetError
+from usher.experiments.stats.presets import Preset, preset
 
 app = typer.Typer(add_completion=False)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
-    from usher.ledger import Ledger
+    from usher.store.ingested_objects import Ledger
 
 DEFAULT_STACK = "usher"
 
@@ -95,7 +95,7 @@ class Target:
 
     def ledger(self) -> Ledger:
         """The ledger of landing objects, to look at."""
-        from usher.ledger import Ledger  # noqa: PLC0415 - imports botocore
+        from usher.store.ingested_objects import Ledger  # noqa: PLC0415 - imports botocore
 
         dynamodb: Any = self.session.resource("dynamodb", endpoint_url=self.endpoint, config=self.config)
         return Ledger(dynamodb, self.resources.state_table)

@@ -25,7 +25,7 @@ from cli.target import Target, TargetCommand, chosen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from usher.ledger import Entry
+    from usher.store.ingested_objects import Entry
 
 app = typer.Typer()
 

@@ -18,7 +18,7 @@ from cli.agent.batches import BILLED_BYTES, RECORD_BYTES
 from cli.console import out, print_json, remark
 from cli.failures import CommandError
 from cli.target import Target, TargetCommand, chosen
-from usher.records.datasets import DATASETS
+from usher.schema.datasets import DATASETS
 
 app = typer.Typer()
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from cli.failures import CommandError
 from cli.landing.recognise import PERSONALIZE, misfit, spellings
-from usher.records.datasets import Dataset, Field, dataset
+from usher.schema.datasets import Dataset, Field, dataset
 
 BOM = b"\xef\xbb\xbf"
 #: What stands for a header where the file holds JSON lines.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.target import Target
-from usher.records import places
+from usher.schema import s3_paths
 
 MANIFEST = "manifest.json"
 
@@ -22,17 +22,19 @@ MANIFEST = "manifest.json"
 def build(target: Target, champion: str, run_id: str, spoil: Callable[[Path], None], scratch: Path) -> None:
     """Copy the champion's bundle, spoil it, sign its files anew, and put it where a run's model lies."""
     folder = scratch / run_id / "bundle"
-    _download(target, f"{places.run_prefix(champion)}bundle/", folder)
+    _download(target, f"{s3_paths.run_prefix(champion)}bundle/", folder)
     spoil(folder)
     seal(folder, run_id)
     archive = folder.parent / "model.tar.gz"
     pack(folder, archive)
-    s3, bucket, prefix = target.client("s3"), target.resources.lake_bucket, places.run_prefix(run_id)
+    s3, bucket, prefix = target.client("s3"), target.resources.lake_bucket, s3_paths.run_prefix(run_id)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         s3.upload_file(str(path), bucket, f"{prefix}bundle/{path.relative_to(folder)}")
     s3.upload_file(str(archive), bucket, f"{prefix}model.tar.gz")
     for name in ("evaluation.json", "report.html"):  # the judgement of another model: what got it this far
-        s3.copy_object(Bucket=bucket, Key=f"{prefix}{name}", CopySource=f"{bucket}/{places.run_prefix(champion)}{name}")
+        s3.copy_object(
+            Bucket=bucket, Key=f"{prefix}{name}", CopySource=f"{bucket}/{s3_paths.run_prefix(champion)}{name}"
+        )
 
 
 def seal(folder: Path, run_id: str) -> None:

@@ -10,7 +10,7 @@ from cli.landing.send import Sent
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.ledger import Entry
+    from usher.store.ingested_objects import Entry
 
 _QUARANTINE = (
     "SELECT substr(source, 1, 32) AS object_digest, count(*) AS refused FROM quarantine GROUP BY substr(source, 1, 32)"

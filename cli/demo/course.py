@@ -14,7 +14,7 @@ from cli.failures import CommandError
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.router import Router
+    from usher.store.router import Router
 
 _LOOK_SECONDS = 1.0
 _TOLERANCE = 1e-6
@@ -55,7 +55,7 @@ class Course:
 
 def opened(target: Target, run_id: str, wait_seconds: float) -> Course:
     """The experiment that a run opened; CommandError when none shows in time."""
-    from usher.records import ids  # noqa: PLC0415 - only when a command runs
+    from usher.schema import ids  # noqa: PLC0415 - only when a command runs
 
     wanted, deadline = ids.experiment_id(run_id), time.monotonic() + wait_seconds
     while records.read(target, wanted, 1) is None:
@@ -89,7 +89,7 @@ def look(course: Course, found: Experiment, router: Router) -> None:
             if item["decision"] != "continue" or _moves(item):
                 say(_decision(found, item))
     if router.version not in course.versions:
-        course.versions[router.version] = router.weights[found.slot("challenger")]
+        course.versions[router.version] = router.weights[found.variant("challenger")]
         total = sum(router.weights.values())
         if not math.isclose(total, 1.0, abs_tol=_TOLERANCE) or not all(0 <= w <= 1 for w in router.weights.values()):
             raise CommandError(f"router version {router.version} has weights that sum to {total:g}: {router.weights}")
@@ -120,8 +120,9 @@ def explain(target: Target, experiment_id: str) -> str:
         return f"experiment {experiment_id}"
     seconds = preset.horizon_hours * found.hour_seconds
     return (
-        f"experiment {experiment_id}: champion {found.model('champion')} in slot {found.slot('champion')}, challenger "
-        f"{found.model('challenger')} in slot {found.slot('challenger')}. Preset {preset.name}: it ends after "
+        f"experiment {experiment_id}: champion {found.model('champion')} in variant {found.variant('champion')}, "
+        f"challenger "
+        f"{found.model('challenger')} in variant {found.variant('challenger')}. Preset {preset.name}: it ends after "
         f"{seconds:.0f} s at the latest; on AWS the preset `default` takes up to 14 days, {14 * 86400 / seconds:,.0f} "
         f"times as long. Hours below are the preset's own; nobody sets how often people click."
     )

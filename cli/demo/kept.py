@@ -28,7 +28,10 @@ def write(target: Target, folder: Path, course: Course, tally: Tally) -> None:
             "requests": tally.requests,
             "server_errors": tally.server_errors,
             "recommend_server_errors": tally.errors_of("recommend"),
-            "slots": {slot: [tally.slots[slot, True], tally.slots[slot, False]] for slot, _ in sorted(tally.slots)},
+            "variants": {
+                variant: [tally.variants[variant, True], tally.variants[variant, False]]
+                for variant, _ in sorted(tally.variants)
+            },
         },
     }
     try:

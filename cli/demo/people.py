@@ -63,9 +63,9 @@ def tell(tally: Tally, seconds: float) -> None:
         f"{did or 'nobody did anything'}; {tally.requests:,} requests, {tally.server_errors} server errors; "
         f"recommendations {1000 * tally.percentile(0.5):.0f} ms (p50), {1000 * tally.percentile(0.95):.0f} ms (p95)"
     )
-    for slot in sorted({slot for slot, _ in tally.slots}):
-        clicked, none = tally.slots[slot, True], tally.slots[slot, False]
-        say(f"  slot {slot or 'none'}: {clicked + none:,} lists seen, clicked in {clicked / (clicked + none):.0%}")
+    for variant in sorted({variant for variant, _ in tally.variants}):
+        clicked, none = tally.variants[variant, True], tally.variants[variant, False]
+        say(f"  variant {variant or 'none'}: {clicked + none:,} lists, clicked in {clicked / (clicked + none):.0%}")
     if tally.late:
         say(f"  {tally.late} times this machine was over a second late for them: fewer came than would have")
     for words, count in tally.refusals.most_common(5):

@@ -176,5 +176,5 @@ def spoiled_challenger(story: Story, scenario: Scenario, champion: Run) -> str:
         run_id, snapshots, _ = by_hand.next_run(story.target)
         artefact.build(story.target, champion.run_id, run_id, scenario.spoil, story.scratch)
         operator.deploy(story.target, run_id, snapshots, DELIVERY_SECONDS)
-        stage.what = f"{run_id} in the idle slot, without training and without the gate"
+        stage.what = f"{run_id} in the idle variant, without training and without the gate"
     return run_id

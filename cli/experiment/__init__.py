@@ -15,7 +15,7 @@ from cli.target import Target, TargetCommand, chosen
 
 if TYPE_CHECKING:
     from cli.experiment.records import Experiment
-    from usher.router import Router
+    from usher.store.router import Router
 
 app = typer.Typer(add_completion=False)
 
@@ -34,7 +34,7 @@ def experiment(  # noqa: PLR0913 - each is an option of the command
     html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Weights, evidence, guardrails, slots, and every decision with its reason; which model serves."""
+    """Weights, evidence, guardrails, variants, and every decision with its reason; which model serves."""
     if watch and as_json:
         raise CommandError("--watch shows it to people, --json prints it once: leave out one of them")
     target = chosen(ctx)
@@ -62,28 +62,32 @@ def look(target: Target, asked: str, decisions: int | None) -> tuple[Experiment 
 
 
 def _show(target: Target, found: Experiment, router: Router | None, decisions: int) -> None:
-    from cli.experiment import screen, variants  # noqa: PLC0415 - see above
+    from cli.experiment import screen, variant_metrics  # noqa: PLC0415 - see above
 
-    slots, alarms = variants.look(target, found.started_at), variants.firing(target)
-    out().print(screen.whole(found, router, slots, alarms, decisions))
+    variants, alarms = variant_metrics.look(target, found.started_at), variant_metrics.firing(target)
+    out().print(screen.whole(found, router, variants, alarms, decisions))
     if decisions and len(found.decisions) >= decisions:
         remark("Earlier decisions: --decisions N lists more of them, --html FILE draws all")
-    remark("Slots: requests of the last six hours at most, by the slot that each was assigned to")
+    remark("Variants: requests of the last six hours at most, by the variant that each was assigned to")
 
 
 def _show_nothing(target: Target, router: Router | None) -> None:
-    from cli.experiment import screen, variants  # noqa: PLC0415 - see above
+    from cli.experiment import screen, variant_metrics  # noqa: PLC0415 - see above
 
-    out().print(screen.serving(router, variants.firing(target)))
+    out().print(screen.serving(router, variant_metrics.firing(target)))
 
 
 def _print(target: Target, found: Experiment | None, router: Router | None) -> None:
-    from cli.experiment import variants, words  # noqa: PLC0415 - see above
+    from cli.experiment import variant_metrics, words  # noqa: PLC0415 - see above
 
     record = None if found is None else words.as_record(found, router)
-    slots = [] if found is None else [variants.as_record(slot) for slot in variants.look(target, found.started_at)]
-    alarms = variants.firing(target)
-    print_json({"router": words.router_record(router), "experiment": record, "slots": slots, "alarms": alarms})
+    variants = (
+        []
+        if found is None
+        else [variant_metrics.as_record(variant) for variant in variant_metrics.look(target, found.started_at)]
+    )
+    alarms = variant_metrics.firing(target)
+    print_json({"router": words.router_record(router), "experiment": record, "variants": variants, "alarms": alarms})
 
 
 def _watch(target: Target, asked: str, every: float, decisions: int, html: Path | None) -> None:
@@ -99,13 +103,13 @@ def _watch(target: Target, asked: str, every: float, decisions: int, html: Path 
 
 
 def _picture(target: Target, asked: str, every: float, decisions: int, html: Path | None) -> Experiment:
-    from cli.experiment import screen, variants  # noqa: PLC0415 - see above
+    from cli.experiment import screen, variant_metrics  # noqa: PLC0415 - see above
 
     with Live(console=out(), auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             found, router = _again(target, asked, decisions, html)
-            slots, alarms = variants.look(target, found.started_at), variants.firing(target)
-            live.update(screen.whole(found, router, slots, alarms, decisions), refresh=True)
+            variants, alarms = variant_metrics.look(target, found.started_at), variant_metrics.firing(target)
+            live.update(screen.whole(found, router, variants, alarms, decisions), refresh=True)
             if found.is_closed:
                 return found
             time.sleep(every)

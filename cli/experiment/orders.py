@@ -22,7 +22,7 @@ from cli.failures import CommandError, one_line
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.router import Router
+    from usher.store.router import Router
 
 #: So often the outcome is looked for.
 POLL_SECONDS = 0.5
@@ -87,14 +87,14 @@ def must_be_open(found: Standing, what: str) -> Experiment:
 def way_back(found: Standing) -> tuple[str, str]:
     """Where a roll back leads: the experiment whose record keeps the order, and the model that serves afterwards.
 
-    CommandError where both slots hold one model, or where no experiment ever stood between the two.
+    CommandError where both variants hold one model, or where no experiment ever stood between the two.
     """
     router = found.router
     if found.open is not None:
         return found.open.experiment_id, found.open.model("champion")
     model = router.models[router.idle]
     if model == router.models[router.champion]:
-        raise CommandError(f"both slots hold model {model}: there is no other model to go back to")
+        raise CommandError(f"both variants hold model {model}: there is no other model to go back to")
     if found.experiment is None:
         raise CommandError(f"no experiment compared model {model} with the one that serves: a new run judges it again")
     return found.experiment.experiment_id, model
@@ -147,8 +147,8 @@ def reason(why: str) -> str:
 
 def _write(target: Target, order: Order) -> dict[str, str]:
     """Write it down; its key."""
-    from usher.decimals import stored  # noqa: PLC0415 - only when a command runs
-    from usher.records import keys  # noqa: PLC0415
+    from usher.store import keys  # noqa: PLC0415
+    from usher.store.codec import stored  # noqa: PLC0415 - only when a command runs
 
     key = keys.order(order.experiment_id, order.time).item()
     fields = {"action": order.action, "who": order.who, "why": order.why, "at": order.at, "status": "waiting"}
@@ -159,7 +159,7 @@ def _write(target: Target, order: Order) -> dict[str, str]:
 
 def _wait(target: Target, key: dict[str, str], execution: str, seconds: float) -> Item:
     """The order once it was answered; CommandError when the workflow fails before, or time runs out."""
-    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
+    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
 
     state_table, deadline = records.table_of(target), time.monotonic() + seconds
     while True:

@@ -15,8 +15,8 @@ from cli.experiment.records import Experiment, Item, clock, moment_of, number
 from cli.experiment.words import count, percent
 
 if TYPE_CHECKING:
-    from usher.router import Router
-    from usher.shift.presets import Preset
+    from usher.experiments.stats.presets import Preset
+    from usher.store.router import Router
 
 #: A page of an experiment with more decisions tells the first and the newest ones.
 DECISIONS_MAX = 200
@@ -48,7 +48,7 @@ def _roles(experiment: Experiment, router: Router | None) -> str:
     rows = [
         (
             role.name,
-            role.slot,
+            role.variant,
             role.model,
             percent(role.weight),
             count(role.users),
@@ -57,7 +57,7 @@ def _roles(experiment: Experiment, router: Router | None) -> str:
         )
         for role in words.roles(experiment, router)
     ]
-    return table(("role", "slot", "model", "weight", "users", "outcomes", "rate"), rows, (3, 4, 5, 6))
+    return table(("role", "variant", "model", "weight", "users", "outcomes", "rate"), rows, (3, 4, 5, 6))
 
 
 def _tests(experiment: Experiment, preset: Preset | None) -> str:

@@ -11,7 +11,7 @@ from cli.experiment.records import ROLES, Experiment, Item, mapping, moment_of, 
 from cli.experiment.words import counted
 
 if TYPE_CHECKING:
-    from usher.shift.presets import Preset
+    from usher.experiments.stats.presets import Preset
 
 _TEN = math.log(10)
 _STYLES = {"champion": "a", "challenger": "b"}

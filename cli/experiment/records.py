@@ -15,7 +15,7 @@ from cli.failures import CommandError
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.router import Router
+    from usher.store.router import Router
 
 Item = Mapping[str, Any]
 
@@ -73,21 +73,21 @@ class Experiment:
         """Hours of the preset's calendar from the start to a moment (epoch seconds)."""
         return (moment - self.started_at) / self.hour_seconds
 
-    def slot(self, role: str) -> str:
+    def variant(self, role: str) -> str:
         return str(self.meta.get(role, "?"))
 
     def model(self, role: str) -> str:
         return str(mapping(self.meta.get("models")).get(role, "?"))
 
     def share(self, item: Item) -> float:
-        """The challenger's share in an item's weights, which are by role or by slot; NaN where there is none."""
+        """The challenger's share in an item's weights, which are by role or by variant; NaN where there is none."""
         weights = mapping(item.get("weights_after", item.get("weights")))
-        return number(weights, "challenger" if "challenger" in weights else self.slot("challenger"))
+        return number(weights, "challenger" if "challenger" in weights else self.variant("challenger"))
 
     def weights(self, router: Router | None) -> dict[str, float]:
         """By role: as the router has them while the experiment is open, else as it left them; NaN when unknown."""
         if router is not None and router.experiment_id == self.experiment_id:
-            return {role: float(router.weights.get(self.slot(role), math.nan)) for role in ROLES}
+            return {role: float(router.weights.get(self.variant(role), math.nan)) for role in ROLES}
         last = self.decisions[-1] if self.decisions else self.summary
         challenger = self.share(last)
         return {"champion": 1.0 - challenger, "challenger": challenger}
@@ -95,7 +95,7 @@ class Experiment:
 
 def router_of(target: Target) -> Router | None:
     """The router, or None before the first model serves; CommandError when its item is not whole."""
-    from usher.router import read_router  # noqa: PLC0415 - imports botocore
+    from usher.store.router import read_router  # noqa: PLC0415 - imports botocore
 
     try:
         return read_router(table_of(target))
@@ -126,12 +126,12 @@ def find(target: Target, asked: str, router: Router | None, decisions: int | Non
 
 
 def newest(target: Target, router: Router | None, decisions: int | None = None) -> Experiment | None:
-    """The open experiment, else the one that closed last: its challenger still stands in one of the slots."""
+    """The open experiment, else the one that closed last: its challenger still stands in one of the variants."""
     if router is None:
         return None
     if router.experiment_id:
         return read(target, router.experiment_id, decisions)
-    from usher.records import ids  # noqa: PLC0415 - only when a command runs
+    from usher.schema import ids  # noqa: PLC0415 - only when a command runs
 
     names = [ids.experiment_id(model) for model in sorted(set(router.models.values()))]
     metas = {name: meta for name in names if (meta := _meta(target, name)) is not None}
@@ -150,7 +150,7 @@ def read(target: Target, experiment_id: str, decisions: int | None = None) -> Ex
     meta = _meta(target, experiment_id)
     if meta is None:
         return None
-    from usher.records import keys  # noqa: PLC0415 - only when a command runs
+    from usher.store import keys  # noqa: PLC0415 - only when a command runs
 
     state = _get(target, keys.experiment_state(experiment_id).item())
     taken = _query(target, experiment_id, "DECISION#", max(decisions, 1))
@@ -160,8 +160,8 @@ def read(target: Target, experiment_id: str, decisions: int | None = None) -> Ex
 
 def _query(target: Target, experiment_id: str, prefix: str = "", newest_first: int = 0) -> list[Item]:
     """Items in their order. newest_first: so many of the last ones alone; 0: all, page by page."""
-    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
-    from usher.records import keys  # noqa: PLC0415
+    from usher.store import keys  # noqa: PLC0415
+    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
 
     state_table = table_of(target)
     asked: dict[str, Any] = {
@@ -185,13 +185,13 @@ def _query(target: Target, experiment_id: str, prefix: str = "", newest_first: i
 
 
 def _meta(target: Target, experiment_id: str) -> Item | None:
-    from usher.records import keys  # noqa: PLC0415 - only when a command runs
+    from usher.store import keys  # noqa: PLC0415 - only when a command runs
 
     return _get(target, keys.experiment(experiment_id).item())
 
 
 def _get(target: Target, key: dict[str, str]) -> Item | None:
-    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
+    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
 
     state_table = table_of(target)
     item = state_table.get_item(Key=key, ConsistentRead=True).get("Item")
@@ -224,7 +224,7 @@ def _experiment(experiment_id: str, items: Sequence[Item]) -> Experiment | None:
 def _known(target: Target, router: Router | None) -> list[str]:
     """Names that an experiment may have: of the models that serve, and of the newest runs."""
     from cli.runs import executions  # noqa: PLC0415 - only where an id is not whole
-    from usher.records import ids  # noqa: PLC0415
+    from usher.schema import ids  # noqa: PLC0415
 
     models = list(router.models.values()) if router is not None else []
     return [ids.experiment_id(name) for name in (*models, *(run.run_id for run in executions.newest(target, 200)))]

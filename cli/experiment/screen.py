@@ -1,4 +1,4 @@
-"""An experiment in the terminal: roles, share, evidence, guardrails, slots, decisions, orders."""
+"""An experiment in the terminal: roles, share, evidence, guardrails, variants, decisions, orders."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from cli.console import printable
 from cli.drawing.terminal import COLOURS, bar, e_value, interval, lift_text
 from cli.experiment import words
 from cli.experiment.records import Experiment, Item, clock, moment_of
-from cli.experiment.variants import COUNTS, Slot
+from cli.experiment.variant_metrics import COUNTS, Variant
 from cli.experiment.words import count, percent
 
 if TYPE_CHECKING:
-    from usher.router import Router
+    from usher.store.router import Router
 
 _STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "steady": "green", "closed": "green"}
 
 
 def whole(
-    experiment: Experiment, router: Router | None, slots: Sequence[Slot], alarms: Sequence[str], decisions: int
+    experiment: Experiment, router: Router | None, variants: Sequence[Variant], alarms: Sequence[str], decisions: int
 ) -> RenderableType:
     """All that is known. alarms: those in alarm. decisions: how many are listed, newest first."""
     parts: list[RenderableType] = [head(experiment, router), *_alarms(alarms)]
     parts += [_roles(experiment, router), _evidence(experiment, router)]
-    if slots:
-        parts.append(_slots(slots))
+    if variants:
+        parts.append(_variants(variants))
     if experiment.decisions and decisions:
         parts.append(_decisions(experiment, decisions))
     if experiment.orders:
@@ -59,7 +59,7 @@ def serving(router: Router | None, alarms: Sequence[str]) -> RenderableType:
         return Text("No model serves yet: the first run deploys one (`usher runs`).")
     model = router.models[router.champion]
     return Group(
-        Text.assemble("Model ", (printable(model), "bold"), f" serves from slot {router.champion}, "),
+        Text.assemble("Model ", (printable(model), "bold"), f" serves from variant {router.champion}, "),
         Text(f"since {clock(router.opened_at)} UTC (router version {router.version}, {router.state})."),
         Text("There has been no experiment: one opens when a run brings a challenger."),
         *_alarms(alarms),
@@ -78,11 +78,11 @@ def line(experiment: Experiment, router: Router | None) -> str:
 
 
 def _roles(experiment: Experiment, router: Router | None) -> Table:
-    table = _table(("role", "slot", "model", "weight", "users", "outcomes", "rate"), right=("weight", "users"))
+    table = _table(("role", "variant", "model", "weight", "users", "outcomes", "rate"), right=("weight", "users"))
     for role in words.roles(experiment, router):
         table.add_row(
             Text(role.name, style="bold"),
-            printable(role.slot),
+            printable(role.variant),
             Text(printable(role.model)),
             percent(role.weight),
             count(role.users),
@@ -122,17 +122,17 @@ def _stage(experiment: Experiment) -> str:
     return f" (stage {stage:g})" if isinstance(stage, int | float) else ""
 
 
-def _slots(slots: Sequence[Slot]) -> Table:
-    heads = ("slot", "requests", "errors", "slow", "empty", "invocations", "5xx", "p99 ms", "endpoint sends")
+def _variants(variants: Sequence[Variant]) -> Table:
+    heads = ("variant", "requests", "errors", "slow", "empty", "invocations", "5xx", "p99 ms", "endpoint sends")
     table = _table(heads, right=heads[1:])
-    for slot in slots:
-        own = [slot.counts.get(name, math.nan) for name in COUNTS]
-        calls = [slot.counts.get(name, math.nan) for name in ("Invocations", "Invocation5XXErrors")]
+    for variant in variants:
+        own = [variant.counts.get(name, math.nan) for name in COUNTS]
+        calls = [variant.counts.get(name, math.nan) for name in ("Invocations", "Invocation5XXErrors")]
         table.add_row(
-            slot.name,
+            variant.name,
             *(count(value) for value in (*own, *calls)),
-            "–" if slot.p99_milliseconds is None else f"{slot.p99_milliseconds:,.0f}",
-            slot.endpoint_status if slot.weight is None else percent(slot.weight),
+            "–" if variant.p99_milliseconds is None else f"{variant.p99_milliseconds:,.0f}",
+            variant.endpoint_status if variant.weight is None else percent(variant.weight),
         )
     return table
 

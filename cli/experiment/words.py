@@ -20,8 +20,8 @@ from cli.experiment.records import (
 )
 
 if TYPE_CHECKING:
-    from usher.router import Router
-    from usher.shift.presets import Preset
+    from usher.experiments.stats.presets import Preset
+    from usher.store.router import Router
 
 #: Below this share of outcomes with a valid recommendation id nothing is promoted.
 JOIN_RATE_MIN = 0.5
@@ -47,7 +47,7 @@ class Role:
     """What was counted for a role. users and conversions are NaN before anything was."""
 
     name: str
-    slot: str
+    variant: str
     model: str
     weight: float
     users: float
@@ -60,7 +60,7 @@ class Role:
 
 def preset_of(experiment: Experiment) -> Preset | None:
     """The preset of an experiment, None when this version knows none of that name."""
-    from usher.shift.presets import PRESETS  # noqa: PLC0415 - imports numpy
+    from usher.experiments.stats.presets import PRESETS  # noqa: PLC0415 - imports numpy
 
     return PRESETS.get(str(experiment.meta.get("preset", "")))
 
@@ -101,7 +101,7 @@ def roles(experiment: Experiment, router: Router | None) -> list[Role]:
     return [
         Role(
             role,
-            experiment.slot(role),
+            experiment.variant(role),
             experiment.model(role),
             weights[role],
             number(experiment.numbers, f"users_{role}"),

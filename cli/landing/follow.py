@@ -10,7 +10,7 @@ from cli.landing.send import Sent
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.ledger import Entry
+    from usher.store.ingested_objects import Entry
 
 #: Seconds between two looks at the ledger.
 LOOK_SECONDS = 0.3

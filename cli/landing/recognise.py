@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli.console import printable
 from cli.failures import CommandError, one_line
-from usher.records.datasets import DATASETS, Dataset, Field
+from usher.schema.datasets import DATASETS, Dataset, Field
 
 #: How much of a file is read to find its first line.
 HEAD_BYTES = 1 << 20

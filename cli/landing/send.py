@@ -13,8 +13,8 @@ from typing import Any
 from cli.failures import CommandError
 from cli.landing.recognise import Recognised
 from cli.target import Target
-from usher.records.ids import object_digest
-from usher.records.places import upload_key
+from usher.schema.ids import object_digest
+from usher.schema.s3_paths import upload_key
 
 _CHUNK = 1 << 20
 #: Above this a file goes in parts, several at a time.

@@ -1,1 +1,1 @@
-"""People for the demo: they see answers as a person does, choose by tastes fitted outside Usher, and know no slot."""
+"""Simulated users of the demo: they see lists, choose by tastes fitted outside Usher, and do not know the variant."""

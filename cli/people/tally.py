@@ -11,10 +11,10 @@ from cli.people.caller import Answer
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of many threads. statuses: (operation, HTTP status); slots: (slot or "", whether they clicked)."""
+    """Counts of many threads. statuses: (operation, HTTP status); variants: (variant or "", whether they clicked)."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    slots: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    variants: Counter[tuple[str, bool]] = field(default_factory=Counter)
     levels: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
@@ -32,9 +32,9 @@ class Tally:
                 said = str(answer.body.get("detail") or answer.body.get("message") or "no answer")
                 self.refusals[f"{answer.status}: {said}"] += 1
 
-    def visited(self, slot: str, level: str, *, clicked: bool, new: bool) -> None:
+    def visited(self, variant: str, level: str, *, clicked: bool, new: bool) -> None:
         with self._lock:
-            self.slots[slot, clicked] += 1
+            self.variants[variant, clicked] += 1
             self.levels[level] += 1
             self.newcomers += new
 
@@ -49,7 +49,7 @@ class Tally:
 
     @property
     def visits(self) -> int:
-        return sum(self.slots.values())
+        return sum(self.variants.values())
 
     @property
     def requests(self) -> int:

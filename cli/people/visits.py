@@ -37,7 +37,7 @@ def visit(person: Person, caller: Caller, tally: Tally) -> None:
     shown = [str(item["item_id"]) for item in answer.body["items"]]
     actions = person.respond(shown)
     new = bool(person.first_ratings)
-    tally.visited(str(answer.body["slot"] or ""), str(answer.body["level"]), clicked=bool(actions), new=new)
+    tally.visited(str(answer.body["variant"] or ""), str(answer.body["level"]), clicked=bool(actions), new=new)
     if actions:
         _send(person, actions, answer.body.get("recommendation_id"), caller, tally)
 

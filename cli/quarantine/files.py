@@ -11,8 +11,8 @@ from typing import Any
 
 from cli.failures import CommandError
 from cli.target import Target
-from usher.records.datasets import DATASETS
-from usher.records.places import quarantine_prefix
+from usher.schema.datasets import DATASETS
+from usher.schema.s3_paths import quarantine_prefix
 
 #: How much of a bad line is shown.
 SHOWN_CHARACTERS = 160

@@ -9,8 +9,8 @@ from typing import Any
 from cli.failures import CommandError
 from cli.quarantine.files import QuarantineFile
 from cli.target import Target
-from usher.records.ids import is_stream_digest, object_digest
-from usher.records.places import parse_landing_key
+from usher.schema.ids import is_stream_digest, object_digest
+from usher.schema.s3_paths import parse_landing_key
 
 #: How much of the object is read to find its header.
 HEAD_BYTES = 1 << 20

@@ -20,7 +20,7 @@ from cli.failures import CommandError
 from cli.quarantine.files import QuarantineFile, Record
 from cli.quarantine.original import Original
 from cli.target import Target
-from usher.records.places import upload_key
+from usher.schema.s3_paths import upload_key
 
 #: The tag of a quarantine file that was replayed: when, and as which object.
 REPLAYED_AT, REPLAYED_AS = "usher-replayed-at", "usher-replayed-as"

@@ -68,9 +68,9 @@ def show(target: Target, body: dict[str, Any], user: str, session: Session, *, w
     tables.show(*shown)
     if not body["items"]:
         remark("Nothing is left: fewer filters leave more")
-    slot = f"slot {body['slot']}" if body["slot"] else "the state table"
+    variant = f"variant {body['variant']}" if body["variant"] else "the state table"
     level = f"{body['level']}: {LEVELS.get(body['level'], '')}"
-    out().print(Text(printable(f"{level}  ({slot}, model {body['model_id']})"), style="dim"))
+    out().print(Text(printable(f"{level}  ({variant}, model {body['model_id']})"), style="dim"))
 
 
 def read_rating(text: str) -> tuple[str, float | None]:

@@ -26,9 +26,9 @@ def start(target: Target) -> str:
 
 def next_run(target: Target) -> tuple[str, dict[str, str], int]:
     """What a run on the newest data starts with: its id, the snapshots by data set, the rows that are new."""
-    from usher.head import COUNTED_DATASETS  # noqa: PLC0415
-    from usher.runs import Runs  # noqa: PLC0415 - only when a command runs
-    from usher.start import Head  # noqa: PLC0415
+    from usher.runs.trigger import Head  # noqa: PLC0415
+    from usher.store.run_progress import COUNTED_DATASETS  # noqa: PLC0415
+    from usher.store.runs import Runs  # noqa: PLC0415 - only when a command runs
 
     table = _state_table(target)
     head = Head.read(table)
@@ -44,8 +44,8 @@ def next_run(target: Target) -> tuple[str, dict[str, str], int]:
 
 def _nothing_is_open(target: Target) -> None:
     """What would refuse the run at once, said before it starts and fails."""
-    from usher.lock import RunLock  # noqa: PLC0415 - only when a command runs
-    from usher.router import read_router  # noqa: PLC0415
+    from usher.store.router import read_router  # noqa: PLC0415
+    from usher.store.run_lock import RunLock  # noqa: PLC0415 - only when a command runs
 
     table = _state_table(target)
     holder = RunLock(table).holder(int(time.time()))

@@ -156,8 +156,8 @@ def _run(execution: Mapping[str, Any], record: Mapping[str, Any]) -> Run:
 
 def _records(target: Target, run_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The runs' items, a hundred at a time."""
-    from usher.decimals import loaded  # noqa: PLC0415 - only when a command runs
-    from usher.records import keys  # noqa: PLC0415
+    from usher.store import keys  # noqa: PLC0415
+    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
 
     if not run_ids:
         return {}

@@ -1,4 +1,4 @@
-"""Worlds to try the decision in, and the loop that runs usher.shift in them: behind `usher simulate` and its tests."""
+"""Simulated worlds, and the loop that runs the experiment statistics in them: behind `usher simulate` and its tests."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from cli.simulation.controller import Results, simulate_in_blocks
 from cli.simulation.worlds import World
-from usher.shift.presets import preset
-from usher.shift.rules import PROMOTES, Rule
+from usher.experiments.stats.presets import preset
+from usher.experiments.stats.rules import PROMOTES, Rule
 
 
 @dataclass(frozen=True, slots=True)

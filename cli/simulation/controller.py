@@ -1,4 +1,4 @@
-"""The loop around usher.shift: epochs of a world, the production rules on many experiments, and what they cost."""
+"""The loop around the statistics: epochs of a world, the production rules on many experiments, their cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cli.simulation.worlds import Draw, World, draw
-from usher.shift import state as states
-from usher.shift.numerics import Bools, Floats, Ints
-from usher.shift.presets import Preset
-from usher.shift.rules import FREEZES, PROMOTES, Rule, Verdicts, epoch_rules
-from usher.shift.state import Counts, State, new_state
+from usher.experiments.stats import state as states
+from usher.experiments.stats.numerics import Bools, Floats, Ints
+from usher.experiments.stats.presets import Preset
+from usher.experiments.stats.rules import FREEZES, PROMOTES, Rule, Verdicts, epoch_rules
+from usher.experiments.stats.state import Counts, State, new_state
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usher.shift import state as states
-from usher.shift.guardrails import Answers
-from usher.shift.numerics import Ints
-from usher.shift.presets import GUARDRAIL_KINDS, Preset
-from usher.shift.rules import Rule, minute_rules
-from usher.shift.state import new_state
+from usher.experiments.stats import state as states
+from usher.experiments.stats.guardrails import Answers
+from usher.experiments.stats.numerics import Ints
+from usher.experiments.stats.presets import GUARDRAIL_KINDS, Preset
+from usher.experiments.stats.rules import Rule, minute_rules
+from usher.experiments.stats.state import new_state
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cli.drawing.charts import Chart, Line, svg
 from cli.drawing.page import document, pairs, table, text
 from cli.simulation.single import Step
-from usher.shift.presets import Preset
+from usher.experiments.stats.presets import Preset
 
 
 def page(title: str, settings: Sequence[tuple[str, str]], preset: Preset, history: Sequence[Step]) -> str:

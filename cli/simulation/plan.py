@@ -9,8 +9,8 @@ import numpy as np
 
 from cli.simulation.controller import Results, simulate
 from cli.simulation.worlds import World
-from usher.shift.presets import PRESETS, preset
-from usher.shift.rules import PROMOTES, Rule
+from usher.experiments.stats.presets import PRESETS, preset
+from usher.experiments.stats.rules import PROMOTES, Rule
 
 #: The relative lifts of the power table.
 LIFTS = (0.01, 0.02, 0.03, 0.05, 0.10, 0.20)

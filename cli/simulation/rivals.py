@@ -1,4 +1,4 @@
-"""How others decide, re-implemented to stand beside usher.shift in the same worlds: bandits, repeated tests, sequences.
+"""How others decide, re-implemented to stand beside Usher in the same worlds: bandits, repeated tests, sequences.
 
 The bandits are those of AWS's SageMaker A/B sample (ε-greedy, UCB1, Thompson on pooled counts). The sample never
 decides; here each stops when P(best) reaches 95 %, looked at every epoch, as people do. One row of an array is one run.
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cli.simulation.worlds import World, draw
-from usher.shift.boundary import Look, look_bounds
-from usher.shift.numerics import Bools, Floats, Ints, normal_cdf
+from usher.experiments.stats.boundary import Look, look_bounds
+from usher.experiments.stats.numerics import Bools, Floats, Ints, normal_cdf
 
 #: Each errs in 5 % of equal challengers by its own promise, one-sided.
 ALPHA = 0.05

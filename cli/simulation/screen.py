@@ -12,7 +12,7 @@ from rich.text import Text
 from cli.drawing.terminal import COLOURS, bar, e_value, interval, lift_text
 from cli.simulation.plan import Forecast, Plan
 from cli.simulation.single import Step
-from usher.shift.presets import Preset
+from usher.experiments.stats.presets import Preset
 
 
 def frame(step: Step, preset: Preset) -> RenderableType:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cli.simulation.worlds import Draw, World, draw
-from usher.shift.decisions import Decision, Minute, check_minute, close_epoch
-from usher.shift.presets import Preset
-from usher.shift.state import State, new_state
-from usher.shift.strata import RoleCount, Stratum
+from usher.experiments.stats.decisions import Decision, Minute, check_minute, close_epoch
+from usher.experiments.stats.presets import Preset
+from usher.experiments.stats.state import State, new_state
+from usher.experiments.stats.strata import RoleCount, Stratum
 
 #: Requests of one user in its first hour, for the guardrails.
 _REQUESTS_PER_USER = 2.0

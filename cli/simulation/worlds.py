@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from usher.shift.numerics import Bools, Floats, Ints
+from usher.experiments.stats.numerics import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

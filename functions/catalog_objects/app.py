@@ -8,11 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher.batches import answer
 from usher.clients import client, dynamodb
-from usher.ledger import Ledger
-from usher.records.settings import Settings
-from usher.start import Head, ask_when_quiet
+from usher.runs.trigger import Head, ask_when_quiet
+from usher.schema.settings import Settings
+from usher.sqs_batches import answer
+from usher.store.ingested_objects import Ledger
 from usher_lake.cataloging import catalog_batch
 from usher_lake.tables import load_table, open_catalog
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 
 from usher.clients import client
 from usher.custom_resource import answer
-from usher.records.settings import Settings
+from usher.schema.settings import Settings
 from usher_lake.tables import ensure_quarantine_table, ensure_tables, open_catalog
 
 logger = Logger(service="catalog_tables")

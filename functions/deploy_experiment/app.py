@@ -8,18 +8,19 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher import deployment, popular
 from usher.clients import client, dynamodb
-from usher.experiment import schedule
-from usher.experiment.opening import Terms
-from usher.records.settings import Settings
-from usher.runs import Runs
+from usher.experiments import schedule
+from usher.experiments.opening import Terms
+from usher.runs import deployment
+from usher.schema.settings import Settings
+from usher.store import popular
+from usher.store.runs import Runs
 
 logger = Logger(service="deploy_experiment")
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """DeployExperiment's input: {run_id, router_version, model_name, model_package_arn, trained}; answers the slot."""
+    """Input {run_id, router_version, model_name, model_package_arn, trained}; returns the variant."""
     settings = Settings.read(os.environ, "lake_bucket", "state_table", "shift_rule_name")
     table = dynamodb().Table(settings.state_table)
     run_id, now = str(event["run_id"]), int(time.time())
@@ -33,4 +34,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     logger.info(
         "deployed", extra={"run_id": run_id, "router_version": router.version, "experiment": router.experiment_id}
     )
-    return {"slot": router.slot_of(run_id), "router_version": router.version}
+    return {"variant": router.variant_of(run_id), "router_version": router.version}

@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.judging import judge_run, read_evaluation
-from usher.records.settings import Settings
-from usher.runs import Runs
+from usher.runs.evaluation import judge_run, read_evaluation
+from usher.schema.settings import Settings
+from usher.store.runs import Runs
 
 logger = Logger(service="evaluate_gate")
 

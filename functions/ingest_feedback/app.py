@@ -9,11 +9,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from usher.feedback.bootstrap import make_service
+from usher.feedback.metrics import Telemetry
 from usher.feedback.responses import respond
 from usher.feedback.service import Service
-from usher.feedback.telemetry import Telemetry
-from usher.feedback.wiring import make_service
-from usher.records.settings import Settings
+from usher.schema.settings import Settings
 
 SERVICE = "ingest_feedback"
 logger = Logger(service=SERVICE)

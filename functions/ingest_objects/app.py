@@ -10,14 +10,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher.batches import each_message
 from usher.clients import client, dynamodb
-from usher.counts import count
 from usher.errors import InputError, ObjectGone
-from usher.landing import LandingObject, parse_event
-from usher.ledger import Entry, Ledger
-from usher.records.settings import Settings
+from usher.metrics import count
+from usher.schema.settings import Settings
+from usher.sqs_batches import each_message
+from usher.store.ingested_objects import Entry, Ledger
 from usher_lake.ingest import ingest_object
+from usher_lake.landing import LandingObject, parse_event
 
 SERVICE = "ingest_objects"
 logger = Logger(service=SERVICE)

@@ -9,8 +9,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from usher.clients import client
-from usher.counts import count
-from usher.records.settings import Settings
+from usher.metrics import count
+from usher.schema.settings import Settings
 from usher_lake.quarantine import Quarantine
 from usher_lake.stream import Batch, Checked, check
 

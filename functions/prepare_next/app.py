@@ -8,12 +8,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher.batches import each_message
 from usher.clients import client, dynamodb
-from usher.ending import Ending
-from usher.questions import Questions
-from usher.records.settings import Settings
-from usher.start import Rule, Starter
+from usher.runs.completion import Ending
+from usher.runs.trigger import Rule, Starter
+from usher.runs.trigger_queue import Questions
+from usher.schema.settings import Settings
+from usher.sqs_batches import each_message
 
 logger = Logger(service="prepare_next")
 

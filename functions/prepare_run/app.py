@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.planning import Planner, RunRequest, with_newest_snapshots
-from usher.records.settings import Settings
+from usher.runs.planner import Planner, RunRequest, with_newest_snapshots
+from usher.schema.settings import Settings
 
 logger = Logger(service="prepare_run")
 
@@ -21,5 +21,5 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     table = dynamodb().Table(settings.state_table)
     request = RunRequest.read(with_newest_snapshots(event, table))
     run = Planner(table, client("s3"), client("glue"), settings).prepare(request, int(time.time()))
-    logger.info("planned", extra={"run_id": request.run_id, "slots": run["slots"], "rows": request.rows})
+    logger.info("planned", extra={"run_id": request.run_id, "variants": run["variants"], "rows": request.rows})
     return run

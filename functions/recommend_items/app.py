@@ -9,11 +9,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher.recommend.responses import respond
-from usher.recommend.service import Service
-from usher.recommend.telemetry import Telemetry
-from usher.recommend.wiring import Scorer, make_service
-from usher.records.settings import Settings
+from usher.api.responses import respond
+from usher.schema.settings import Settings
+from usher.serving.bootstrap import Scorer, make_service
+from usher.serving.metrics import Telemetry
+from usher.serving.service import Service
 
 SERVICE = "recommend_items"
 logger = Logger(service=SERVICE)

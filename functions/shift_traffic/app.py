@@ -9,11 +9,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.experiment.chores import Chores
-from usher.experiment.finishing import finish
-from usher.experiment.telemetry import told
-from usher.experiment.tick import Asked, Ticker
-from usher.records.settings import Settings
+from usher.experiments.controller import Asked, Ticker
+from usher.experiments.finishing import finish
+from usher.experiments.side_effects import Chores
+from usher.experiments.telemetry import told
+from usher.schema.settings import Settings
 
 logger = Logger(service="shift_traffic")
 

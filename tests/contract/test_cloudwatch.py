@@ -189,13 +189,13 @@ def test_metric_data_have_percentiles_and_expressions(client: Client, server: Co
 def test_metrics_of_high_resolution_are_read_second_by_second(client: Client, server: Context) -> None:
     began = int(time.time()) - 30
     data = [
-        {"MetricName": "SlotRequests", "Timestamp": began + second, "Value": 1.0, "StorageResolution": 1}
+        {"MetricName": "VariantRequests", "Timestamp": began + second, "Value": 1.0, "StorageResolution": 1}
         for second in (0, 0, 1, 3)
     ]
     client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
 
     def by(period: int) -> list[tuple[int, float]]:
-        metric = {"Metric": {"Namespace": "Usher", "MetricName": "SlotRequests"}, "Period": period, "Stat": "Sum"}
+        metric = {"Metric": {"Namespace": "Usher", "MetricName": "VariantRequests"}, "Period": period, "Stat": "Sum"}
         (found,) = client("cloudwatch").get_metric_data(
             MetricDataQueries=[{"Id": "m", "MetricStat": metric}],
             StartTime=began,
@@ -352,16 +352,16 @@ def test_a_changed_alarm_keeps_its_state(client: Client, server: Context) -> Non
     assert _state(client) == "ALARM"
 
 
-def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
+def test_the_alarm_of_a_broken_variant_starts_the_workflow_and_no_other_alarm_does(
     client: Client, execute: Any, alarms: None, eventually: Wait
 ) -> None:
     machine = execute.create({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
     pattern = {
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
-        "detail": {"alarmName": [{"prefix": "usher-slot-"}], "state": {"value": ["ALARM"]}},
+        "detail": {"alarmName": [{"prefix": "usher-variant-"}], "state": {"value": ["ALARM"]}},
     }
-    client("events").put_rule(Name="slots", EventPattern=json.dumps(pattern))
+    client("events").put_rule(Name="variants", EventPattern=json.dumps(pattern))
     told = {"InputPathsMap": {"alarm": "$.detail.alarmName"}, "InputTemplate": '{"alarm": <alarm>}'}
     role = client("iam").create_role(
         RoleName="events",
@@ -379,8 +379,8 @@ def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
         RoleName="events", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [start]})
     )
     target = {"Id": "1", "Arn": machine, "RoleArn": role, "InputTransformer": told}
-    client("events").put_targets(Rule="slots", Targets=[target])
-    for name, slot in (("usher-slot-A-errors", "A"), ("usher-slot-B-errors", "B"), ("usher-other", "B")):
+    client("events").put_targets(Rule="variants", Targets=[target])
+    for name, variant in (("usher-variant-A-errors", "A"), ("usher-variant-B-errors", "B"), ("usher-other", "B")):
         stats: list[dict[str, Any]] = [
             {
                 "Id": metric.lower(),
@@ -388,7 +388,7 @@ def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
                     "Metric": {
                         "Namespace": "Usher",
                         "MetricName": metric,
-                        "Dimensions": [{"Name": "slot", "Value": slot}],
+                        "Dimensions": [{"Name": "variant", "Value": variant}],
                     },
                     "Period": 60,
                     "Stat": "Sum",
@@ -399,7 +399,7 @@ def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
         ]
         stats.append({"Id": "rate", "Expression": "IF(requests >= 20, errors / requests, 0)"})
         _alarm(client, name, **_ON_METRIC, Metrics=stats, Threshold=0.1)
-    for name in ("usher-slot-A-errors", "usher-slot-B-errors", "usher-other"):
+    for name in ("usher-variant-A-errors", "usher-variant-B-errors", "usher-other"):
         eventually(lambda name=name: _state(client, name) == "OK")
 
     def changed() -> Any:
@@ -409,9 +409,9 @@ def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
 
     before = changed()
     few, many = [1.0] * 10, [1.0] * 30
-    for slot, requests, errors in (("A", few, few), ("B", many, many[:20])):
-        _put(client, "Requests", *requests, slot=slot)
-        _put(client, "Errors", *errors, slot=slot)
+    for variant, requests, errors in (("A", few, few), ("B", many, many[:20])):
+        _put(client, "Requests", *requests, variant=variant)
+        _put(client, "Errors", *errors, variant=variant)
     listed = eventually(lambda: client("stepfunctions").list_executions(stateMachineArn=machine)["executions"])
     eventually(lambda: changed() > before)  # it has fired, too
     given = [
@@ -419,4 +419,4 @@ def test_the_alarm_of_a_broken_slot_starts_the_workflow_and_no_other_alarm_does(
         for each in client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     ]
     assert listed and given
-    assert {each["alarm"] for each in given} == {"usher-slot-B-errors"}
+    assert {each["alarm"] for each in given} == {"usher-variant-B-errors"}

@@ -1,4 +1,4 @@
-"""The template's own alarms on the twin: a broken slot starts the workflow that shifts traffic; a healthy one does not.
+"""The template's own alarms on the twin: a broken variant starts the shift workflow; a healthy one does not.
 
 The alarms and the rule are those of template.yaml, word for word; the workflow is one that remembers what it was given.
 A minute of AWS's takes a second here (see the `server` fixture).
@@ -27,11 +27,13 @@ MACHINE = {"StartAt": "Remember", "States": {"Remember": {"Type": "Succeed"}}}
 
 @pytest.fixture
 def machine(server: Context, client: Client, project: Path, eventually: Wait) -> Iterator[str]:
-    """The stack of slot alarms and their rule, with alarms being judged; the ARN of the workflow."""
+    """The stack of variant alarms and their rule, with alarms being judged; the ARN of the workflow."""
     from twin.cloudwatch.alarms import Alarms  # noqa: PLC0415 - a second of imports
 
     template = yaml_parse((project / "template.yaml").read_text())
-    resources = {name: body for name, body in template["Resources"].items() if name.startswith("Slot") or name in RULE}
+    resources = {
+        name: body for name, body in template["Resources"].items() if name.startswith("Variant") or name in RULE
+    }
     trust = template["Resources"]["ShiftRulesRole"]["Properties"]["AssumeRolePolicyDocument"]
     resources["WorkflowRole"] = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
     resources["ShiftWorkflow"] = {
@@ -62,7 +64,7 @@ def machine(server: Context, client: Client, project: Path, eventually: Wait) ->
 
 @pytest.fixture
 def put(client: Client) -> Callable[..., None]:
-    """`put("SlotErrors", 1.0, 1.0, slot="A")`: values of a metric, now."""
+    """`put("VariantErrors", 1.0, 1.0, variant="A")`: values of a metric, now."""
 
     def publish(name: str, *values: float, namespace: str = "Usher", **dimensions: str) -> None:
         named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
@@ -73,8 +75,8 @@ def put(client: Client) -> Callable[..., None]:
 
 
 def states(client: Client) -> dict[str, str]:
-    found = client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-slot-")["MetricAlarms"]
-    return {alarm["AlarmName"].removeprefix(f"{STACK}-slot-"): str(alarm["StateValue"]) for alarm in found}
+    found = client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-variant-")["MetricAlarms"]
+    return {alarm["AlarmName"].removeprefix(f"{STACK}-variant-"): str(alarm["StateValue"]) for alarm in found}
 
 
 def told(client: Client, machine: str) -> list[Any]:
@@ -86,7 +88,7 @@ def told(client: Client, machine: str) -> list[Any]:
     ]
 
 
-def test_without_traffic_every_alarm_of_a_slot_is_at_rest(client: Client, machine: str, eventually: Wait) -> None:
+def test_without_traffic_every_alarm_of_a_variant_is_at_rest(client: Client, machine: str, eventually: Wait) -> None:
     eventually(lambda: set(states(client).values()) == {"OK"})
     assert len(states(client)) == 8
     assert told(client, machine) == []
@@ -95,13 +97,13 @@ def test_without_traffic_every_alarm_of_a_slot_is_at_rest(client: Client, machin
 @pytest.mark.parametrize(
     ("alarm", "bad", "more"),
     [
-        ("B-errors", ("SlotErrors", 1.0), {"slot": "B"}),
-        ("A-empty", ("SlotEmpty", 1.0), {"slot": "A"}),
+        ("B-errors", ("VariantErrors", 1.0), {"variant": "B"}),
+        ("A-empty", ("VariantEmpty", 1.0), {"variant": "A"}),
         ("B-5xx", ("Invocation5XXErrors", 1.0), {"EndpointName": "usher", "VariantName": "B"}),
         ("A-latency", ("ModelLatency", 2_500_000.0), {"EndpointName": "usher", "VariantName": "A"}),
     ],
 )
-def test_a_broken_slot_starts_the_workflow_with_the_name_of_its_alarm(  # noqa: PLR0917 - fixtures and cases
+def test_a_broken_variant_starts_the_workflow_with_the_name_of_its_alarm(  # noqa: PLR0917 - fixtures and cases
     client: Client,
     machine: str,
     put: Callable[..., None],
@@ -111,40 +113,40 @@ def test_a_broken_slot_starts_the_workflow_with_the_name_of_its_alarm(  # noqa: 
     more: dict[str, str],
 ) -> None:
     eventually(lambda: set(states(client).values()) == {"OK"})
-    namespace = "Usher" if "slot" in more else "AWS/SageMaker"
-    requests = "SlotRequests" if "slot" in more else "Invocations"
+    namespace = "Usher" if "variant" in more else "AWS/SageMaker"
+    requests = "VariantRequests" if "variant" in more else "Invocations"
     name, value = bad
 
     def traffic() -> list[Any]:
-        """Requests to both slots, all well but for the one fault of the one slot; what the workflow was told."""
-        for slot in ("A", "B"):
-            put("SlotRequests", *[1.0] * 40, slot=slot)
-            put("SlotErrors", *[0.0] * 40, slot=slot)
-            variant = {"EndpointName": "usher", "VariantName": slot}
-            put("Invocations", *[1.0] * 40, namespace="AWS/SageMaker", **variant)
-            put("ModelLatency", *[20_000.0] * 40, namespace="AWS/SageMaker", **variant)
+        """Requests to both variants, all well but for the one fault of the one variant; what the workflow was told."""
+        for variant in ("A", "B"):
+            put("VariantRequests", *[1.0] * 40, variant=variant)
+            put("VariantErrors", *[0.0] * 40, variant=variant)
+            dimensions = {"EndpointName": "usher", "VariantName": variant}
+            put("Invocations", *[1.0] * 40, namespace="AWS/SageMaker", **dimensions)
+            put("ModelLatency", *[20_000.0] * 40, namespace="AWS/SageMaker", **dimensions)
         put(requests, *[1.0] * 10, namespace=namespace, **more)
         put(name, *[value] * 40, namespace=namespace, **more)
         return told(client, machine)
 
-    assert eventually(traffic) == [{"alarm": f"{STACK}-slot-{alarm}"}]
+    assert eventually(traffic) == [{"alarm": f"{STACK}-variant-{alarm}"}]
     assert {other for other, state in states(client).items() if state == "ALARM"} <= {alarm}
 
 
 def test_a_few_failures_in_a_quiet_hour_raise_no_alarm(
     client: Client, machine: str, put: Callable[..., None], eventually: Wait
 ) -> None:
-    """Nine failures of nine requests are too few for a share. The other slot's alarm shows that time has passed."""
+    """Nine failures of nine requests are too few for a share. The other variant's alarm shows that time has passed."""
     eventually(lambda: set(states(client).values()) == {"OK"})
     left = list(range(9))
 
     def traffic() -> bool:
         if left:
             left.pop()
-            put("SlotRequests", 1.0, slot="A")
-            put("SlotErrors", 1.0, slot="A")
-        put("SlotRequests", *[1.0] * 40, slot="B")
-        put("SlotEmpty", *[1.0] * 40, slot="B")
+            put("VariantRequests", 1.0, variant="A")
+            put("VariantErrors", 1.0, variant="A")
+        put("VariantRequests", *[1.0] * 40, variant="B")
+        put("VariantEmpty", *[1.0] * 40, variant="B")
         return not left and states(client)["B-empty"] == "ALARM"
 
     eventually(traffic)

@@ -95,9 +95,9 @@ def test_a_model_that_harms_is_never_promoted_and_ends_without_traffic(tmp_path:
     is_safe(played)
     assert played.shares[-1] == 0
     assert played.record is not None
-    slots = played.record["people"]["slots"]
-    bad = slots.get(played.meta["challenger"], [0, 0])
-    good = slots[played.meta["champion"]]
+    variants = played.record["people"]["variants"]
+    bad = variants.get(played.meta["challenger"], [0, 0])
+    good = variants[played.meta["champion"]]
     assert bad[0] * sum(good) < good[0] * max(sum(bad), 1)  # people clicked less in its lists
 
 

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from boto3.dynamodb.conditions import Key
 
-from usher.decimals import loaded, stored
-from usher.records import keys
-from usher.router import read_router
+from usher.store import keys
+from usher.store.codec import loaded, stored
+from usher.store.router import read_router
 
 DEADLINE_SECONDS = 90.0
 CHAMPION, CHALLENGER = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
@@ -111,7 +111,7 @@ class World:
                 item = {
                     **keys.exposure(user, EXPERIMENT).item(),
                     "GSI1pk": keys.exposure_shard(EXPERIMENT, router.version, user),
-                    **{"slot": meta[role], "version": router.version, "enrolled_at": now},
+                    **{"variant": meta[role], "version": router.version, "enrolled_at": now},
                     **({"converted_at": now, "reward": 1.0} if converted else {}),
                 }
                 batch.put_item(Item=stored(item))
@@ -146,9 +146,9 @@ ITEM = b'{"title": "Heat", "genres": []}\n'
 
 def test_an_experiment_opens_moves_weights_by_itself_and_ends(own_twin: Any) -> None:
     world = World(own_twin)
-    assert world.deploy(CHAMPION) == {"slot": "A", "router_version": 1}
+    assert world.deploy(CHAMPION) == {"variant": "A", "router_version": 1}
     assert world.schedule == "DISABLED"
-    assert world.deploy(CHALLENGER) == {"slot": "B", "router_version": 2}
+    assert world.deploy(CHALLENGER) == {"variant": "B", "router_version": 2}
     assert world.schedule == "ENABLED"
 
     def better_people() -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from usher.experiment.opening import Terms, open_experiment
-from usher.router import Router, read_router, write_router
+from usher.experiments.opening import Terms, open_experiment
+from usher.store.router import Router, read_router, write_router
 
 ROOT = Path(__file__).parents[2]
 WHY = ("--why", "people call us", "--yes")
@@ -62,7 +62,7 @@ class Orders:
         return found
 
     def open(self, old: str, new: str) -> Router:
-        """A steady router whose model is `old`, then an experiment with `new` in slot B."""
+        """A steady router whose model is `old`, then an experiment with `new` in variant B."""
         self.table.delete_item(Key={"pk": "ROUTER", "sk": "ROUTER"})
         first = Router.first(old, int(time.time()))
         write_router(self.table, first)
@@ -144,15 +144,15 @@ def test_frozen_it_stays_as_it_is_thawed_it_goes_on_and_forced_it_is_promoted_an
     assert actions == ["roll_back", "promote", "thaw", "freeze"]
 
 
-def test_the_alarm_of_the_challengers_slot_rolls_it_back_without_anybody(orders: Orders, own_twin: Any) -> None:
+def test_the_alarm_of_the_challengers_variant_rolls_it_back_without_anybody(orders: Orders, own_twin: Any) -> None:
     orders.open("rgggggggggg-1", "rhhhhhhhhhh-1")
     stack = own_twin.running.stack_name
 
     def failing() -> bool:
-        """Twenty failures of forty requests that were given to slot B, again and again, until somebody acts."""
+        """Twenty failures of forty requests that were given to variant B, again and again, until somebody acts."""
         data = [
-            {"MetricName": name, "Dimensions": [{"Name": "slot", "Value": "B"}], "Values": [1.0] * count}
-            for name, count in (("SlotRequests", 40), ("SlotErrors", 20))
+            {"MetricName": name, "Dimensions": [{"Name": "variant", "Value": "B"}], "Values": [1.0] * count}
+            for name, count in (("VariantRequests", 40), ("VariantErrors", 20))
         ]
         own_twin.client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
         return orders.router.state == "steady"
@@ -161,7 +161,7 @@ def test_the_alarm_of_the_challengers_slot_rolls_it_back_without_anybody(orders:
     assert (orders.router.champion, dict(orders.router.weights)) == ("A", {"A": 1.0, "B": 0.0})
     shown = orders.shown()["experiment"]
     assert shown["outcome"] == "rolled_back"
-    assert f"{stack}-slot-B-errors" in shown["reason"]
+    assert f"{stack}-variant-B-errors" in shown["reason"]
 
 
 def test_the_page_and_the_watch_of_a_closed_experiment_end_by_themselves(orders: Orders, tmp_path: Path) -> None:

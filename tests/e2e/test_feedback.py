@@ -18,11 +18,11 @@ import pytest
 
 from cli.recommend import api
 from cli.target import Target
-from usher.decimals import stored
-from usher.popular import write_lists
-from usher.records import keys
-from usher.records.ids import user_hash
-from usher.router import Router, write_router
+from usher.schema.ids import user_hash
+from usher.store import keys
+from usher.store.codec import stored
+from usher.store.popular import write_lists
+from usher.store.router import Router, write_router
 
 pytestmark = pytest.mark.slow
 
@@ -218,7 +218,7 @@ def test_in_an_open_experiment_a_recommendation_enrols_and_one_outcome_counts(se
     again = serving.send("u4", ids(shown)[2], "purchase", **claim)
     assert not again["counted"] and "counts already" in again["reason"]
     item = serving.table.get_item(Key=exposure, ConsistentRead=True)["Item"]
-    assert (item["reward"], item["slot"] in ("A", "B")) == (1, True)
+    assert (item["reward"], item["variant"] in ("A", "B")) == (1, True)
     for name, total in [
         ("EnrolledOutcomes", 3),
         ("JoinedOutcomes", 2),

@@ -124,7 +124,7 @@ def recommended(_target: Target, answer: Any) -> bool:
 CHECKS: dict[str, Callable[[Target, Any], bool]] = {
     "catalog_objects": taken_once,
     "catalog_tables": tables_are_there,
-    "deploy_experiment": lambda _, answer: answer["slot"] in ("A", "B") and answer["router_version"] >= 1,
+    "deploy_experiment": lambda _, answer: answer["variant"] in ("A", "B") and answer["router_version"] >= 1,
     "evaluate_gate": lambda _, answer: answer["passed"] and answer["verdict"] == "pass",
     "ingest_feedback": lambda _, answer: answer["statusCode"] == 202 and json.loads(answer["body"])["accepted"],
     "ingest_objects": taken_once,

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from usher.records.settings import Settings, environment_name
+from usher.schema.settings import Settings, environment_name
 
 PROJECT = Path(__file__).parents[2]
 

@@ -44,7 +44,7 @@ def test_imports_run_one_way(folder: str) -> None:
 
 
 def test_the_contracts_need_nothing_but_the_standard_library() -> None:
-    files = list((PROJECT / "layers/core/python/usher/records").rglob("*.py"))
+    files = list((PROJECT / "layers/core/python/usher/schema").rglob("*.py"))
     foreign = {path.name: extra for path in files if (extra := imported(path) - sys.stdlib_module_names - {"usher"})}
     assert not foreign
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usher.records import datasets, places, settings
+from usher.schema import datasets, s3_paths, settings
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Built
@@ -143,8 +143,8 @@ def test_every_data_set_has_a_stream_that_is_encrypted_and_whose_records_are_che
         name = full_name.rpartition("-")[2]
         destination = body["ExtendedS3DestinationConfiguration"]
         assert body["DeliveryStreamEncryptionConfigurationInput"] == {"KeyType": "AWS_OWNED_CMK"}
-        assert destination["Prefix"].startswith(places.stream_prefix(name))
-        assert destination["ErrorOutputPrefix"].startswith(places.stream_errors_prefix(name))
+        assert destination["Prefix"].startswith(s3_paths.stream_prefix(name))
+        assert destination["ErrorOutputPrefix"].startswith(s3_paths.stream_errors_prefix(name))
         (processor,) = destination["ProcessingConfiguration"]["Processors"]
         values = {item["ParameterName"]: item["ParameterValue"] for item in processor["Parameters"]}
         assert values["LambdaArn"] == {"Fn::GetAtt": ["IngestStream", "Arn"]}

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms that stop a slot: what they look at exists, and chance alone rarely sets them off."""
+"""The dashboard and the alarms that stop a variant: what they look at exists, and chance alone rarely sets them off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from usher.shift.presets import PRESETS
+from usher.experiments.stats.presets import PRESETS
 
 PROJECT = Path(__file__).parents[2]
 CODE = ("layers/core/python/usher", "layers/lake/python/usher_lake", "functions")
@@ -25,8 +25,8 @@ AWS_METRICS = {
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
     "AWS/States": {"ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed"},
 }
-#: Names that the code puts together: `Slot` and a kind of guardrail, capitalized.
-PUT_TOGETHER = {"SlotErrors", "SlotSlow", "SlotEmpty"}
+#: Names that the code puts together: `Variant` and a kind of guardrail, capitalized.
+PUT_TOGETHER = {"VariantErrors", "VariantSlow", "VariantEmpty"}
 MINUTES_OF_TWO_WEEKS = 14 * 24 * 60
 
 
@@ -91,7 +91,7 @@ def test_what_is_shown_and_watched_is_measured(resources: Mapping[str, Any], wid
         assert name in (known if namespace == "Usher" else AWS_METRICS[namespace]), name
         for key, value in zip(dimensions[::2], dimensions[1::2], strict=True):
             assert key != "service" or value in services, value
-            assert key not in ("slot", "VariantName") or value in ("A", "B")
+            assert key not in ("variant", "VariantName") or value in ("A", "B")
 
 
 def test_the_parts_of_the_dashboard_do_not_lie_on_each_other(widgets: list[dict[str, Any]]) -> None:
@@ -110,19 +110,19 @@ def test_the_dashboard_shows_every_alarm_that_has_a_name(
     assert set(listed) == named
 
 
-def test_both_slots_have_the_same_alarms(resources: Mapping[str, Any]) -> None:
-    def without_slot(slot: str) -> dict[str, str]:
-        found = alarms(resources, f"slot-{slot}-")
+def test_both_variants_have_the_same_alarms(resources: Mapping[str, Any]) -> None:
+    def without_variant(variant: str) -> dict[str, str]:
+        found = alarms(resources, f"variant-{variant}-")
         return {
-            name.replace(f"slot-{slot}-", ""): re.sub(rf"\b{slot}\b", "?", json.dumps(body, sort_keys=True))
+            name.replace(f"variant-{variant}-", ""): re.sub(rf"\b{variant}\b", "?", json.dumps(body, sort_keys=True))
             for name, body in found.items()
         }
 
-    assert without_slot("A") == without_slot("B")
-    assert set(without_slot("A")) == {"errors", "empty", "5xx", "latency"}
+    assert without_variant("A") == without_variant("B")
+    assert set(without_variant("A")) == {"errors", "empty", "5xx", "latency"}
 
 
-def test_a_slot_without_requests_raises_no_alarm(resources: Mapping[str, Any]) -> None:
+def test_a_variant_without_requests_raises_no_alarm(resources: Mapping[str, Any]) -> None:
     assert {body["TreatMissingData"] for body in alarms(resources).values()} == {"notBreaching"}
 
 
@@ -133,9 +133,9 @@ def above(share: float, requests: int, rate: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("slot-A-errors", "errors"), ("slot-A-empty", "empty"), ("slot-A-5xx", "errors")]
+    ("name", "kind"), [("variant-A-errors", "errors"), ("variant-A-empty", "empty"), ("variant-A-5xx", "errors")]
 )
-def test_a_slot_that_is_just_at_its_limits_rarely_sets_an_alarm_off(
+def test_a_variant_that_is_just_at_its_limits_rarely_sets_an_alarm_off(
     resources: Mapping[str, Any], name: str, kind: str
 ) -> None:
     body = alarms(resources)[name]
@@ -153,7 +153,7 @@ def test_operations_tells_what_each_alarm_means(resources: Mapping[str, Any]) ->
         for name, body in resources.items()
         if body["Type"] == "AWS::CloudWatch::Alarm" and "AlarmName" not in body["Properties"]
     ]
-    names = {re.sub(r"slot-[AB]-", "slot-A-", name) for name in alarms(resources)} | set(unnamed)
+    names = {re.sub(r"variant-[AB]-", "variant-A-", name) for name in alarms(resources)} | set(unnamed)
     assert not [name for name in names if f"`{name}`" not in told and f"`…-{name}`" not in told]
 
 

@@ -40,9 +40,9 @@ class Outcome:
 @pytest.fixture(scope="session")
 def read() -> Callable[..., Outcome]:
     """`read(data, "ratings", name="x.csv", chunk_bytes=…, max_line_bytes=…)`: all rows, good and bad, of an object."""
-    from usher.landing import LandingObject, OpenObject  # noqa: PLC0415 - Arrow is not for the other tests
-    from usher.records.datasets import dataset  # noqa: PLC0415
+    from usher.schema.datasets import dataset  # noqa: PLC0415
     from usher_lake.framer import Limits  # noqa: PLC0415
+    from usher_lake.landing import LandingObject, OpenObject  # noqa: PLC0415 - Arrow is not for the other tests
     from usher_lake.reading import read_object  # noqa: PLC0415
 
     def reading(data: bytes, name: str = "ratings", file: str = "file", **limits: int) -> Outcome:
@@ -115,7 +115,7 @@ class Lake:
 
     def make_tables(self, *names: str) -> None:
         """Make the tables of these data sets; catalog_tables, which makes all, has its own tests."""
-        from usher.records.datasets import DATASETS  # noqa: PLC0415
+        from usher.schema.datasets import DATASETS  # noqa: PLC0415
         from usher_lake import tables  # noqa: PLC0415 - a second of imports
 
         catalog = tables.open_catalog()

@@ -27,8 +27,8 @@ from botocore.awsrequest import AWSResponse
 
 from twin import children, context, moto_patches
 from twin.context import Context
-from usher import plan
-from usher.training_rows import Rows
+from usher.runs import plan
+from usher.runs.training_rows import Rows
 
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = ("prepare_run", "prepare_next", "evaluate_gate", "deploy_experiment")
@@ -48,7 +48,7 @@ RUN: dict[str, Any] = {
     "champion_bundle": "",
     "serving": "endpoint",
     "router_version": 0,
-    "slots": {"A": "", "B": ""},
+    "variants": {"A": "", "B": ""},
     "weights": {"A": 1.0, "B": 0.0},
     "model_name": "usher-raaaaaaaaaa-1",
     "algorithms": plan.jobs(Rows(ROWS), None)[:1],
@@ -276,7 +276,7 @@ class Run:
         return [str(name) for name in entered]
 
     def item(self, pk: str, sk: str) -> Any:
-        from usher.decimals import loaded  # noqa: PLC0415 - product code, imported where it is compared with
+        from usher.store.codec import loaded  # noqa: PLC0415 - product code, imported where it is compared with
 
         return loaded(self.table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item"))
 
@@ -343,7 +343,7 @@ def _state_table() -> Any:
                 ],
                 "Projection": {
                     "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": ["slot", "version", "enrolled_at", "converted_at", "reward"],
+                    "NonKeyAttributes": ["variant", "version", "enrolled_at", "converted_at", "reward"],
                 },
             }
         ],

@@ -12,10 +12,10 @@ import botocore.session
 import pytest
 
 from twin.stepfunctions import definition, queries
-from usher import plan
 from usher.algorithms import ALGORITHMS
-from usher.records import ids
-from usher.training_rows import Rows
+from usher.runs import plan
+from usher.runs.training_rows import Rows
+from usher.schema import ids
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "statemachines/train_and_deploy.asl.json").read_text()

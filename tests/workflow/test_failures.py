@@ -202,7 +202,7 @@ def test_an_update_that_fails_falls_back_to_the_old_config_and_fails_the_run(run
     assert sagemaker.describe_endpoint(EndpointName="usher")["EndpointStatus"] == "InService"
     run.script(serve={"fail": "bundle is damaged"})
     run.archive("runs/rb/model.tar.gz")  # other data: the twin starts no process for the same model again
-    other = {"model_name": "usher-rb", "prefix": "s3://lake/runs/rb", "slots": {"A": f"usher-{RUN_ID}", "B": ""}}
+    other = {"model_name": "usher-rb", "prefix": "s3://lake/runs/rb", "variants": {"A": f"usher-{RUN_ID}", "B": ""}}
     found = run.go_from("CreateModel", run=other)
     assert found["error"] == "EndpointNotUpdated"
     failed_at(run, found, "CheckService")

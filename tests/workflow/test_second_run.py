@@ -1,4 +1,4 @@
-"""The second run and the third: started by new rows, judged against the champion, and what each does to the slots.
+"""The second run and the third: started by new rows, judged against the champion, and what each does to the variants.
 
 The tests hold whatever an opened experiment does to the weights: they look at models, champion and verdicts.
 """
@@ -43,7 +43,7 @@ def started(run: Any) -> set[str]:
 
 
 def close(run: Any, champion: str) -> None:
-    """The experiment is over, as promotion (its slot is the champion's from now on) or a refusal leaves the router."""
+    """The experiment is over, as promotion (its variant becomes the champion's) or a refusal leaves the router."""
     other = "B" if champion == "A" else "A"
     run.table.update_item(
         Key={"pk": "ROUTER", "sk": "ROUTER"},
@@ -90,7 +90,7 @@ def test_a_second_run_that_is_worse_changes_nothing_and_says_why(run: Any) -> No
 
 
 @pytest.mark.slow
-def test_new_rows_alone_bring_a_challenger_into_the_idle_slot(run: Any) -> None:
+def test_new_rows_alone_bring_a_challenger_into_the_idle_variant(run: Any) -> None:
     assert run.go()["status"] == "SUCCEEDED"
     arrive(run, rows=999, ratings=2**62 + 2)
     assert "999 new rows: a run starts from 1000 on" in run.ask()["reason"]
@@ -106,7 +106,7 @@ def test_new_rows_alone_bring_a_challenger_into_the_idle_slot(run: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("champion", ["A", "B"])
-def test_a_third_run_replaces_whoever_stands_in_the_idle_slot(run: Any, champion: str) -> None:
+def test_a_third_run_replaces_whoever_stands_in_the_idle_variant(run: Any, champion: str) -> None:
     """A: the challenger was turned down; B: it was promoted, and the old champion is the one to go."""
     assert run.go()["status"] == "SUCCEEDED"
     arrive(run, rows=1200, ratings=2**62 + 2)

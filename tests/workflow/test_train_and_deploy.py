@@ -51,7 +51,7 @@ def test_a_first_run_goes_from_data_to_both_variants_in_service(run: Any) -> Non
     ]
     assert {name: found["states"].count(name) for name in TRAINING} == dict.fromkeys(TRAINING, 3)
     assert found["errors"] == []
-    assert found["output"] == {"status": "succeeded", "slot": "A", "router_version": 1}
+    assert found["output"] == {"status": "succeeded", "variant": "A", "router_version": 1}
     name = f"usher-{RUN_ID}"
     assert endpoint(run) == {
         "status": "InService",
@@ -94,13 +94,13 @@ def _trained_what_was_tuned(run: Any) -> None:
     assert names == {f"{RUN_ID}-fm", f"{RUN_ID}-knn", f"{RUN_ID}-ranker"}
 
 
-def test_a_later_run_is_judged_beside_the_champion_and_takes_the_idle_slot_without_tuning(run: Any) -> None:
+def test_a_later_run_is_judged_beside_the_champion_and_takes_the_idle_variant_without_tuning(run: Any) -> None:
     assert run.go()["status"] == "SUCCEEDED"
     found = run.go(SECOND)
     assert found["status"] == "SUCCEEDED", run.record(SECOND)
     assert "Tune" not in found["states"]
     assert "CreateEndpoint" not in found["states"]
-    assert found["output"] == {"status": "succeeded", "slot": "B", "router_version": 2}
+    assert found["output"] == {"status": "succeeded", "variant": "B", "router_version": 2}
     first, second = f"usher-{RUN_ID}", f"usher-{SECOND}"
     assert endpoint(run) == {
         "status": "InService",

@@ -103,12 +103,12 @@ def _when(random: np.random.Generator, world: World, users: Ints, items: Ints) -
     of_user = np.repeat(np.arange(len(starts)), counts)
     sessions = 1 + random.poisson(counts / 150)
     session = np.floor(random.random(len(users)) ** 1.5 * sessions[of_user]).astype(np.int64)
-    slot = np.cumsum(np.append(0, sessions[:-1]))[of_user] + session
+    variant = np.cumsum(np.append(0, sessions[:-1]))[of_user] + session
     gaps = np.where(random.random(int(sessions.sum())) < 0.5, 20.0, 200.0) * 86_400
     offset = np.cumsum(random.exponential(gaps))
     offset -= np.repeat(offset[np.cumsum(np.append(0, sessions[:-1]))], sessions)
     within = random.exponential(40.0, len(users)) * random.permutation(len(users)) % 5400
-    seconds = world.joined[users] + offset[slot] + within
+    seconds = world.joined[users] + offset[variant] + within
     released = START_SECOND + (world.years[items] - 1996) * YEAR_SECONDS + random.integers(0, YEAR_SECONDS, len(items))
     late = np.maximum(seconds, released)
     inside = START_SECOND + (late - START_SECOND) % (END_SECOND - START_SECOND)

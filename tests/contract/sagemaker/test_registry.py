@@ -73,13 +73,13 @@ def test_versions_count_on_and_updates_change_only_what_they_name(lab: Lab) -> N
     assert _package(lab).endswith("/3")
     update = lab.sagemaker.update_model_package
     update(ModelPackageArn=first, ModelApprovalStatus="Approved", ApprovalDescription="passed the gate")
-    update(ModelPackageArn=first, CustomerMetadataProperties={"slot": "B"})
+    update(ModelPackageArn=first, CustomerMetadataProperties={"variant": "B"})
     described = lab.sagemaker.describe_model_package(ModelPackageName=first)
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"]) == ("Approved", "passed the gate")
-    assert described["CustomerMetadataProperties"] == {"run": "r1", "slot": "B"}
+    assert described["CustomerMetadataProperties"] == {"run": "r1", "variant": "B"}
     update(ModelPackageArn=first, CustomerMetadataPropertiesToRemove=["run"])
     described = lab.sagemaker.describe_model_package(ModelPackageName=first)
-    assert described["CustomerMetadataProperties"] == {"slot": "B"}
+    assert described["CustomerMetadataProperties"] == {"variant": "B"}
     assert (described["ModelPackageVersion"], described["ModelPackageStatus"]) == (1, "Completed")
     found = lab.sagemaker.list_model_packages(ModelPackageGroupName="usher", ModelApprovalStatus="Approved")
     assert [item["ModelPackageArn"] for item in found["ModelPackageSummaryList"]] == [first]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from usher.gate import judge as gate
+from usher.runs.gate import judge as gate
 from usher_models.errors import DataError
 from usher_models.evaluation import leak
 from usher_models.evaluation.assemble import Prepared, assemble

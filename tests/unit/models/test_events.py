@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usher.gate import judge as gate
+from usher.runs.gate import judge as gate
 from usher_models.errors import DataError
 from usher_models.evaluation import leak
 from usher_models.evaluation.assemble import Prepared, assemble

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from usher.gate import judge
+from usher.runs.gate import judge
 
 GOOD: dict[str, Any] = {
     "window": {"people": 115},

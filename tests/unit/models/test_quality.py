@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usher.gate import judge as gate
+from usher.runs.gate import judge as gate
 from usher_models.evaluation.assemble import read_prepared
 from usher_models.evaluation.compare import paired_interval
 from usher_models.evaluation.ranking import person_metrics, relevant_counts

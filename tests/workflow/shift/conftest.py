@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from boto3.dynamodb.conditions import Key
 
-from usher.decimals import loaded, stored
-from usher.records import keys
+from usher.store import keys
+from usher.store.codec import loaded, stored
 
 PROJECT = Path(__file__).parents[3]
 REGION = "eu-west-1"
@@ -96,24 +96,24 @@ class Shift:
                     converted = number < round(rate * count)
                     batch.put_item(Item=stored(self.exposure(meta[role], version, at, converted=converted)))
 
-    def exposure(self, slot: str, version: int, at: float, *, converted: bool, number: int = 0) -> dict[str, Any]:
+    def exposure(self, variant: str, version: int, at: float, *, converted: bool, number: int = 0) -> dict[str, Any]:
         """An exposure's item."""
         user = hashlib.sha256(f"{self.random.random()} {number}".encode()).hexdigest()[:32]
         return {
             **keys.exposure(user, EXPERIMENT).item(),
             "GSI1pk": keys.exposure_shard(EXPERIMENT, version, user),
-            "slot": slot,
+            "variant": variant,
             "version": version,
             "enrolled_at": at,
             "expires_at": int(at) + 60 * 86400,
             **({"converted_at": at + 10.0, "reward": 1.0} if converted else {}),
         }
 
-    def answers(self, slot: str, requests: int, **bad: int) -> None:
-        """A slot's answers in this minute: `errors=3`, `slow=`, `empty=`."""
-        names = {"errors": "SlotErrors", "slow": "SlotSlow", "empty": "SlotEmpty"}
-        counts = {"SlotRequests": requests, **{names[kind]: number for kind, number in bad.items()}}
-        dimensions = {"experiment": EXPERIMENT, "slot": slot}
+    def answers(self, variant: str, requests: int, **bad: int) -> None:
+        """A variant's answers in this minute: `errors=3`, `slow=`, `empty=`."""
+        names = {"errors": "VariantErrors", "slow": "VariantSlow", "empty": "VariantEmpty"}
+        counts = {"VariantRequests": requests, **{names[kind]: number for kind, number in bad.items()}}
+        dimensions = {"experiment": EXPERIMENT, "variant": variant}
         self._metrics(counts, dimensions)
 
     def outcomes(self, enrolled: int, joined: int) -> None:
@@ -146,37 +146,37 @@ class Shift:
     def serve(self) -> None:
         """Both models behind the endpoint, as the run's config has them: all traffic to the champion."""
         sagemaker = self.run.client("sagemaker")
-        for slot in ("A", "B"):
-            model = self.meta["models"]["champion" if slot == "A" else "challenger"]
+        for variant in ("A", "B"):
+            model = self.meta["models"]["champion" if variant == "A" else "challenger"]
             name = f"usher-{model}{self._again}"
             self.run.archive(f"{name}.tar.gz")
             container = {"Image": IMAGE, "ModelDataUrl": f"s3://lake/{name}.tar.gz"}
             sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
-            self._variants[slot] = {
-                "VariantName": slot,
+            self._variants[variant] = {
+                "VariantName": variant,
                 "ModelName": name,
                 "InstanceType": "ml.c5.large",
                 "InitialInstanceCount": 1,
-                "InitialVariantWeight": 1.0 if slot == "A" else 0.0,
+                "InitialVariantWeight": 1.0 if variant == "A" else 0.0,
             }
         config = f"usher-{uuid.uuid4().hex[:8]}"
         sagemaker.create_endpoint_config(
-            EndpointConfigName=config, ProductionVariants=[self._variants[slot] for slot in ("A", "B")]
+            EndpointConfigName=config, ProductionVariants=[self._variants[variant] for variant in ("A", "B")]
         )
         self._again = "-1"
         sagemaker.create_endpoint(EndpointName="usher", EndpointConfigName=config)
         self.run.until(lambda: self.endpoint["EndpointStatus"] == "InService")
 
-    def replace(self, slot: str, model: str) -> None:
-        """Another model in a slot, as a run does that then fails."""
+    def replace(self, variant: str, model: str) -> None:
+        """Another model in a variant, as a run does that then fails."""
         sagemaker = self.run.client("sagemaker")
         self.run.archive(f"{model}.tar.gz")
         container = {"Image": IMAGE, "ModelDataUrl": f"s3://lake/{model}.tar.gz"}
         sagemaker.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer=container)
-        self._variants[slot]["ModelName"] = model
+        self._variants[variant]["ModelName"] = model
         config = f"usher-{uuid.uuid4().hex[:8]}"
         sagemaker.create_endpoint_config(
-            EndpointConfigName=config, ProductionVariants=[self._variants[slot] for slot in ("A", "B")]
+            EndpointConfigName=config, ProductionVariants=[self._variants[variant] for variant in ("A", "B")]
         )
         sagemaker.update_endpoint(EndpointName="usher", EndpointConfigName=config)
         self.run.until(lambda: self.endpoint["EndpointStatus"] == "InService")
@@ -190,7 +190,7 @@ class Shift:
         return {one["VariantName"]: one["CurrentWeight"] for one in self.endpoint["ProductionVariants"]}
 
     def reweigh_by_hand(self, weights: dict[str, float]) -> None:
-        wanted = [{"VariantName": slot, "DesiredWeight": weight} for slot, weight in weights.items()]
+        wanted = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in weights.items()]
         self.run.client("sagemaker").update_endpoint_weights_and_capacities(
             EndpointName="usher", DesiredWeightsAndCapacities=wanted
         )

@@ -22,7 +22,7 @@ def served(shift: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def reached(shift: Any, weights: dict[str, float]) -> None:
     """Wait until the endpoint has these weights and is at rest."""
-    expected = {slot: pytest.approx(weight, abs=1e-5) for slot, weight in weights.items()}
+    expected = {variant: pytest.approx(weight, abs=1e-5) for variant, weight in weights.items()}
     shift.run.until(lambda: shift.endpoint["EndpointStatus"] == "InService" and shift.endpoint_weights == expected)
 
 
@@ -33,8 +33,8 @@ def test_the_first_tick_brings_the_endpoint_in_line_and_the_next_leaves_it_alone
 
 
 def test_what_sagemaker_counts_of_each_variant_is_shown_at_an_epochs_close(served: Any) -> None:
-    for slot, errors in (("A", 0), ("B", 2)):
-        named = [{"Name": "EndpointName", "Value": "usher"}, {"Name": "VariantName", "Value": slot}]
+    for variant, errors in (("A", 0), ("B", 2)):
+        named = [{"Name": "EndpointName", "Value": "usher"}, {"Name": "VariantName", "Value": variant}]
         moment = datetime.datetime.fromtimestamp(served.now + 30, datetime.UTC)
         counts = {"Invocations": 40.0, "Invocation5XXErrors": float(errors), "ModelLatency": 7000.0}
         data = [{"MetricName": n, "Dimensions": named, "Timestamp": moment, "Value": v} for n, v in counts.items()]
@@ -149,7 +149,7 @@ def test_chores_that_failed_are_done_by_the_next_tick(served: Any) -> None:
     assert "chores" not in served.state
 
 
-def test_a_rollback_to_a_slot_that_a_failed_run_has_replaced_is_refused(served: Any) -> None:
+def test_a_rollback_to_a_variant_that_a_failed_run_has_replaced_is_refused(served: Any) -> None:
     served.tick(order=served.order("roll_back"))
     reached(served, ALONE)
     served.replace("B", "usher-rcccccccccc-1")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from usher.decimals import stored
-from usher.records import keys
+from usher.store import keys
+from usher.store.codec import stored
 
 EXPERIMENT = "xrbbbbbbbbbb-1"
 ROUTER = ("ROUTER", "ROUTER")
@@ -29,8 +29,8 @@ def test_a_challenger_that_errors_is_rolled_back_within_minutes(shift: Any) -> N
 
 def test_errors_of_both_freeze_and_blame_nobody(shift: Any) -> None:
     for _ in range(4):
-        for slot, requests in (("A", 60), ("B", 6)):
-            shift.answers(slot, requests=requests, errors=requests // 2)
+        for variant, requests in (("A", 60), ("B", 6)):
+            shift.answers(variant, requests=requests, errors=requests // 2)
         shift.passes(60)
         shift.tick()
     assert (shift.router["state"], shift.share) == ("frozen", 0.1)
@@ -155,7 +155,7 @@ def test_a_record_edited_by_hand_never_sends_traffic_to_the_challenger(shift: An
 def test_what_cannot_be_true_is_set_apart_and_said(shift: Any) -> None:
     shift.people(users=100, rates=(0.1, 0.1))
     made_up = [
-        ({"slot": "C"}, "of no slot"),
+        ({"variant": "C"}, "of no variant"),
         ({"enrolled_at": shift.now + 9999}, "stamped outside"),
         ({"enrolled_at": "noon"}, "stamped outside"),
         ({"converted_at": shift.now + 5000, "reward": 1}, "converted outside"),
@@ -208,7 +208,7 @@ def test_metrics_that_cannot_be_read_stop_no_tick(shift: Any, monkeypatch: pytes
 
         raise EndpointConnectionError(endpoint_url="https://monitoring")
 
-    from usher.experiment.metrics import Metrics  # noqa: PLC0415
+    from usher.experiments.metrics import Metrics  # noqa: PLC0415
 
     monkeypatch.setattr(Metrics, "_read", refuse)
     shift.passes(120)

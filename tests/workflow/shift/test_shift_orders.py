@@ -72,7 +72,7 @@ def test_an_order_is_obeyed_by_any_tick_and_an_unknown_one_refused(shift: Any) -
     assert answered(shift, waiting)[0] == "obeyed"
 
 
-def test_without_an_experiment_a_rollback_changes_the_slots_and_is_refused_when_they_are_equal(shift: Any) -> None:
+def test_without_an_experiment_a_rollback_changes_the_variants_and_is_refused_when_they_are_equal(shift: Any) -> None:
     shift.tick(order=shift.order("roll_back"))
     shift.tick(order=shift.order("roll_back", "anna", "it was better"))
     router = shift.router
@@ -84,26 +84,26 @@ def test_without_an_experiment_a_rollback_changes_the_slots_and_is_refused_when_
     shift.set(("ROUTER", "ROUTER"), models={"A": CHALLENGER, "B": CHALLENGER})
     same = shift.order("roll_back")
     shift.tick(order=same)
-    assert answered(shift, same) == ("refused", f"both slots hold {CHALLENGER}: there is nothing to go back to")
+    assert answered(shift, same) == ("refused", f"both variants hold {CHALLENGER}: there is nothing to go back to")
 
 
 @pytest.mark.parametrize("state", ["testing", "frozen", "baking"])
-def test_an_alarm_of_the_challengers_slot_rolls_it_back(shift: Any, state: str) -> None:
+def test_an_alarm_of_the_challengers_variant_rolls_it_back(shift: Any, state: str) -> None:
     if state != "testing":
         shift.tick(order=shift.order("freeze" if state == "frozen" else "promote"))
     assert shift.router["state"] == state
-    shift.tick(alarm="usher-slot-B-errors")
+    shift.tick(alarm="usher-variant-B-errors")
     assert (shift.router["state"], shift.router["weights"]) == ("steady", ALONE)
-    assert (shift.last["decision"], shift.last["reason"]) == ("roll_back", "the alarm usher-slot-B-errors fired")
+    assert (shift.last["decision"], shift.last["reason"]) == ("roll_back", "the alarm usher-variant-B-errors fired")
 
 
-def test_an_alarm_of_the_champions_slot_freezes_and_one_of_no_slot_does_nothing(shift: Any) -> None:
+def test_an_alarm_of_the_champions_variant_freezes_and_one_of_no_variant_does_nothing(shift: Any) -> None:
     shift.tick(alarm="usher-join-rate")
     assert (shift.router["state"], shift.items("DECISION")) == ("testing", [])
-    shift.tick(alarm="usher-slot-A-errors")
+    shift.tick(alarm="usher-variant-A-errors")
     assert (shift.router["state"], shift.share) == ("frozen", 0.1)
     assert "a cause that both share" in shift.last["reason"]
-    shift.tick(alarm="usher-slot-A-errors")
+    shift.tick(alarm="usher-variant-A-errors")
     assert len(shift.items("DECISION")) == 1
     shift.epoch()
     assert shift.router["state"] == "testing"
@@ -119,7 +119,7 @@ def test_an_alarm_waits_for_a_tick_that_is_at_work_and_a_plain_tick_does_not(shi
     found = shift.tick()
     assert "another tick is at work" in found["output"]["reason"]
     assert shift.state["lease"]["holder"] == "another"
-    arn = shift.begin(alarm="usher-slot-B-latency")
+    arn = shift.begin(alarm="usher-variant-B-latency")
     shift.run.until(lambda: any("TickUnderWay" in str(event) for event in shift.run.history(arn)))
     shift.passes(301)  # the other one has died: its lease ends
     assert shift.run.finished(arn)["status"] == "SUCCEEDED"

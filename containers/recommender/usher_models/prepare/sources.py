@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute, csv
 
-from usher.records.datasets import dataset
+from usher.schema.datasets import dataset
 from usher_models.errors import DataError
 from usher_models.prepare.plan import Plan
 

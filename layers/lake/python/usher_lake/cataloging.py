@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from usher.errors import NotAnEvent, NotInLedger, UnreadableFile
-from usher.head import count_commits
-from usher.ledger import Entry, Ledger
-from usher.records.places import data_key
+from usher.schema.s3_paths import data_key
+from usher.store.ingested_objects import Entry, Ledger
+from usher.store.run_progress import count_commits
 from usher_lake.commit import Addition, commit_objects, commits
 
 if TYPE_CHECKING:

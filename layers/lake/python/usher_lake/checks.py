@@ -1,4 +1,4 @@
-"""The rules of `usher.records.datasets` on whole Arrow columns: values in the table's types, and which are bad.
+"""The rules of `usher.schema.datasets` on whole Arrow columns: values in the table's types, and which are bad.
 
 Every rule stands in the definition alone (bounds, lengths, choices); here is only how to test it quickly. Columns come
 as text (CSV), or typed (JSON, Parquet): the same value gets the same verdict in either form.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usher.records.datasets import TIME_MAX_US, Dataset, Field
+from usher.schema.datasets import TIME_MAX_US, Dataset, Field
 from usher_lake import casting, times
 from usher_lake.reasons import MISSING, explain
 from usher_lake.rows import Fault

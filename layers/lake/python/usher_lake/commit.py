@@ -21,8 +21,8 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import TableProperties
 
 from usher.errors import CommitContended, UnreadableFile
-from usher.head import Commit
-from usher.records.ids import digest_list
+from usher.schema.ids import digest_list
+from usher.store.run_progress import Commit
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile

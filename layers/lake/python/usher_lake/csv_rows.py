@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from usher.records.datasets import Dataset
+from usher.schema.datasets import Dataset
 from usher_lake import csv_lines
 from usher_lake.checks import check_columns
 from usher_lake.derive import complete, fill_release

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from usher.records.datasets import PROVENANCE, dataset
-from usher.records.places import data_key
+from usher.schema.datasets import PROVENANCE, dataset
+from usher.schema.s3_paths import data_key
 from usher_lake.schemas import TIME, file_schema
 from usher_lake.upload import Upload
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usher.records.datasets import Dataset
+from usher.schema.datasets import Dataset
 from usher_lake.casting import cast_or_null
 from usher_lake.header import Header
 from usher_lake.schemas import TIME, arrow_type

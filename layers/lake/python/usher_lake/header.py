@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from usher.records.datasets import DATASETS, Dataset, Field
+from usher.schema.datasets import DATASETS, Dataset, Field
 
 #: More columns than this are no table: checking them would cost more than the rows are worth.
 MAX_COLUMNS = 1000

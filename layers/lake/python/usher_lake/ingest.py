@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from usher.errors import OutOfTime
-from usher.landing import LandingObject, OpenObject, open_object
-from usher.ledger import Entry
-from usher.records.datasets import dataset
+from usher.schema.datasets import dataset
+from usher.store.ingested_objects import Entry
 from usher_lake.data_files import DataFiles
+from usher_lake.landing import LandingObject, OpenObject, open_object
 from usher_lake.quarantine import Quarantine
 from usher_lake.reading import read_object
 

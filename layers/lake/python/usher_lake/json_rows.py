@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from usher.records.datasets import Dataset, Field, Kind, dataset
+from usher.schema.datasets import Dataset, Field, Kind, dataset
 from usher_lake.checks import check_columns
 from usher_lake.csv_lines import BOM, is_utf8
 from usher_lake.csv_rows import one_bad

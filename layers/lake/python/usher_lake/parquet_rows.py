@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from usher.records.datasets import Dataset
+from usher.schema.datasets import Dataset
 from usher_lake.casting import plain
 from usher_lake.checks import check_columns
 from usher_lake.derive import complete, fill_release

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from usher.records.places import quarantine_key
+from usher.schema.s3_paths import quarantine_key
 from usher_lake.rows import Bad
 from usher_lake.upload import Upload
 

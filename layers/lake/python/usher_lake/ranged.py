@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from usher.landing import LandingObject
+from usher_lake.landing import LandingObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

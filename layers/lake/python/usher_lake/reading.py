@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from usher.landing import LandingObject, OpenObject
-from usher.records.datasets import Dataset
+from usher.schema.datasets import Dataset
 from usher_lake import error_rows, parquet_rows
 from usher_lake.csv_lines import BOM
 from usher_lake.framer import DEFAULT_LIMITS, HEAD_BYTES, Limits, Source, frames
+from usher_lake.landing import LandingObject, OpenObject
 from usher_lake.ranged import RangedObject
 from usher_lake.rows import Bad, Parsed
 from usher_lake.sources import GZIP_MAGIC, Gzip, Plain, gzip_limit

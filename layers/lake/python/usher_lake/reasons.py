@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from usher.records.datasets import Field, Kind
+from usher.schema.datasets import Field, Kind
 
 MISSING = "is missing"
 

@@ -6,7 +6,7 @@ import functools
 
 import pyarrow as pa
 
-from usher.records.datasets import Field, dataset
+from usher.schema.datasets import Field, dataset
 
 TIME = pa.timestamp("us", tz="UTC")
 

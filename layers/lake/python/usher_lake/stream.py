@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from usher.errors import NotAnEvent, UnknownPlace
-from usher.records.datasets import dataset
-from usher.records.ids import stream_digest
-from usher.records.places import stream_dataset
+from usher.schema.datasets import dataset
+from usher.schema.ids import stream_digest
+from usher.schema.s3_paths import stream_dataset
 from usher_lake.csv_lines import BOM
 from usher_lake.framer import frames
 from usher_lake.json_rows import JsonReader

@@ -23,8 +23,8 @@ from pyiceberg.types import (
 )
 
 from usher.errors import IncompatibleSchema, TableMissing
-from usher.records.datasets import DATASETS, Dataset, Kind
-from usher.records.places import table_prefix
+from usher.schema.datasets import DATASETS, Dataset, Kind
+from usher.schema.s3_paths import table_prefix
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

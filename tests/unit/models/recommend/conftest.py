@@ -17,17 +17,17 @@ from moto import mock_aws
 from openapi_schema_validator import OAS31Validator
 
 import usher_scorer.bundle
-from usher.decimals import loaded, stored
-from usher.popular import make_lists, write_lists
-from usher.recommend import openapi
-from usher.recommend.responses import respond
-from usher.recommend.slots import Assignment, assign
-from usher.recommend.wiring import Scorer, make_service
-from usher.records import keys
-from usher.records.ids import user_hash
-from usher.records.settings import Settings
-from usher.records.signing import Recommendation, verify
-from usher.router import Router, Slot, write_router
+from usher.api import openapi
+from usher.api.responses import respond
+from usher.schema.ids import user_hash
+from usher.schema.settings import Settings
+from usher.schema.signing import Recommendation, verify
+from usher.serving.assignment import Assignment, assign
+from usher.serving.bootstrap import Scorer, make_service
+from usher.store import keys
+from usher.store.codec import loaded, stored
+from usher.store.popular import make_lists, write_lists
+from usher.store.router import Router, Variant, write_router
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
 from usher_scorer.invocations import invoke, problem
@@ -56,7 +56,8 @@ PEOPLE = [f"u{n}" for n in range(30)]
 
 
 class Variants(ThreadingHTTPServer):
-    """InvokeEndpoint for two variants. modes: slot → ok, held, down, broken, slow, garbage, gone, odd, refusing, empty.
+    """InvokeEndpoint for two variants. modes by variant: ok, held, down, broken, slow, garbage, gone, odd, refusing,
+    empty.
 
     held answers when `release` is set; slow breaks off then.
     """
@@ -75,10 +76,10 @@ class Invocation(BaseHTTPRequestHandler):
     server: Variants
 
     def do_POST(self) -> None:
-        slot = self.headers["X-Amzn-SageMaker-Target-Variant"]
+        variant = self.headers["X-Amzn-SageMaker-Target-Variant"]
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((slot, json.loads(body)))
-        mode = self.server.modes[slot]
+        self.server.asked.append((variant, json.loads(body)))
+        mode = self.server.modes[variant]
         if mode in ("slow", "held"):
             self.server.release.wait(20)
         if mode in ("slow", "down"):
@@ -131,11 +132,11 @@ class Told:
     asked: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     defects: list[Exception] = field(default_factory=list)
 
-    def slot_asked(self, given: Assignment, faults: Sequence[str]) -> None:
-        self.asked.append((given.experiment, given.slot, tuple(faults)))
+    def variant_asked(self, given: Assignment, faults: Sequence[str]) -> None:
+        self.asked.append((given.experiment, given.variant, tuple(faults)))
 
-    def slot_failed(self, slot: str, reason: str) -> None:
-        self.failed.append((slot, reason))
+    def variant_failed(self, variant: str, reason: str) -> None:
+        self.failed.append((variant, reason))
 
     def unread(self, what: str, _error: Exception) -> None:
         self.unread_.append(what)
@@ -196,20 +197,22 @@ class Api:
         )
         return found
 
-    def expose(self, person: str, slot: str, at: float = NOW, experiment: str = NAME) -> None:
-        fields = {"slot": slot, "version": 2, "enrolled_at": at}
+    def expose(self, person: str, variant: str, at: float = NOW, experiment: str = NAME) -> None:
+        fields = {"variant": variant, "version": 2, "enrolled_at": at}
         self.table.put_item(Item=keys.exposure(user_hash(person), experiment).item() | stored(fields))
 
     def serve(self, person: str) -> tuple[str, Recommendation]:
-        """The slot that answered a person, and what the recommendation id says."""
+        """The variant that answered a person, and what the recommendation id says."""
         status, body = self("/recommendations", user_id=person)
         assert status == 200, body
-        return body["slot"], verify(body["recommendation_id"], [KEY.encode()])
+        return body["variant"], verify(body["recommendation_id"], [KEY.encode()])
 
-    def given_to(self, slot: Slot) -> list[str]:
-        """The people whom the hash gives to a slot, found without enrolling them."""
+    def given_to(self, variant: Variant) -> list[str]:
+        """The people whom the hash gives to a variant, found without enrolling them."""
         experiment = self.service().serving.experiments.get(NAME)
-        return [person for person in PEOPLE if assign(TESTING, experiment, user_hash(person), None, NOW).slot == slot]
+        return [
+            person for person in PEOPLE if assign(TESTING, experiment, user_hash(person), None, NOW).variant == variant
+        ]
 
     @staticmethod
     def _check(event: dict[str, Any], status: int, body: dict[str, Any]) -> None:
@@ -255,7 +258,7 @@ def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def opened(api: Api) -> Api:
-    """The deployed stack, an experiment open with half the traffic for each slot."""
+    """The deployed stack, an experiment open with half the traffic for each variant."""
     api.record()
     write_router(api.table, TESTING)
     return api

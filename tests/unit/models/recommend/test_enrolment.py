@@ -1,4 +1,4 @@
-"""Who enrols in an experiment, with which slot, and that two first requests at once agree."""
+"""Who enrols in an experiment, with which variant, and that two first requests at once agree."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from usher.recommend.exposure import KEPT_SECONDS
-from usher.records import keys
-from usher.records.ids import user_hash
-from usher.records.signing import verify
-from usher.router import Router, write_router
+from usher.schema.ids import user_hash
+from usher.schema.signing import verify
+from usher.store import keys
+from usher.store.enrolment import KEPT_SECONDS
+from usher.store.router import Router, write_router
 
 if TYPE_CHECKING:
     from tests.unit.models.recommend.conftest import Api
@@ -28,19 +28,19 @@ PEOPLE = [f"u{n}" for n in range(30)]
 
 def test_the_first_recommendation_enrols_and_the_id_says_so(opened: Api) -> None:
     opened.now = NOW + 0.25
-    slots = {}
+    variants = {}
     for person in PEOPLE:
-        slot, said = opened.serve(person)
+        variant, said = opened.serve(person)
         kept = opened.exposure(person)
         assert kept is not None
-        assert (kept["slot"], kept["version"], kept["enrolled_at"]) == (slot, 2, NOW + 0.25)
+        assert (kept["variant"], kept["version"], kept["enrolled_at"]) == (variant, 2, NOW + 0.25)
         assert kept["GSI1pk"] == keys.exposure_shard(NAME, 2, user_hash(person))
         assert kept["expires_at"] == NOW + KEPT_SECONDS
-        assert (said.experiment, said.version, said.slot, said.user) == (NAME, 2, slot, user_hash(person))
-        slots[person] = slot
-    assert set(slots.values()) == {"A", "B"}
+        assert (said.experiment, said.version, said.variant, said.user) == (NAME, 2, variant, user_hash(person))
+        variants[person] = variant
+    assert set(variants.values()) == {"A", "B"}
     assert {experiment for experiment, _, _ in opened.told.asked} == {NAME}
-    assert [slot for _, slot, _ in opened.told.asked] == list(slots.values())
+    assert [variant for _, variant, _ in opened.told.asked] == list(variants.values())
 
 
 def test_who_is_enrolled_stays_whatever_the_weights_do_later(opened: Api) -> None:
@@ -57,10 +57,10 @@ def test_after_the_window_the_hash_decides_and_the_exposure_stays_as_it_was(open
     opened.now = NOW + WINDOW - 0.5
     assert opened.serve(person)[0] == "A"
     opened.now = NOW + WINDOW
-    slot, said = opened.serve(person)
-    assert (slot, said.experiment) == ("B", NAME)
+    variant, said = opened.serve(person)
+    assert (variant, said.experiment) == ("B", NAME)
     kept = opened.exposure(person)
-    assert kept is not None and (kept["slot"], kept["enrolled_at"]) == ("A", NOW)
+    assert kept is not None and (kept["variant"], kept["enrolled_at"]) == ("A", NOW)
 
 
 @pytest.mark.parametrize("state", ["frozen", "baking", "steady"])
@@ -75,7 +75,7 @@ def test_nobody_enrols_unless_the_experiment_is_testing(opened: Api, state: Any)
 def test_a_session_of_nobody_goes_to_the_champion_and_counts_for_no_experiment(opened: Api) -> None:
     for _ in range(3):
         body = opened("/recommendations", {"session": [{"item_id": "m0"}]})[1]
-        assert (body["slot"], verify(body["recommendation_id"], [KEY]).experiment) == ("A", "")
+        assert (body["variant"], verify(body["recommendation_id"], [KEY]).experiment) == ("A", "")
     assert opened.told.asked == [("", "A", ())] * 3
     assert not [item for item in opened.table.scan()["Items"] if item["sk"].startswith("EXPOSURE#")]
 
@@ -85,7 +85,7 @@ def test_a_session_of_somebody_enrols_them(opened: Api) -> None:
     assert opened.exposure("u0") is not None
 
 
-def test_roles_keep_their_people_whichever_slot_holds_which(opened: Api) -> None:
+def test_roles_keep_their_people_whichever_variant_holds_which(opened: Api) -> None:
     challengers = opened.given_to("B")
     opened.record("xturned", champion="B", challenger="A")
     opened.route(experiment_id="xturned", champion="B")
@@ -99,7 +99,7 @@ def test_a_salt_of_its_own_splits_people_anew(opened: Api) -> None:
     assert [person for person in PEOPLE if opened.serve(person)[0] == "B"] != challengers
 
 
-def test_of_two_first_requests_at_once_both_are_served_the_slot_that_was_written_first(opened: Api) -> None:
+def test_of_two_first_requests_at_once_both_are_served_the_variant_that_was_written_first(opened: Api) -> None:
     """Two environments, one of which still has the router before: both read no exposure, both ask, one writes."""
     person = opened.given_to("B")[0]
     slow, fast = opened, replace(opened, _service=None)
@@ -108,15 +108,15 @@ def test_of_two_first_requests_at_once_both_are_served_the_slot_that_was_written
     thread = threading.Thread(target=lambda: answers.append(slow.serve(person)))
     assert slow("/health")[1]["version"] == 2
     thread.start()
-    wait_for(lambda: any(slot == "B" for slot, _ in opened.variants.asked))
+    wait_for(lambda: any(variant == "B" for variant, _ in opened.variants.asked))
     write_router(opened.table, replace(TESTING, version=3, weights={"A": 1.0, "B": 0.0}))
     assert fast.serve(person)[0] == "A"
     opened.variants.release.set()
     thread.join(30)
-    ((slot, said),) = answers
-    assert (slot, said.slot, said.experiment) == ("A", "A", NAME)
+    ((variant, said),) = answers
+    assert (variant, said.variant, said.experiment) == ("A", "A", NAME)
     kept = opened.exposure(person)
-    assert kept is not None and (kept["slot"], kept["version"]) == ("A", 3)
+    assert kept is not None and (kept["variant"], kept["version"]) == ("A", 3)
 
 
 def test_many_first_requests_at_once_leave_one_exposure_that_all_of_them_name(opened: Api) -> None:
@@ -134,7 +134,7 @@ def test_many_first_requests_at_once_leave_one_exposure_that_all_of_them_name(op
     opened.variants.release.set()
     for thread in threads:
         thread.join(30)
-    assert [(slot, said.experiment) for slot, said in answers] == [("B", NAME)] * len(threads)
+    assert [(variant, said.experiment) for variant, said in answers] == [("B", NAME)] * len(threads)
     assert not opened.told.unwritten_
 
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from usher.decimals import stored
-from usher.recommend import breaker, wiring
-from usher.recommend.keyring import current_key, valid_keys
-from usher.recommend.wiring import make_service
-from usher.records import keys
-from usher.records.ids import user_hash
-from usher.records.settings import SettingsError
-from usher.records.signing import verify
-from usher.router import Router, write_router
+from usher.api.signing_keys import current_key, valid_keys
+from usher.schema.ids import user_hash
+from usher.schema.settings import SettingsError
+from usher.schema.signing import verify
+from usher.serving import bootstrap, circuit_breaker
+from usher.serving.bootstrap import make_service
+from usher.store import keys
+from usher.store.codec import stored
+from usher.store.router import Router, write_router
 from usher_scorer.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -150,48 +150,48 @@ def test_the_first_router_is_seen_at_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize("mode", ["down", "broken", "garbage", "gone", "odd"])
-def test_a_slot_that_fails_gives_way_to_the_other_one(api: Api, mode: str) -> None:
+def test_a_variant_that_fails_gives_way_to_the_other_one(api: Api, mode: str) -> None:
     api.variants.modes["A"] = mode
     status, body = api("/recommendations", user_id="u0")
-    assert (status, body["slot"], body["level"]) == (200, "B", "model")
-    assert [slot for slot, _ in api.told.failed] == ["A"]
+    assert (status, body["variant"], body["level"]) == (200, "B", "model")
+    assert [variant for variant, _ in api.told.failed] == ["A"]
 
 
 @pytest.mark.parametrize("mode", ["down", "broken", "garbage", "gone"])
-def test_where_no_slot_answers_popularity_does(api: Api, mode: str) -> None:
+def test_where_no_variant_answers_popularity_does(api: Api, mode: str) -> None:
     api.variants.modes = {"A": mode, "B": mode}
     status, body = api("/recommendations", user_id="u0", limit=5)
-    assert (status, body["slot"], body["level"], len(body["items"])) == (200, None, "popular", 5)
-    assert verify(body["recommendation_id"], [KEY.encode()]).slot == ""
+    assert (status, body["variant"], body["level"], len(body["items"])) == (200, None, "popular", 5)
+    assert verify(body["recommendation_id"], [KEY.encode()]).variant == ""
     assert api("/similar", item_id="m1")[0] == 503
 
 
-def test_a_slot_that_was_rolled_back_stands_in_for_nobody(api: Api) -> None:
+def test_a_variant_that_was_rolled_back_stands_in_for_nobody(api: Api) -> None:
     write_router(api.table, replace(STEADY, version=2, models={"A": "rtest-1", "B": "rolled-back"}))
     api.variants.modes["A"] = "down"
     assert api("/recommendations", user_id="u0")[1]["level"] == "popular"
-    assert {slot for slot, _ in api.variants.asked} == {"A"}
+    assert {variant for variant, _ in api.variants.asked} == {"A"}
 
 
-def test_a_slow_slot_costs_its_time_out_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "ENDPOINT", wiring.ENDPOINT.merge(type(wiring.ENDPOINT)(read_timeout=0.3)))
+def test_a_slow_variant_costs_its_time_out_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "ENDPOINT", bootstrap.ENDPOINT.merge(type(bootstrap.ENDPOINT)(read_timeout=0.3)))
     api.variants.modes["A"] = "slow"
-    assert api("/recommendations", user_id="u0")[1]["slot"] == "B"
-    assert api("/recommendations", user_id="u0")[1]["slot"] == "B"
-    assert [slot for slot, _ in api.variants.asked] == ["A", "B", "B"]
+    assert api("/recommendations", user_id="u0")[1]["variant"] == "B"
+    assert api("/recommendations", user_id="u0")[1]["variant"] == "B"
+    assert [variant for variant, _ in api.variants.asked] == ["A", "B", "B"]
     api.variants.modes["A"] = "ok"
-    api.now += breaker.SLOW_SECONDS
-    assert api("/recommendations", user_id="u0")[1]["slot"] == "A"
+    api.now += circuit_breaker.SLOW_SECONDS
+    assert api("/recommendations", user_id="u0")[1]["variant"] == "A"
 
 
-def test_the_clients_never_retry_a_slot_and_give_up_within_seconds() -> None:
-    assert wiring.ENDPOINT.retries["total_max_attempts"] == 1
-    assert wiring.ENDPOINT.connect_timeout + wiring.ENDPOINT.read_timeout <= 2.5
+def test_the_clients_never_retry_a_variant_and_give_up_within_seconds() -> None:
+    assert bootstrap.ENDPOINT.retries["total_max_attempts"] == 1
+    assert bootstrap.ENDPOINT.connect_timeout + bootstrap.ENDPOINT.read_timeout <= 2.5
 
 
 def test_an_unknown_person_gets_what_is_popular(api: Api) -> None:
     _, body = api("/recommendations", user_id="nobody")
-    assert (body["level"], body["slot"]) == ("popular", "A")
+    assert (body["level"], body["variant"]) == ("popular", "A")
     assert shown(body) == shown(api("/popular")[1])
 
 
@@ -263,7 +263,7 @@ def test_filters_reach_the_model(api: Api) -> None:
 
 def test_similar_items_come_from_the_champion(api: Api) -> None:
     status, body = api("/similar", item_id="m1", limit=3)
-    assert (status, body["slot"], len(body["items"])) == (200, "A", 3)
+    assert (status, body["variant"], len(body["items"])) == (200, "A", 3)
     assert "m1" not in shown(body)
 
 
@@ -360,7 +360,7 @@ def test_a_bundle_never_writes_outside_its_folder(function_api: Api, tmp_path: P
     assert not list(tmp_path.rglob("escaped"))
 
 
-def test_bundles_that_no_slot_holds_are_removed(function_api: Api, tmp_path: Path) -> None:
+def test_bundles_that_no_variant_holds_are_removed(function_api: Api, tmp_path: Path) -> None:
     stale = tmp_path / "usher-bundles" / "old"
     stale.mkdir(parents=True)
     assert function_api("/recommendations", user_id="u0")[1]["level"] == "model"

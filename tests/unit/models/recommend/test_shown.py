@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from usher.decimals import stored
-from usher.records import keys
-from usher.router import Router, write_router
+from usher.store import keys
+from usher.store.codec import stored
+from usher.store.router import Router, write_router
 
 if TYPE_CHECKING:
     from tests.unit.models.recommend.conftest import Api
@@ -44,7 +44,7 @@ def test_the_open_experiment_is_shown_as_the_router_has_it_now_and_without_its_s
         "opened_at": NOW,
         "preset": "default",
         "models": {"champion": "rtest-2", "challenger": "rtest-1"},
-        "slots": {"champion": "B", "challenger": "A"},
+        "variants": {"champion": "B", "challenger": "A"},
         "weights": {"champion": 0.95, "challenger": 0.05},
         "summary": SUMMARY,
         "outcome": None,
@@ -53,7 +53,7 @@ def test_the_open_experiment_is_shown_as_the_router_has_it_now_and_without_its_s
     assert "5a17" not in json.dumps(opened("/experiment")[1])
 
 
-def test_after_its_end_the_newest_of_both_slots_is_shown(opened: Api) -> None:
+def test_after_its_end_the_newest_of_both_variants_is_shown(opened: Api) -> None:
     opened.record("xrtest-1", started_at=NOW - 9000, status="closed", outcome="promoted", reason="it was better")
     opened.record(started_at=NOW, status="closed", outcome="retired", reason="it was worse")
     opened.route(state="steady", experiment_id="", weights={"A": 1.0, "B": 0.0})
@@ -65,7 +65,7 @@ def test_after_its_end_the_newest_of_both_slots_is_shown(opened: Api) -> None:
     assert shown(opened)["experiment_id"] == "xrtest-1"
 
 
-def test_weights_of_a_slot_that_holds_another_model_by_now_are_not_the_experiments(opened: Api) -> None:
+def test_weights_of_a_variant_that_holds_another_model_by_now_are_not_the_experiments(opened: Api) -> None:
     opened.record(status="closed", outcome="promoted", models={"champion": "long ago", "challenger": "rtest-2"})
     opened.route(state="steady", experiment_id="", champion="B", weights={"A": 0.0, "B": 1.0})
     assert shown(opened)["weights"] == {"champion": 0.0, "challenger": 1.0}

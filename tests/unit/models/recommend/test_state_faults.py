@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from usher.decimals import loaded, stored
-from usher.recommend.cached import RETRY_SECONDS
-from usher.recommend.people import PAGE_ITEMS
-from usher.records import keys
-from usher.records.ids import user_hash
+from usher.api.ttl_cache import RETRY_SECONDS
+from usher.schema.ids import user_hash
+from usher.store import keys
+from usher.store.codec import loaded, stored
+from usher.store.users import PAGE_ITEMS
 
 if TYPE_CHECKING:
     from tests.unit.models.recommend.conftest import Api
@@ -25,8 +25,8 @@ def test_without_its_record_an_experiment_serves_the_champion_and_enrols_nobody(
     opened.table.delete_item(Key=keys.experiment(NAME).item())
     for _ in range(2):
         for person in PEOPLE:
-            slot, said = opened.serve(person)
-            assert (slot, said.experiment) == ("A", "")
+            variant, said = opened.serve(person)
+            assert (variant, said.experiment) == ("A", "")
     assert opened.told.unread_ == ["experiment"]  # and not once a request
     assert {experiment for experiment, _, _ in opened.told.asked} == {""}
     opened.record(NAME)
@@ -82,22 +82,22 @@ def test_exposures_of_other_experiments_do_not_count_however_many_there_are(open
         opened.expose(person, "A", experiment=f"xz{number:02d}")
     profile = {"recent": [{"item_id": "m1", "rating": 5, "at": NOW}]}
     opened.table.put_item(Item=keys.profile(user_hash(person)).item() | stored(profile))
-    slot, said = opened.serve(person)
-    assert (slot, said.experiment) == ("B", NAME)
+    variant, said = opened.serve(person)
+    assert (variant, said.experiment) == ("B", NAME)
     assert opened.variants.asked[-1][1]["profile"] == [["m1", 5.0, NOW]]
     opened.expose(person, "A")
     assert opened.serve(person)[0] == "A"
 
 
-@pytest.mark.parametrize("damage", [{"slot": "C"}, {"enrolled_at": "soon"}, {"version": None}])
+@pytest.mark.parametrize("damage", [{"variant": "C"}, {"enrolled_at": "soon"}, {"version": None}])
 def test_a_damaged_exposure_is_no_enrolment_and_is_not_written_over(opened: Api, damage: dict[str, Any]) -> None:
     person = opened.given_to("B")[0]
     kept = keys.exposure(user_hash(person), NAME).item() | stored(
-        {"slot": "A", "version": 2, "enrolled_at": NOW} | damage
+        {"variant": "A", "version": 2, "enrolled_at": NOW} | damage
     )
     opened.table.put_item(Item=kept)
-    slot, said = opened.serve(person)
-    assert (slot, said.experiment) == ("B", "")
+    variant, said = opened.serve(person)
+    assert (variant, said.experiment) == ("B", "")
     assert opened.exposure(person) == loaded(kept)
 
 
@@ -111,8 +111,8 @@ def test_who_cannot_be_read_is_served_and_not_enrolled(opened: Api, failing: set
     person = opened.given_to("B")[0]
     opened.serve(opened.given_to("A")[0])
     failing.add("Query")
-    slot, said = opened.serve(person)
-    assert (slot, said.experiment) == ("B", "")
+    variant, said = opened.serve(person)
+    assert (variant, said.experiment) == ("B", "")
     assert opened.exposure(person) is None
     assert opened.told.unread_ == ["profile"]
     failing.clear()

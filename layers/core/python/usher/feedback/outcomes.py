@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from usher.api.aged_cache import Aged
 from usher.errors import RouterUnreadable
-from usher.feedback.aged import Aged
-from usher.feedback.exposures import Exposures, NoWindow
-from usher.feedback.records import Feedback
-from usher.records.signing import BadRecommendationId, Recommendation, verify
-from usher.router import Router
+from usher.feedback.entry import Feedback
+from usher.schema.signing import BadRecommendationId, Recommendation, verify
+from usher.store.exposures import Exposures, NoWindow
+from usher.store.router import Router
 
 #: From this rating on a rating is an outcome.
 POSITIVE_RATING = 4.0

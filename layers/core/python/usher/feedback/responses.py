@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from usher.feedback import reading
-from usher.feedback.events import Answer
-from usher.feedback.reading import Batch, Refused
+from usher.api.problems import MEDIA_TYPE, Problem
+from usher.api.responses import problem_response, response
+from usher.feedback import parsing
+from usher.feedback.metrics import Telemetry
+from usher.feedback.parsing import Batch, Refused
 from usher.feedback.service import Service
-from usher.feedback.telemetry import Telemetry
-from usher.recommend.problems import MEDIA_TYPE, Problem
-from usher.recommend.responses import problem_response, response
+from usher.store.events import Answer
 
 Response = dict[str, Any]
 
@@ -25,7 +25,7 @@ def respond(
     """
     accepted = refused = 0
     try:
-        batch = reading.read(event, clock())
+        batch = parsing.read(event, clock())
         taken = any(not isinstance(entry, Refused) for entry in batch.entries)
         said = service().take(batch.entries) if taken else list(_refusals(batch))
         accepted = sum(isinstance(one, Answer) for one in said)

@@ -13,16 +13,16 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from usher.api.problems import Problem
 from usher.errors import NotYet, OperatorError, OutOfTime
-from usher.feedback.events import Answer, Events, EventTaken
+from usher.feedback.entry import Feedback
+from usher.feedback.metrics import Telemetry
 from usher.feedback.outcomes import Outcomes, Verdict
-from usher.feedback.profiles import Profiles, Rated
-from usher.feedback.reading import Entry, Refused
-from usher.feedback.records import Feedback
+from usher.feedback.parsing import Entry, Refused
 from usher.feedback.streams import Streams
-from usher.feedback.telemetry import Telemetry
-from usher.recommend.problems import Problem
-from usher.recommend.request import LIKED
+from usher.serving.request import LIKED
+from usher.store.events import Answer, Events, EventTaken
+from usher.store.profiles import Profiles, Rated
 
 #: What has not begun after so many seconds is left for the client's next try: the function has 15.
 BUDGET_SECONDS = 8.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from usher.feedback.telemetry import reason_of
+from usher.feedback.metrics import reason_of
 
 #: A second try of what Firehose did not take comes after so many seconds; a third is the client's.
 PAUSE_SECONDS = 0.1

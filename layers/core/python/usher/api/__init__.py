@@ -1,0 +1,1 @@
+"""What every operation of the HTTP API shares: the OpenAPI document, validation, problem documents, responses."""

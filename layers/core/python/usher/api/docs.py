@@ -1,0 +1,108 @@
+"""docs/api.md, made from the OpenAPI document, so that the two cannot differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from usher.api.openapi import document, operations
+from usher.api.problems import KINDS
+
+_HEAD = """# The HTTP API
+
+Made from `layers/core/python/usher/api/openapi.json`, by which requests are checked; `make docs` writes it again.
+
+{description}
+
+The stack's output `ApiUrl` is where it answers, on AWS and on the twin. `usher recommend`, `usher similar` and `usher
+popular` sign and ask; so does any client that signs:
+
+```
+curl --aws-sigv4 "aws:amz:$AWS_REGION:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
+  "$API_URL/recommendations?user_id=42&limit=5"
+```
+"""
+_LADDER = """## The ladder
+
+Who is known gets the model's answer (`model`). Who is known from recent feedback or the session alone, or brings
+something fresher than the model, is folded in (`fold_in`). Everybody else gets what is popular (`popular`). When the
+variant does not answer, the other one is asked, if it has traffic or holds the same model; when none answers, the
+popularity lists of the state table do, and `variant` is null. What a person rated never returns.
+
+While an experiment is open the first recommendation enrols a person: from then on the same variant answers, until the
+attribution window ends. Send the `recommendation_id` along with feedback, so that the outcome counts.
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    info, schemas = document()["info"], document()["components"]["schemas"]
+    parts = [_HEAD.format(description=info["description"])]
+    for operation in operations().values():
+        fields = document()["paths"][operation.path][operation.method.lower()]
+        said = f"{fields['summary']}. {fields.get('description', '')}"
+        parts.append(f"## {operation.method} {operation.path}\n\n{said}")
+        parts += _parameters(fields)
+        if operation.body is not None:
+            body = _one(operation.body)
+            parts.append(_table("field of the body", body["properties"], body.get("required", ())))
+        status, answer = next(iter(fields["responses"].items()))
+        name = _one(answer["content"]["application/json"]["schema"])["$ref"].rsplit("/", 1)[1]
+        parts.append(f"{status}: {answer['description']}")
+        parts.append(_table("field of the answer", schemas[name]["properties"], schemas[name].get("required", ())))
+    parts.append(f"## An item\n\n{_table('field', schemas['Item']['properties'], schemas['Item']['required'])}")
+    shown = schemas["Experiment"]["properties"]["experiment"]
+    parts.append(f"## An experiment\n\n{_table('field', shown['properties'], shown['required'])}")
+    parts += [_LADDER.rstrip(), _problems()]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _one(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first alternative, where there are several: of one and a list of such, the one."""
+    first: Mapping[str, Any] = schema["oneOf"][0] if "oneOf" in schema else schema
+    return first
+
+
+def _parameters(fields: Mapping[str, Any]) -> list[str]:
+    known = document()["components"]["parameters"]
+    listed = [known[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in fields.get("parameters", ())]
+    if not listed:
+        return []
+    rows = {p["name"]: {**p["schema"], "description": p["description"]} for p in listed}
+    return [_table("parameter", rows, [p["name"] for p in listed if p["required"]])]
+
+
+def _table(head: str, properties: Mapping[str, Mapping[str, Any]], required: Any) -> str:
+    rows = [
+        f"| `{name}` | {_kind(schema)} | {'yes' if name in required else 'no'} | {schema.get('description', '')} |"
+        for name, schema in properties.items()
+    ]
+    return "\n".join([f"| {head} | kind | always | meaning |", "|---|---|---|---|", *rows])
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"].rsplit("/", 1)[1])
+    if "oneOf" in schema:
+        return " or ".join(map(_kind, schema["oneOf"]))
+    kind = schema["type"]
+    said = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    if said == "array":
+        return f"list of {_kind(schema['items'])}" + (f", at most {schema['maxItems']}" if "maxItems" in schema else "")
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
+    if "minimum" in schema and "maximum" in schema:
+        said += f" from {schema['minimum']} to {schema['maximum']}"
+    if "format" in schema:
+        said = {"usher-id": "id", "usher-date": "year or date", "usher-time": "time"}[schema["format"]]
+    return said + (f", else {str(schema['default']).lower()}" if "default" in schema else "")
+
+
+def _problems() -> str:
+    rows = [f"| `urn:usher:problem:{kind}` | {status} | {title} |" for kind, (status, title) in KINDS.items()]
+    head = (
+        "## Problems\n\nErrors are `application/problem+json` (RFC 9457): type, title, status, detail and, where one "
+        "is at fault, `parameter`. A wrong or missing signature is API Gateway's own 403, "
+        '`{"message": "Forbidden"}`.\n\n'
+    )
+    return head + "\n".join(["| type | status | title |", "|---|---|---|", *rows])

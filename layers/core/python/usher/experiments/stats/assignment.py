@@ -1,0 +1,88 @@
+"""Which role a user is served: a weighted rendezvous hash, and the enrolment that holds until its window ends.
+
+A weight change moves the least possible number of users, with any number of roles; no read is needed, and the salt of
+an experiment makes its assignment independent of the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from usher.experiments.stats.errors import WeightError
+
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A user's first exposure in an experiment: the role it enrolled in, and when (epoch seconds)."""
+
+    role: str
+    enrolled_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The role that serves, and whether this is the user's first exposure, to be written down."""
+
+    role: str
+    enrols: bool
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """WeightError unless the weights are probabilities that sum to one."""
+    for role, weight in weights.items():
+        if not (math.isfinite(weight) and 0.0 <= weight <= 1.0):
+            raise WeightError(f"the weight of {role} is {weight!r}: it must lie between 0 and 1")
+    if not math.isclose(sum(weights.values()), 1.0, abs_tol=_TOLERANCE):
+        raise WeightError(f"the weights sum to {sum(weights.values()):g}, not to one")
+
+
+def assign(salt: str, user_hash: str, weights: Mapping[str, float]) -> str:
+    """The role of the largest weight / −ln(u), u uniform by hash of (salt, role, user): P(role) is its weight.
+
+    WeightError when the weights are no probabilities. A role at weight 0 is never assigned.
+    """
+    check_weights(weights)
+    return _highest(salt, user_hash, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How an experiment splits users: its salt, the weights of the roles, its window, and the roles that are broken."""
+
+    salt: str
+    weights: Mapping[str, float]
+    attribution_seconds: float
+    broken: Collection[str] = ()
+
+
+def place(split: Split, user_hash: str, enrolment: Enrolment | None, now: float) -> Placement:
+    """Serve the enrolled role until the attribution window ends, then the hash's; never one at weight 0 or broken.
+
+    A user who enrolled stays in that stratum under that role, whatever serves later (intention to treat). Nobody enrols
+    while a role is broken: who is served then was not assigned by the weights. WeightError when no role is left.
+    """
+    check_weights(split.weights)
+    alive = {role: weight for role, weight in split.weights.items() if weight > 0 and role not in split.broken}
+    if not alive:
+        raise WeightError("no role is left to serve: every weight is 0 or its role is broken")
+    if enrolment and enrolment.role in alive and 0 <= now - enrolment.enrolled_at < split.attribution_seconds:
+        return Placement(enrolment.role, enrols=False)
+    role = _highest(split.salt, user_hash, split.weights)
+    if role in alive:
+        return Placement(role, enrols=enrolment is None and not split.broken)
+    return Placement(_highest(split.salt, user_hash, alive), enrols=False)
+
+
+def _highest(salt: str, user_hash: str, weights: Mapping[str, float]) -> str:
+    return max(weights, key=lambda role: weights[role] / -math.log(_uniform(salt, role, user_hash)))
+
+
+def _uniform(salt: str, role: str, user_hash: str) -> float:
+    """Strictly between 0 and 1, by 52 bits of a hash whose parts cannot run into each other."""
+    digest = hashlib.blake2b(user_hash.encode(), digest_size=8, key=hashlib.sha256(f"{salt}\0{role}".encode()).digest())
+    return ((int.from_bytes(digest.digest(), "big") >> 12) + 0.5) / 2.0**52

@@ -1,0 +1,62 @@
+"""Feedback put together: settings and clients in, a service out; each client is built once, on first use."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from usher.api.aged_cache import Aged
+from usher.api.signing_keys import valid_keys
+from usher.errors import RouterUnreadable
+from usher.feedback.metrics import Telemetry
+from usher.feedback.outcomes import Outcomes
+from usher.feedback.service import THREADS, Service
+from usher.feedback.streams import Streams
+from usher.schema.settings import Settings
+from usher.store.events import Events
+from usher.store.exposures import Exposures
+from usher.store.profiles import Profiles
+from usher.store.router import Router, read_router
+
+#: The client waits: what does not answer soon is told as 503, and sent again.
+QUICK = Config(
+    connect_timeout=0.5,
+    read_timeout=2.0,
+    retries={"total_max_attempts": 2},
+    tcp_keepalive=True,
+    max_pool_connections=THREADS + 2,
+)
+#: Experiments whose attribution time is remembered.
+EXPERIMENTS_MAX = 16
+
+
+def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], float]) -> Service:
+    """The service of these settings."""
+    table: Any = boto3.resource("dynamodb", config=QUICK).Table(settings.state_table)
+    dynamodb, name = table.meta.client, settings.state_table  # the client, which threads may share
+    firehose = functools.cache(lambda: boto3.client("firehose", config=QUICK))
+    secrets = functools.cache(lambda: boto3.client("secretsmanager", config=QUICK))
+
+    exposures = Exposures(dynamodb, name)
+    outcomes = Outcomes(
+        Aged(lambda: standing_router(table), clock),
+        Aged(lambda: valid_keys(secrets(), settings.signing_secret_arn), clock),
+        functools.lru_cache(EXPERIMENTS_MAX)(exposures.attribution_seconds),  # it never changes
+        exposures,
+        settings.router_cache_seconds,
+        clock,
+    )
+    streams = Streams(firehose, settings.stream_prefix, telemetry.unforwarded)
+    return Service(Events(dynamodb, name), Profiles(dynamodb, name), outcomes, streams, telemetry, clock)
+
+
+def standing_router(table: Any) -> Router | None:
+    """The router; RouterUnreadable when its item was edited into nonsense."""
+    try:
+        return read_router(table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RouterUnreadable(f"the router was edited by hand: it lacks {error}; restore the item") from error

@@ -1,0 +1,80 @@
+"""Ids and digests: how objects, runs, jobs, experiments and people are named."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from usher.schema.datasets import ID_MAX_BYTES
+
+#: SageMaker's shortest limit: a tuning job's name has at most 32 characters.
+JOB_NAME_MAX = 32
+
+
+def object_digest(bucket: str, key: str, version: str) -> str:
+    """The identity of a landing object, however often its event comes: 32 hex characters.
+
+    version: the object's version id, or its ETag (quotes removed) where the bucket keeps no versions.
+    """
+    return _hex32(bucket, key, version.strip('"'))
+
+
+def stream_digest(stream: str, record_ids: Iterable[str]) -> str:
+    """The identity of a batch that Firehose gives to be checked: `stream` and 26 hex characters.
+
+    Made from the records' ids, which a repeated try keeps, and not from the invocation's, which it does not.
+    """
+    return f"stream{_hex32(stream, *record_ids)[:26]}"
+
+
+def is_stream_digest(digest: str) -> bool:
+    """Whether a quarantine file came from a stream's batch, not from a landing object."""
+    return digest.startswith("stream")
+
+
+def user_hash(user_id: str) -> str:
+    """What stands for a person in the state table and in recommendation ids: 32 hex characters."""
+    return _hex32(user_id)
+
+
+def run_id(snapshots: Mapping[str, int], attempt: int) -> str:
+    """`r` + ten characters of the snapshots' digest + `-` + attempt: the same data gives the same run."""
+    digest = hashlib.sha256(json.dumps(sorted(snapshots.items()), separators=(",", ":")).encode()).digest()
+    return f"r{base64.b32encode(digest).decode().lower()[:10]}-{attempt}"
+
+
+def job_name(run: str, algorithm: str, *, tuning: bool = False, retry: int = 0) -> str:
+    """`run-algorithm[-hpo][-retry]`; ValueError past the 32 characters that a tuning job's name may have."""
+    name = f"{run}-{algorithm}{'-hpo' if tuning else ''}{f'-{retry}' if retry else ''}"
+    if len(name) > JOB_NAME_MAX:
+        raise ValueError(f"job name {name!r} has {len(name)} characters: SageMaker takes {JOB_NAME_MAX}")
+    return name
+
+
+def experiment_id(run: str) -> str:
+    """An experiment is named after the run that brought its challenger."""
+    return f"x{run}"
+
+
+def check_id(value: str) -> str | None:
+    """Why `value` cannot be an id, or None: 1 to 128 bytes UTF-8 without control characters."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    if not 1 <= size <= ID_MAX_BYTES:
+        return f"has {size} bytes (1 to {ID_MAX_BYTES} allowed)"
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in value):
+        return "has a control character"
+    return None
+
+
+def digest_list(digests: Iterable[str]) -> str:
+    """Digests as one snapshot property, sorted, so that the same batch is written the same way."""
+    return ",".join(sorted(digests))
+
+
+def _hex32(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()[:32]

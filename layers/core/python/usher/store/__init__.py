@@ -1,0 +1,1 @@
+"""The DynamoDB state table: one module per stored entity, with its key, shape, reads and writes."""

@@ -1,0 +1,141 @@
+"""The ledger: one item of the state table for each landing object, so that no object is read or committed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from usher.errors import is_condition_failed
+from usher.store import keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
+Status = Literal["parsed", "committing", "committed", "gone"]
+
+#: DynamoDB's limit for one BatchGetItem.
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one landing object.
+
+    dataset:     where its rows went, which for Amazon Personalize's headers is not always what the key says.
+    rows_in:     rows_ok + rows_bad, always.
+    files:       how many Parquet files hold the good rows (`places.data_key(dataset, digest, 0 … files - 1)`).
+    ignored:     columns that the data set has no field for.
+    snapshot_id: the commit that holds the rows; 0 before, and for an object without good rows.
+    """
+
+    digest: str
+    dataset: str
+    bucket: str
+    key: str
+    status: Status
+    rows_in: int = 0
+    rows_ok: int = 0
+    rows_bad: int = 0
+    files: int = 0
+    ignored: tuple[str, ...] = ()
+    landed_at: str = ""
+    snapshot_id: int = 0
+
+    def item(self) -> dict[str, Any]:
+        """The entry as an item of the state table."""
+        fields = asdict(self) | {"ignored": list(self.ignored)}
+        del fields["digest"]
+        return keys.landing_object(self.digest).item() | fields
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any]) -> Entry:
+        """The entry of an item; numbers come back as Decimal."""
+        return cls(
+            digest=str(item["pk"]).partition("#")[2],
+            dataset=item["dataset"],
+            bucket=item["bucket"],
+            key=item["key"],
+            status=item["status"],
+            rows_in=int(item["rows_in"]),
+            rows_ok=int(item["rows_ok"]),
+            rows_bad=int(item["rows_bad"]),
+            files=int(item["files"]),
+            ignored=tuple(item["ignored"]),
+            landed_at=item["landed_at"],
+            snapshot_id=int(item["snapshot_id"]),
+        )
+
+
+class Ledger:
+    """The OBJECT# items. Every write is conditional: an entry only moves forward, and a write twice is a write once."""
+
+    def __init__(self, dynamodb: DynamoDBServiceResource, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._name = table
+        self.table = dynamodb.Table(table)
+
+    def find(self, digest: str) -> Entry | None:
+        """The entry of an object, read consistently; None when the object was never recorded."""
+        answer = self.table.get_item(Key=keys.landing_object(digest).item(), ConsistentRead=True)
+        return Entry.read(answer["Item"]) if "Item" in answer else None
+
+    def find_all(self, digests: Iterable[str]) -> dict[str, Entry]:
+        """The entries of these objects by digest; what was never recorded is left out."""
+        wanted = sorted(set(digests))
+        found: dict[str, Entry] = {}
+        for start in range(0, len(wanted), _BATCH):
+            for item in self._batch(wanted[start : start + _BATCH]):
+                entry = Entry.read(item)
+                found[entry.digest] = entry
+        return found
+
+    def _batch(self, digests: list[str]) -> list[Mapping[str, Any]]:
+        request: Any = {
+            self._name: {"Keys": [keys.landing_object(digest).item() for digest in digests], "ConsistentRead": True}
+        }
+        items: list[Mapping[str, Any]] = []
+        while request:
+            answer = self._dynamodb.batch_get_item(RequestItems=request)
+            items += answer["Responses"].get(self._name, [])
+            request = answer.get("UnprocessedKeys")
+        return items
+
+    def record(self, entry: Entry) -> Entry:
+        """Write what reading an object gave, once; the entry that stands afterwards (perhaps another reader's)."""
+        try:
+            self.table.put_item(Item=entry.item(), ConditionExpression="attribute_not_exists(pk)")
+        except ClientError as error:
+            if not is_condition_failed(error):
+                raise
+            return self.find(entry.digest) or entry
+        return entry
+
+    def committing(self, digest: str) -> None:
+        """Say that a commit of this object may be under way."""
+        self._advance(digest, "SET #s = :to", ("parsed", "committing"), {":to": "committing"})
+
+    def committed(self, digest: str, snapshot_id: int) -> None:
+        """Say that the commit `snapshot_id` holds this object's rows. A committed entry stays as it is."""
+        self._advance(
+            digest,
+            "SET #s = :to, snapshot_id = :snapshot",
+            ("parsed", "committing"),
+            {":to": "committed", ":snapshot": snapshot_id},
+        )
+
+    def _advance(self, digest: str, change: str, allowed: tuple[Status, ...], values: dict[str, Any]) -> None:
+        froms = {f":from{number}": status for number, status in enumerate(allowed)}
+        try:
+            self.table.update_item(
+                Key=keys.landing_object(digest).item(),
+                UpdateExpression=change,
+                ConditionExpression=f"#s IN ({', '.join(froms)})",
+                ExpressionAttributeNames={"#s": "status"},
+                ExpressionAttributeValues=values | froms,
+            )
+        except ClientError as error:
+            if not is_condition_failed(error):
+                raise

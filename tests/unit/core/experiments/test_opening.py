@@ -1,0 +1,134 @@
+"""What deploy_experiment knows of presets without numpy, and what an opening writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from usher.errors import OperatorError, RouterMoved
+from usher.experiments import opening
+from usher.experiments.opening import OPENINGS, Terms, open_experiment
+from usher.experiments.stats.errors import StateError
+from usher.experiments.stats.presets import PRESETS
+from usher.experiments.stats.state import new_state
+from usher.schema.settings import Settings
+from usher.store import experiments, keys
+from usher.store.router import Router, read_router, write_router
+
+NOW = 1_800_000_000
+TERMS = Terms("default", 3600, 1800, 3600.0, 86400, 30.0)
+CORE = Path(__file__).parents[4] / "layers/core/python"
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield boto3.resource("dynamodb").create_table(
+            TableName="state",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_the_opening_of_a_preset_is_what_the_preset_says(name: str) -> None:
+    share = float(new_state(PRESETS[name]).weight[0])
+    assert OPENINGS[name] == opening.Opening(share, PRESETS[name].settle_seconds)
+
+
+def test_no_preset_has_an_opening_that_is_not_one() -> None:
+    assert set(OPENINGS) == set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "experiments.opening",
+        "store.experiments",
+        "store.experiment_state",
+        "experiments.operator_commands",
+        "experiments.schedule",
+        "experiments.side_effects",
+        "experiments.calendar",
+        "experiments.idle",
+    ],
+)
+def test_what_the_other_functions_need_loads_no_numpy(module: str) -> None:
+    code = f"import sys, usher.{module}; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=CORE, check=False).returncode == 0
+
+
+def test_a_stratum_settles_for_as_long_as_a_router_may_be_cached() -> None:
+    assert TERMS.settle_seconds == 60
+    assert Terms("default", 1, 1, 1.0, 1, 90.0).settle_seconds == 92
+    with pytest.raises(OperatorError, match="ExperimentPreset is 'quick': it is one of default"):
+        Terms.of(Settings(experiment_preset="quick"))
+
+
+def test_an_opening_is_written_whole_or_not_at_all(table: Any) -> None:
+    first = Router.first("r1-1", NOW)
+    write_router(table, first)
+    opened = open_experiment(table, first, "r2-1", TERMS, NOW)
+    assert read_router(table) == opened
+    meta = experiments.read_meta(table, "xr2-1", NOW)
+    assert meta is not None
+    assert (meta.champion, meta.challenger, meta.models) == ("A", "B", {"champion": "r1-1", "challenger": "r2-1"})
+    # Another writer moved the router meanwhile: no record of the second one is left behind.
+    with pytest.raises(RouterMoved, match="version 2 of the router stands instead of 1"):
+        open_experiment(table, first, "r3-1", TERMS, NOW)
+    assert experiments.read_meta(table, "xr3-1", NOW) is None
+    assert "Item" not in table.get_item(Key=keys.experiment_state("xr3-1").item())
+
+
+def test_a_model_has_one_experiment(table: Any) -> None:
+    first = Router.first("r1-1", NOW)
+    write_router(table, first)
+    opened = open_experiment(table, first, "r2-1", TERMS, NOW)
+    steady = opened.alone("A", NOW + 9)
+    write_router(table, steady)
+    with pytest.raises(RouterMoved, match="that experiment exists already"):
+        open_experiment(table, steady, "r2-1", TERMS, NOW + 10)
+    assert read_router(table) == steady
+
+
+def test_two_experiments_of_one_pair_have_two_salts(table: Any) -> None:
+    first = Router.first("r1-1", NOW)
+    salts = {opening.challenged(first, "r2-1", TERMS, NOW)[1].salt for _ in range(3)}
+    assert len(salts) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("salt", "", "salt"),
+        ("hour_seconds", 0, "hour_seconds must be above 0"),
+        ("challenger", "A", "not the two variants"),
+        ("started_at", NOW + 9999, "s from now"),
+        ("status", "done", "status 'done'"),
+        ("models", "r1", "string indices"),
+    ],
+)
+def test_a_record_that_cannot_be_true_is_refused_with_the_reason(
+    table: Any, field: str, value: Any, words: str
+) -> None:
+    first = Router.first("r1-1", NOW)
+    write_router(table, first)
+    open_experiment(table, first, "r2-1", TERMS, NOW)
+    table.update_item(
+        Key=keys.experiment("xr2-1").item(),
+        UpdateExpression="SET #f = :v",
+        ExpressionAttributeNames={"#f": field},
+        ExpressionAttributeValues={":v": value},
+    )
+    with pytest.raises(StateError, match=words):
+        experiments.read_meta(table, "xr2-1", NOW)

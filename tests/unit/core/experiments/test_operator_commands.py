@@ -1,0 +1,315 @@
+"""rollback, promote, freeze, thaw: refused where they make no sense, else written with who and why, and waited for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from cli import main
+from cli.experiment import orders, records
+from cli.failures import explain
+from cli.target import Resources, Target
+from usher.schema import ids
+from usher.store import keys
+from usher.store.codec import loaded, stored
+from usher.store.router import Router
+
+OLD, NEW = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
+NAME = ids.experiment_id(NEW)
+WHY = ("--why", "it looks odd")
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    """A stack on moto: its state table and a workflow that starts and does nothing."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+        found = Target(session, "usher", "the twin")
+        found.client("dynamodb").create_table(
+            TableName="state",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        machine = found.client("stepfunctions").create_state_machine(
+            name="usher-shift-traffic",
+            definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
+            roleArn="arn:aws:iam::123456789012:role/r",
+        )["stateMachineArn"]
+        found._resources = Resources(
+            landing_bucket="l",
+            lake_bucket="k",
+            database="d",
+            state_table="state",
+            workgroup="w",
+            shift_workflow_arn=machine,
+        )
+        yield found
+
+
+class Stage:
+    """Sets the state table up, and answers orders as the workflow does, while the command sleeps."""
+
+    def __init__(self, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.table = records.table_of(target)
+        self.target = target
+        self.sleeps = 0
+        self._patch = monkeypatch
+
+    def put(self, key: keys.Key, **fields: Any) -> None:
+        self.table.put_item(Item=key.item() | stored(fields))
+
+    def router(self, state: str = "testing", **changed: Any) -> None:
+        first = Router.first(OLD, 1_780_000_000)
+        fields = {name: getattr(first, name) for name in Router.__dataclass_fields__}
+        open_one = {} if state == "steady" else {"experiment_id": NAME, "weights": {"A": 0.9, "B": 0.1}}
+        self.put(keys.ROUTER, **{**fields, "models": {"A": OLD, "B": NEW}, "state": state, **open_one, **changed})
+
+    def meta(self, status: str = "open") -> None:
+        models = {"champion": OLD, "challenger": NEW}
+        self.put(
+            keys.experiment(NAME),
+            **{"salt": "s", "started_at": 1_780_000_000, "hour_seconds": 3600, "preset": "default"},
+            **{"champion": "A", "challenger": "B", "models": models, "status": status},
+        )
+
+    def orders(self) -> list[dict[str, Any]]:
+        items = self.table.scan()["Items"]
+        return [dict(loaded(item)) for item in items if str(item["sk"]).startswith("ORDER#")]
+
+    def answers(self, answer: Callable[[dict[str, Any]], None]) -> None:
+        def sleep(_: float) -> None:
+            self.sleeps += 1
+            for order in self.orders():
+                answer(order)
+
+        self._patch.setattr(time, "sleep", sleep)
+
+    def update(self, order: dict[str, Any], **fields: Any) -> None:
+        self.put(keys.Key(order["pk"], order["sk"]), **{**order, **fields})
+
+    def executions(self) -> list[dict[str, Any]]:
+        states = self.target.client("stepfunctions")
+        listed = states.list_executions(stateMachineArn=self.target.resources.shift_workflow_arn)["executions"]
+        return [states.describe_execution(executionArn=one["executionArn"]) for one in listed]
+
+
+@pytest.fixture
+def stage(target: Target, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(target, monkeypatch)
+
+
+def call(target: Target, *arguments: str) -> Result:
+    return CliRunner().invoke(main.app, list(arguments), obj=target)
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    assert result.exception is not None
+    line = explain(result.exception)
+    assert line is not None, repr(result.exception)
+    return line
+
+
+# What is refused, before anything is written
+
+
+@pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
+def test_an_order_needs_a_reason(target: Target, command: str) -> None:
+    assert main.run([command], debug=False) == 2
+    assert "--why has 0 characters" in refused(call(target, command, "--why", " \n "))
+    assert "--why has 501 characters" in refused(call(target, command, "--why", "x" * 501))
+
+
+@pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
+def test_before_the_first_model_there_is_nothing_to_order(target: Target, stage: Stage, command: str) -> None:
+    assert "no model serves yet" in refused(call(target, command, *WHY, "--yes"))
+    assert stage.orders() == []
+
+
+@pytest.mark.parametrize("command", ["promote", "freeze", "thaw"])
+def test_without_an_open_experiment_there_is_nothing_to_change(target: Target, stage: Stage, command: str) -> None:
+    stage.router("steady")
+    stage.meta("closed")
+    assert "no experiment is open" in refused(call(target, command, *WHY, "--yes"))
+    assert stage.orders() == []
+
+
+def test_nothing_is_rolled_back_where_both_variants_hold_one_model(target: Target, stage: Stage) -> None:
+    stage.router("steady", models={"A": OLD, "B": OLD})
+    assert f"both variants hold model {OLD}" in refused(call(target, "rollback", *WHY, "--yes"))
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "line"),
+    [
+        ("freeze", "frozen", "is frozen: only a testing one freezes"),
+        ("freeze", "baking", "is baking: only a testing one freezes"),
+        ("thaw", "testing", "is testing: there is nothing to thaw"),
+        ("promote", "baking", "was promoted and bakes"),
+    ],
+)
+def test_an_order_that_does_not_fit_the_state_is_refused(
+    target: Target, stage: Stage, command: str, state: str, line: str
+) -> None:
+    stage.router(state)
+    stage.meta()
+    assert line in refused(call(target, command, *WHY, "--yes", *(["--force"] if command == "promote" else [])))
+    assert stage.orders() == [] and stage.executions() == []
+
+
+def test_nothing_is_rolled_back_to_a_model_that_no_experiment_compared(target: Target, stage: Stage) -> None:
+    stage.router("steady")
+    assert f"no experiment compared model {NEW}" in refused(call(target, "rollback", *WHY, "--yes"))
+
+
+def test_an_order_that_vanishes_is_said(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    stage.answers(lambda order: stage.table.delete_item(Key={name: order[name] for name in ("pk", "sk")}))
+    assert "the order was deleted" in refused(call(target, "freeze", *WHY, "--yes"))
+
+
+def test_an_experiment_without_a_record_takes_no_orders(target: Target, stage: Stage) -> None:
+    stage.router()
+    assert "has no record" in refused(call(target, "rollback", *WHY, "--yes"))
+
+
+def test_promote_without_force_says_what_the_evidence_says(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    numbers = {"z": 1.25, "bound": 3.1, "log_e_promote": 1.1, "lift": 0.04, "lift_low": -0.1, "lift_high": 0.2}
+    stage.put(keys.experiment_state(NAME), summary={"numbers": numbers})
+    line = refused(call(target, "promote", *WHY, "--yes"))
+    assert "score 1.25 of 3.10, e-value 3 of 500, lift +4.0% (-10.0% to +20.0%)" in line
+    assert "--force does it now" in line
+    assert stage.orders() == []
+
+
+def test_where_nobody_can_be_asked_yes_has_to_be_said(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    assert f"Send all traffic to model {OLD}? Nobody can be asked here: say --yes" in refused(
+        call(target, "rollback", *WHY)
+    )
+    assert stage.orders() == []
+
+
+def test_a_stack_without_the_workflow_is_one_line(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    target._resources = Resources(landing_bucket="l", lake_bucket="k", database="d", state_table="state", workgroup="w")
+    assert "has no output ShiftWorkflowArn" in refused(call(target, "freeze", *WHY, "--yes"))
+    assert stage.orders() == []
+
+
+def test_an_order_that_the_workflow_refuses_is_a_failure_with_its_words(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    stage.answers(lambda order: stage.update(order, status="refused", outcome="it has just closed\x1b[31m"))
+    assert "the order was refused: it has just closed\\x1b[31m" in refused(call(target, "freeze", *WHY, "--yes"))
+
+
+def test_an_order_that_nobody_carries_out_in_time_stands(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    line = refused(call(target, "freeze", *WHY, "--yes", "--wait", "0"))
+    assert "not carried out within 0 s: the order stands, and the next tick carries it out" in line
+    assert [order["status"] for order in stage.orders()] == ["waiting"]
+
+
+def test_a_workflow_that_fails_is_said(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+
+    def stop(_: dict[str, Any]) -> None:
+        for execution in stage.executions():
+            target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="by hand")
+
+    stage.answers(stop)
+    line = refused(call(target, "freeze", *WHY, "--yes"))
+    assert "ended as ABORTED" in line and "the order stands" in line
+    assert stage.sleeps == 1, "nobody waits for a workflow that has failed"
+
+
+def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+
+    def obey_and_fail(order: dict[str, Any]) -> None:
+        stage.update(order, status="obeyed", outcome="frozen")
+        for execution in stage.executions():
+            target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="later")
+
+    stage.answers(obey_and_fail)
+    assert call(target, "freeze", *WHY, "--yes").stdout == "freeze: frozen\n"
+
+
+# What is written, and what comes of it
+
+
+def test_an_order_is_written_with_who_and_why_and_starts_the_workflow(target: Target, stage: Stage) -> None:
+    stage.router()
+    stage.meta()
+    stage.answers(lambda order: stage.update(order, status="obeyed", outcome="frozen"))
+    result = call(target, "freeze", "--why", "the tracker\n is down", "--yes")
+    assert result.exit_code == 0, result.exception
+    assert result.stdout == "freeze: frozen\n"
+    (order,) = stage.orders()
+    assert order["pk"] == keys.experiment(NAME).pk
+    assert (order["action"], order["why"]) == ("freeze", "the tracker is down")
+    assert order["who"].startswith("arn:aws:sts::123456789012:")
+    (execution,) = stage.executions()
+    assert json.loads(execution["input"]) == {"order": order["sk"]}
+    assert execution["name"].startswith("order-2") and ":" not in execution["name"]
+    assert stage.sleeps == 1
+
+
+def test_on_a_twin_the_machines_user_is_named_too(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    assert not orders.who(target).endswith(" (ada)")
+    target.endpoint = "http://127.0.0.1:1"  # the client is there already and still moto's
+    assert orders.who(target).endswith(" (ada)")
+
+
+@pytest.mark.parametrize(
+    ("command", "action", "more"),
+    [("rollback", "roll_back", ()), ("promote", "promote", ("--force",)), ("thaw", "thaw", ())],
+)
+def test_the_decision_that_follows_is_printed(
+    target: Target, stage: Stage, command: str, action: str, more: tuple[str, ...]
+) -> None:
+    stage.router("frozen" if command == "thaw" else "testing")
+    stage.meta()
+
+    def decide(order: dict[str, Any]) -> None:
+        taken = {"decision": action, "reason": f"ordered by {order['who']}: {order['why']}", "at": time.time()}
+        stage.put(
+            keys.decision(NAME, "2020-01-01T00:00:00+00:00"), **{**taken, "at": 1_577_836_800, "by": order["who"]}
+        )
+        stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=order["who"], why=order["why"])
+        stage.update(order, status="obeyed", decision="DECISION#2026-01-01T00:00:00+00:00")
+
+    stage.answers(decide)
+    result = call(target, command, *WHY, "--yes", *more)
+    assert result.exit_code == 0, result.exception
+    assert result.stdout.startswith(f"{action.replace('_', ' ')}: ordered by arn:")
+    assert result.stdout.count("\n") == 1
+    assert [order["action"] for order in stage.orders()] == [action]
+
+
+def test_a_roll_back_in_steady_state_goes_into_the_record_of_the_last_experiment(target: Target, stage: Stage) -> None:
+    stage.router("steady", champion="B", weights={"A": 0.0, "B": 1.0})
+    stage.meta("closed")
+    stage.answers(lambda order: stage.update(order, status="obeyed"))
+    assert call(target, "rollback", *WHY, "--yes").exit_code == 0
+    (order,) = stage.orders()
+    assert (order["pk"], order["action"]) == (keys.experiment(NAME).pk, "roll_back")

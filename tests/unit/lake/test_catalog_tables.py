@@ -1,0 +1,235 @@
+"""catalog_tables: the tables are what the data sets' definition says, today and after it has grown."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from pyiceberg.types import DoubleType, ListType, MapType, StringType, TimestamptzType
+
+from usher.errors import IncompatibleSchema, TableMissing
+from usher.schema import datasets
+from usher.schema.datasets import DATASETS, Dataset, Field
+from usher_lake import tables
+from usher_lake.schemas import file_schema
+from usher_lake.tables import ensure_tables, iceberg_schema, load_table, open_catalog, quarantine_table
+
+HEADER = b"userId,movieId,rating,timestamp\n"
+
+
+class Answers:
+    """The web address that CloudFormation would be listening at."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.fail = 0
+        answers = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if answers.fail:
+                    answers.fail -= 1
+                    self.send_error(503)
+                    return
+                answers.bodies.append(json.loads(body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?signature=x"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    made = Answers()
+    yield made
+    made.close()
+
+
+def request(answers: Answers, kind: str, **more: Any) -> dict[str, Any]:
+    return {
+        "RequestType": kind,
+        "ResponseURL": answers.url,
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/usher/guid",
+        "RequestId": "r",
+        "LogicalResourceId": "Tables",
+        **more,
+    }
+
+
+class Context:
+    log_stream_name = "stream"
+
+
+def grown(name: str, *fields: Field) -> dict[str, Dataset]:
+    """The definition with further fields in one data set."""
+    data = DATASETS[name]
+    return {**DATASETS, name: replace(data, fields=(*data.fields, *fields))}
+
+
+# -- the custom resource ----------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_answered_with_its_reason(lake: Any, answers: Answers) -> None:
+    lake.glue.delete_database(Name="usher")
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    (answer,) = answers.bodies
+    assert answer["Status"] == "FAILED"
+    assert "usher" in answer["Reason"] and "stream" in answer["Reason"]
+
+
+def test_missing_settings_are_answered_too(lake: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USHER_DATABASE")
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    assert "USHER_DATABASE is missing" in answers.bodies[0]["Reason"]
+
+
+def test_create_makes_all_tables_and_a_second_create_changes_nothing(lake: Any, answers: Answers) -> None:
+    handler = lake.handler("catalog_tables")
+    handler(request(answers, "Create"), Context())
+    handler(request(answers, "Create"), Context())
+    first, second = answers.bodies
+    assert first["Data"] == {**dict.fromkeys(DATASETS, "created"), "quarantine": "created"}
+    assert second["Data"] == {**dict.fromkeys(DATASETS, "unchanged"), "quarantine": "updated"}
+    assert first["PhysicalResourceId"] == second["PhysicalResourceId"] == "Tables-guid"
+    found = lake.glue.get_tables(DatabaseName="usher")["TableList"]
+    assert {table["Name"] for table in found} == {*DATASETS, "quarantine"}
+
+
+def test_update_keeps_the_physical_id(lake: Any, answers: Answers) -> None:
+    lake.handler("catalog_tables")(request(answers, "Update", PhysicalResourceId="as it was"), Context())
+    assert answers.bodies[0]["PhysicalResourceId"] == "as it was"
+
+
+def test_delete_keeps_the_lake(lake: Any, answers: Answers) -> None:
+    handler = lake.handler("catalog_tables")
+    handler(request(answers, "Create"), Context())
+    handler(request(answers, "Delete"), Context())
+    assert answers.bodies[-1]["Status"] == "SUCCESS"
+    assert len(lake.glue.get_tables(DatabaseName="usher")["TableList"]) == 6
+
+
+def test_an_answer_that_is_not_taken_is_sent_again(lake: Any, answers: Answers) -> None:
+    answers.fail = 2
+    lake.handler("catalog_tables")(request(answers, "Delete"), Context())
+    assert len(answers.bodies) == 1
+
+
+# -- the schema -------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_table_is_told_with_what_to_do(lake: Any) -> None:
+    with pytest.raises(TableMissing, match=r"usher\.ratings is not there: deploy the stack again"):
+        load_table(open_catalog(), "usher", "ratings")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_table_holds_what_the_definition_and_the_files_say(lake: Any, name: str) -> None:
+    lake.make_tables(name)
+    schema = lake.table(name).schema()
+    definition = DATASETS[name].columns
+    assert [(field.name, field.required, field.doc) for field in schema.fields] == [
+        (field.name, field.required, field.doc) for field in definition
+    ]
+    arrow = file_schema(name)
+    assert arrow.names == [field.name for field in definition]
+    assert [not field.nullable for field in arrow] == [field.required for field in definition]
+    assert [tables._shape(field.field_type) for field in schema.fields] == [
+        tables._shape(field.field_type) for field in iceberg_schema(DATASETS[name]).fields
+    ]
+
+
+def test_the_kinds_have_their_iceberg_types() -> None:
+    schema = iceberg_schema(DATASETS["items"])
+    assert isinstance(schema.find_field("genres").field_type, ListType)
+    assert isinstance(schema.find_field("attributes").field_type, MapType)
+    assert schema.find_field("title").field_type == StringType()
+    assert schema.find_field("released_at").field_type == TimestamptzType()
+    assert iceberg_schema(DATASETS["ratings"]).find_field("rating").field_type == DoubleType()
+
+
+def test_tables_are_version_two_by_day_and_merge_their_manifests(lake: Any) -> None:
+    lake.make_tables("ratings")
+    table = lake.table("ratings")
+    assert table.metadata.format_version == 2
+    assert [str(field.transform) for field in table.spec().fields] == ["identity"]
+    assert table.properties["commit.manifest-merge.enabled"] == "true"
+    assert table.location() == "s3://lake/lake/ratings"
+
+
+def test_a_new_optional_field_is_added_and_old_rows_have_none(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.make_tables("ratings")
+    lake.ingest(lake.put("ratings/upload/a.csv", HEADER + b"1,2,3.5,964982703\n"))
+    assert lake.catalog() == []
+    new = Field("device", "text", "where from", required=False)
+    larger = grown("ratings", new)
+    monkeypatch.setattr(tables, "DATASETS", larger)
+    monkeypatch.setattr(datasets, "DATASETS", larger)
+    _forget_schemas()
+    try:
+        done = ensure_tables(open_catalog(), "usher", "lake")
+        assert (done["ratings"], done["items"]) == ("added device", "created")
+        lake.ingest(lake.put("ratings/upload/b.csv", b"userId,movieId,rating,timestamp,device\n3,2,3.5,964982703,tv\n"))
+        assert lake.catalog() == []
+        assert sorted((row["user_id"], row["device"]) for row in lake.rows("ratings")) == [("1", None), ("3", "tv")]
+        assert ensure_tables(open_catalog(), "usher", "lake")["ratings"] == "unchanged"
+    finally:
+        _forget_schemas()
+
+
+def _forget_schemas() -> None:
+    from usher_lake import json_rows, schemas  # noqa: PLC0415
+
+    for cached in (schemas.row_schema, schemas.file_schema, json_rows._decoder, json_rows._names):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (Field("device", "text", "x"), "ratings.device is new and required"),
+        (Field("rating", "text", "x"), "ratings.rating is double in the table, not string"),
+    ],
+)
+def test_a_change_that_the_table_cannot_follow_is_refused_before_anything_is_done(
+    lake: Any, monkeypatch: pytest.MonkeyPatch, field: Field, reason: str
+) -> None:
+    lake.make_tables("ratings")
+    data = DATASETS["ratings"]
+    fields = tuple(each for each in data.fields if each.name != field.name)
+    changed = {"items": DATASETS["items"], "ratings": replace(data, fields=(*fields, field))}
+    monkeypatch.setattr(tables, "DATASETS", changed)
+    with pytest.raises(IncompatibleSchema, match=reason):
+        ensure_tables(open_catalog(), "usher", "lake")
+    assert [table["Name"] for table in lake.glue.get_tables(DatabaseName="usher")["TableList"]] == ["ratings"]
+
+
+def test_properties_that_somebody_changed_are_set_again(lake: Any) -> None:
+    lake.make_tables(*DATASETS)
+    with lake.table("ratings").transaction() as transaction:
+        transaction.set_properties({"commit.manifest-merge.enabled": "false"})
+    assert ensure_tables(open_catalog(), "usher", "lake")["ratings"] == "set properties"
+    assert lake.table("ratings").properties["commit.manifest-merge.enabled"] == "true"
+
+
+def test_the_quarantine_table_covers_every_data_set_and_every_field_of_a_record() -> None:
+    table = quarantine_table("lake")
+    assert table["Parameters"]["projection.dataset.values"].split(",") == list(DATASETS)
+    assert table["Parameters"]["storage.location.template"] == "s3://lake/quarantine/${dataset}/dt=${dt}/"
+    columns = [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
+    assert columns == ["reason", "field", "line", "source", "offset", "bytes", "raw_base64"]
