@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 log = logging.getLogger(__name__)
 
@@ -29,4 +29,4 @@ class RequestHandler(MotoRequestHandler):
 def backend_for_host(self: Any, host: str | None) -> Any:
     """moto's answer to which service a host is, kept: moto lists its own folder for it, twice a request."""
     symbol = "moto.moto_server.werkzeug_app:DomainDispatcherApplication.get_backend_for_host"
-    return moto_patches.original(symbol)(self, host)
+    return original(symbol)(self, host)

@@ -7,8 +7,8 @@ from typing import Any
 
 from moto.awslambda.exceptions import InvalidParameterValueException
 
-from twin import moto_patches
 from twin.awslambda import pool
+from twin.moto_patches.registry import original
 
 _MODELS = "moto.awslambda.models"
 
@@ -16,7 +16,7 @@ _MODELS = "moto.awslambda.models"
 def init_function(self: Any, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
     """LambdaFunction.__init__: also keeps LoggingConfig, DeadLetterConfig and layers; refuses what cannot run here."""
     _check(spec)
-    moto_patches.original(f"{_MODELS}:LambdaFunction.__init__")(self, account_id, spec, region, version)
+    original(f"{_MODELS}:LambdaFunction.__init__")(self, account_id, spec, region, version)
     self.dead_letter_config = spec.get("DeadLetterConfig")
     self.layer_versions = _layer_versions(self)
     _set_logging(self, spec.get("LoggingConfig"))
@@ -24,7 +24,7 @@ def init_function(self: Any, account_id: str, spec: dict[str, Any], region: str,
 
 def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
     """LambdaFunction.get_configuration: with what `init_function` keeps."""
-    found: dict[str, Any] = moto_patches.original(f"{_MODELS}:LambdaFunction.get_configuration")(self, on_create)
+    found: dict[str, Any] = original(f"{_MODELS}:LambdaFunction.get_configuration")(self, on_create)
     found["LoggingConfig"] = self.logging_config
     if self.dead_letter_config:
         found["DeadLetterConfig"] = self.dead_letter_config
@@ -34,7 +34,7 @@ def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
 def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str, Any]:
     """LambdaFunction.update_configuration: all settings, not only some; the function's processes end."""
     _check({"Runtime": self.run_time, **config_updates})
-    moto_patches.original(f"{_MODELS}:LambdaFunction.update_configuration")(self, config_updates)
+    original(f"{_MODELS}:LambdaFunction.update_configuration")(self, config_updates)
     if "Layers" in config_updates:
         self.layer_versions = _layer_versions(self)
     if "DeadLetterConfig" in config_updates:
@@ -53,7 +53,7 @@ def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str,
 
 def update_function_code(self: Any, updated_spec: dict[str, Any]) -> dict[str, Any]:
     """LambdaFunction.update_function_code: the processes with the old code end."""
-    moto_patches.original(f"{_MODELS}:LambdaFunction.update_function_code")(self, updated_spec)
+    original(f"{_MODELS}:LambdaFunction.update_function_code")(self, updated_spec)
     if updated_spec.get("Architectures"):
         self.architectures = updated_spec["Architectures"]
     _retire(self)
@@ -63,13 +63,13 @@ def update_function_code(self: Any, updated_spec: dict[str, Any]) -> dict[str, A
 def delete_function(self: Any, name_or_arn: str, qualifier: str | None = None) -> None:
     """LambdaStorage.del_function: the function's processes end with it."""
     function = self.get_function_by_name_or_arn_with_qualifier(name_or_arn, qualifier)
-    moto_patches.original(f"{_MODELS}:LambdaStorage.del_function")(self, name_or_arn, qualifier)
+    original(f"{_MODELS}:LambdaStorage.del_function")(self, name_or_arn, qualifier)
     _retire(function)
 
 
 def put_function_event_invoke_config(self: Any, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
     """LambdaBackend.put_function_event_invoke_config: the newest configuration counts, not the first."""
-    put = moto_patches.original(f"{_MODELS}:LambdaBackend.put_function_event_invoke_config")
+    put = original(f"{_MODELS}:LambdaBackend.put_function_event_invoke_config")
     answer: dict[str, Any] = put(self, function_name, config)
     function = self.get_function(function_name)
     function.event_invoke_config = function.event_invoke_config[-1:]

@@ -13,10 +13,11 @@ from typing import Any
 
 from moto.awslambda.exceptions import LambdaClientError
 
-from twin import context, moto_patches
+from twin import context
 from twin.awslambda import asynchronous
 from twin.awslambda.invocation import Invocation
 from twin.events import permissions
+from twin.moto_patches.registry import original
 
 _log = logging.getLogger("usher.twin.lambda")
 
@@ -24,7 +25,7 @@ _log = logging.getLogger("usher.twin.lambda")
 def publish(self: Any, message: str, message_id: str, subject: str | None = None, **more: Any) -> None:
     """Subscription.publish: a function is invoked asynchronously with the message as SNS wraps it."""
     if self.protocol != "lambda":
-        moto_patches.original("moto.sns.models:Subscription.publish")(self, message, message_id, subject, **more)
+        original("moto.sns.models:Subscription.publish")(self, message, message_id, subject, **more)
         return
     attributes = more.get("message_attributes") or {}
     matcher = self._filter_policy_matcher

@@ -6,12 +6,12 @@ from typing import Any
 
 from moto.cloudwatch.exceptions import ValidationError
 
-from twin import moto_patches
 from twin.cloudwatch import actions
 from twin.cloudwatch.evaluation import COMPARISONS, Missing, Rule
 from twin.cloudwatch.expression import ExpressionError, names
 from twin.cloudwatch.statistics import Metric, StatisticError, check
 from twin.events import delivery
+from twin.moto_patches.registry import original
 
 _BACKEND = "moto.cloudwatch.models:CloudWatchBackend"
 _MISSING: tuple[Missing, ...] = ("missing", "ignore", "breaching", "notBreaching")
@@ -21,7 +21,7 @@ def put_metric_alarm(self: Any, **settings: Any) -> Any:
     """CloudWatchBackend.put_metric_alarm: checked; a new alarm has insufficient data, a changed one keeps its state."""
     _check(settings)
     known = self.alarms.get(settings["name"])
-    alarm = moto_patches.original(f"{_BACKEND}.put_metric_alarm")(self, **settings)
+    alarm = original(f"{_BACKEND}.put_metric_alarm")(self, **settings)
     alarm.state_value = "INSUFFICIENT_DATA"
     if known is not None:
         for name in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
@@ -33,8 +33,8 @@ def set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str | 
     """CloudWatchBackend.set_alarm_state: the actions of the new state are taken, as on AWS."""
     alarm = self.alarms.get(alarm_name)
     previous = actions.snapshot(alarm) if alarm is not None else None
-    original = moto_patches.original(f"{_BACKEND}.set_alarm_state")
-    original(self, alarm_name, reason, reason_data if reason_data is not None else "{}", state_value)
+    replaced = original(f"{_BACKEND}.set_alarm_state")
+    replaced(self, alarm_name, reason, reason_data if reason_data is not None else "{}", state_value)
     if previous is not None and previous["value"] != state_value:
         actions.announce(self.alarms[alarm_name], previous)
 

@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from twin import moto_patches
 from twin.cloudwatch.data import Datum, Dimensions, publish
+from twin.moto_patches.registry import original
 
 MAX_VALUES = 100
 MAX_DIMENSIONS = 30
@@ -40,7 +40,7 @@ def put_log_events(
     self: Any, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
 ) -> tuple[str, dict[str, Any]]:
     """LogsBackend.put_log_events: whoever writes a log, what it embeds becomes data."""
-    put = moto_patches.original("moto.logs.models:LogsBackend.put_log_events")
+    put = original("moto.logs.models:LogsBackend.put_log_events")
     answer: tuple[str, dict[str, Any]] = put(self, log_group_name, log_stream_name, log_events)
     publish_embedded(self.account_id, self.region_name, [str(event["message"]) for event in log_events])
     return answer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 _SYMBOL = "moto.core.serialize:BaseJSONSerializer._serialize_type_structure"
 _PLAIN = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
@@ -18,7 +18,7 @@ def serialize_type_structure(self: Any, serialized: dict[str, Any], value: Any, 
     if shape.name == "AttributeValue" and key and _is_json(value):
         serialized[key] = value
     else:
-        moto_patches.original(_SYMBOL)(self, serialized, value, shape, key)
+        original(_SYMBOL)(self, serialized, value, shape, key)
 
 
 def _is_json(value: Any) -> bool:

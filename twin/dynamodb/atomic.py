@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 _SYMBOL = "moto.dynamodb.responses:DynamoHandler.call_action"
 _one_at_a_time = threading.RLock()
@@ -19,7 +19,7 @@ _one_at_a_time = threading.RLock()
 
 def call_action(handler: Any) -> Any:
     """DynamoHandler.call_action, alone."""
-    return alone(moto_patches.original(_SYMBOL))(handler)
+    return alone(original(_SYMBOL))(handler)
 
 
 def alone(action: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 _SYMBOL = "moto.dynamodb.models.table:Table.query"
 #: Where Table.query has the index's name among its positional arguments, after hash_key.
@@ -25,7 +25,7 @@ def query(self: Any, hash_key: Any, *arguments: Any, **named: Any) -> Any:
         view.items = {hash_key: self.items[hash_key]} if hash_key in self.items else {}
     elif conditions := named.get("hash_key_conditions"):
         view.items = _bearing(self, conditions)
-    return moto_patches.original(_SYMBOL)(view, hash_key, *arguments, **named)
+    return original(_SYMBOL)(view, hash_key, *arguments, **named)
 
 
 def _bearing(table: Any, conditions: Sequence[tuple[str, Any]]) -> dict[Any, Any]:

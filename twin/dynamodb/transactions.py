@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 _SYMBOL = "moto.dynamodb.models:DynamoDBBackend.transact_write_items"
 
@@ -26,7 +26,7 @@ def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> Non
         view.tables[name].items = defaultdict(dict)
     for name, outer, inner in touched:
         _put(view.tables[name], outer, inner, copy.deepcopy(_get(self.tables[name], outer, inner)))
-    moto_patches.original(_SYMBOL)(view, transact_items)
+    original(_SYMBOL)(view, transact_items)
     for name, outer, inner in touched:
         _put(self.tables[name], outer, inner, _get(view.tables[name], outer, inner))
 

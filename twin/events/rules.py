@@ -7,8 +7,8 @@ from typing import Any
 from moto.events.exceptions import ValidationException
 from moto.scheduler.exceptions import ValidationException as SchedulerValidationException
 
-from twin import moto_patches
 from twin.events import delivery, expressions, targets, transform
+from twin.moto_patches.registry import original
 
 _EVENTS = "moto.events.models:EventsBackend"
 _SCHEDULER = "moto.scheduler.models:EventBridgeSchedulerBackend"
@@ -30,7 +30,7 @@ def put_rule(self: Any, name: str, *args: Any, **more: Any) -> Any:
             raise ValidationException(f"Parameter ScheduleExpression is not valid. Reason: {error}") from error
     if more.get("state") not in (None, "ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"):
         raise ValidationException(f"State {more['state']!r} is not valid")
-    rule = moto_patches.original(f"{_EVENTS}.put_rule")(self, name, *args, **more)
+    rule = original(f"{_EVENTS}.put_rule")(self, name, *args, **more)
     if unknown := _unknown_filters(rule.event_pattern.get_pattern()):
         self.event_buses[rule.event_bus_name].rules.pop(name)
         raise ValidationException(f"Event pattern is not valid. Reason: Unrecognized match type {unknown}")
@@ -41,19 +41,19 @@ def put_targets(self: Any, name: str, event_bus_arn: str | None, targets: list[d
     """EventsBackend.put_targets: only targets that the twin delivers to, with settings that it honours."""
     for target in targets:
         _check(target)
-    moto_patches.original(f"{_EVENTS}.put_targets")(self, name, event_bus_arn, targets)
+    original(f"{_EVENTS}.put_targets")(self, name, event_bus_arn, targets)
 
 
 def create_schedule(self: Any, **settings: Any) -> Any:
     """EventBridgeSchedulerBackend.create_schedule, checked."""
     _check_schedule(settings)
-    return moto_patches.original(f"{_SCHEDULER}.create_schedule")(self, **settings)
+    return original(f"{_SCHEDULER}.create_schedule")(self, **settings)
 
 
 def update_schedule(self: Any, **settings: Any) -> Any:
     """EventBridgeSchedulerBackend.update_schedule, checked."""
     _check_schedule(settings)
-    return moto_patches.original(f"{_SCHEDULER}.update_schedule")(self, **settings)
+    return original(f"{_SCHEDULER}.update_schedule")(self, **settings)
 
 
 def _check(target: dict[str, Any]) -> None:

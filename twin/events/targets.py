@@ -17,9 +17,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from twin import context, moto_patches
+from twin import context
 from twin.cloudwatch.data import Datum, publish
 from twin.events import delivery, permissions, transform
+from twin.moto_patches.registry import original
 
 RETRIES = 185
 MAXIMUM_AGE_SECONDS = 86_400.0
@@ -59,7 +60,7 @@ def dispatch(rule: Any, original_event: dict[str, Any], transform_input: bool = 
     if archives:
         only = copy.copy(rule)
         only.targets = archives
-        moto_patches.original(f"{_MODELS}:Rule.send_to_targets")(only, original_event, transform_input)
+        original(f"{_MODELS}:Rule.send_to_targets")(only, original_event, transform_input)
     event = shaped(original_event)
     received = _iso(original_event.get("ingestion-time"))
     predefined = dict(zip(transform.RESERVED, (rule.arn, rule.name, received), strict=True))

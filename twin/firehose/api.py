@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from moto.firehose.exceptions import InvalidArgumentException, ValidationException
 
-from twin import moto_patches
 from twin.firehose.stream import Stream
+from twin.moto_patches.registry import original
 
 RECORDS_MAX = 500
 RECORD_MAX_BYTES = 1_024_000
@@ -31,8 +31,8 @@ def setup_class(self: Any, request: Any, full_url: Any = None, headers: Any = No
     if request.headers.get("X-Amz-Target") in _PUTS:
         self.automated_parameter_parsing = False
         use_raw_body = True
-    original = moto_patches.original("moto.firehose.responses:FirehoseResponse.setup_class")
-    original(self, request, full_url, headers, use_raw_body)
+    replaced = original("moto.firehose.responses:FirehoseResponse.setup_class")
+    replaced(self, request, full_url, headers, use_raw_body)
 
 
 def put_record(self: Any) -> Answer:

@@ -6,7 +6,7 @@ import functools
 import json
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 _AWS = ":iam::aws:policy/"
 
@@ -20,7 +20,7 @@ def attach_role_policy(self: Any, policy_arn: str, role_name: str) -> None:
         policy = AWSManagedPolicy.from_data(name, self.account_id, self.region_name, described)
         self.managed_policies[policy_arn] = policy
         self.aws_managed_policies.append(policy)
-    moto_patches.original("moto.iam.models:IAMBackend.attach_role_policy")(self, policy_arn, role_name)
+    original("moto.iam.models:IAMBackend.attach_role_policy")(self, policy_arn, role_name)
 
 
 @functools.cache

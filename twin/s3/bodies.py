@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.datastructures import ImmutableMultiDict
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 
 def setup_class(self: Any, request: Any, full_url: str | None = None, headers: Any = None) -> None:
@@ -19,4 +19,4 @@ def setup_class(self: Any, request: Any, full_url: str | None = None, headers: A
         request.get_data(cache=True)
         # werkzeug parses a form when one of these is missing.
         request.__dict__.update(form=ImmutableMultiDict(), files=ImmutableMultiDict())
-    moto_patches.original("moto.s3.responses:S3Response.setup_class")(self, request, full_url, headers)
+    original("moto.s3.responses:S3Response.setup_class")(self, request, full_url, headers)

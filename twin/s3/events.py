@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from flask import has_request_context, request
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
         return
     if event_name.value.startswith("s3:ObjectTagging:") and has_request_context() and "tagging" not in request.args:
         return
-    moto_patches.original("moto.s3.notifications:send_event")(account_id, event_name, bucket, key)
+    original("moto.s3.notifications:send_event")(account_id, event_name, bucket, key)
 
 
 def send_to_event_bridge(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:

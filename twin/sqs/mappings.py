@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 from twin.sqs.filters import checked
 
 _MODELS = "moto.awslambda.models"
@@ -36,7 +36,7 @@ def create_event_source_mapping(self: Any, spec: dict[str, Any]) -> Any:
             message = f"An event source mapping with SQS arn and function already exists. UUID {mapping.uuid}"
             raise _Conflict("ResourceConflictException", message)
     _check(spec, function)
-    mapping = moto_patches.original(f"{_MODELS}:LambdaBackend.create_event_source_mapping")(self, spec)
+    mapping = original(f"{_MODELS}:LambdaBackend.create_event_source_mapping")(self, spec)
     mapping.max_batch_window = spec.get("MaximumBatchingWindowInSeconds", 0)
     _tell()
     return mapping
@@ -47,7 +47,7 @@ def update_event_source_mapping(self: Any, uuid: str, spec: dict[str, Any]) -> A
     mapping = self.get_event_source_mapping(uuid)
     if mapping is not None:
         _check({**_present(mapping), **spec}, self.get_function(spec.get("FunctionName") or mapping.function_arn))
-    updated = moto_patches.original(f"{_MODELS}:LambdaBackend.update_event_source_mapping")(self, uuid, spec)
+    updated = original(f"{_MODELS}:LambdaBackend.update_event_source_mapping")(self, uuid, spec)
     _tell()
     return updated
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from moto.core.utils import unix_time_millis
 
-from twin import context, moto_patches
+from twin import context
+from twin.moto_patches.registry import original
 
 _MODELS = "moto.sqs.models"
 _DEDUPLICATION_SECONDS = 300
@@ -29,7 +30,7 @@ def add_message(self: Any, message: Any) -> None:
 def delete_message(self: Any, receipt_handle: str) -> None:
     """Queue.delete_message, without losing what arrives meanwhile."""
     with self._messages_lock:
-        moto_patches.original(f"{_MODELS}:Queue.delete_message")(self, receipt_handle)
+        original(f"{_MODELS}:Queue.delete_message")(self, receipt_handle)
         self._messages_lock.notify_all()  # the next of a FIFO group may come
 
 
@@ -44,7 +45,7 @@ def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
     """SQSBackend.receive_message: one consumer at a time, and no longer wait than there is nothing to get."""
     queue = self.get_queue(queue_name)
     until = time.monotonic() + wait_seconds_timeout
-    take = moto_patches.original(f"{_MODELS}:SQSBackend.receive_message")
+    take = original(f"{_MODELS}:SQSBackend.receive_message")
     with queue._messages_lock:
         while True:
             found: list[Any] = take(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
@@ -57,7 +58,7 @@ def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
 def change_message_visibility(self: Any, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
     """SQSBackend.change_message_visibility, and whoever waits looks again."""
     queue = self.get_queue(queue_name)
-    change = moto_patches.original(f"{_MODELS}:SQSBackend.change_message_visibility")
+    change = original(f"{_MODELS}:SQSBackend.change_message_visibility")
     with queue._messages_lock:
         change(self, queue_name, receipt_handle, visibility_timeout)
         queue._messages_lock.notify_all()

@@ -19,7 +19,7 @@ from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import Eval
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 from twin.stepfunctions import pace
 from twin.stepfunctions.pace import Interrupted
 
@@ -34,7 +34,7 @@ def set_error(self: Any, error: Any) -> None:
     """Only what runs can fail: an error that follows StopExecution or a time-out does not make it FAILED."""
     with self._state_mutex:
         if isinstance(self._program_state, ProgramRunning):
-            moto_patches.original(SET_ERROR)(self, error)
+            original(SET_ERROR)(self, error)
 
 
 def evaluate_with_timeout(self: Any, env: Any) -> None:

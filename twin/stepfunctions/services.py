@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin import moto_patches
+from twin.moto_patches.registry import original
 from twin.stepfunctions import names
 from twin.stepfunctions.jobs import ACTIONS, JobTask
 
@@ -19,7 +19,7 @@ def state_task_service_for(service_name: str) -> Any:
     """The class for `arn:aws:states:::<service_name>:…`; an integration that would only be forwarded is refused."""
     if service_name in ACTIONS:
         return JobTask()
-    task = moto_patches.original(FACTORY)(service_name=service_name)
+    task = original(FACTORY)(service_name=service_name)
     if type(task).__name__ == "StateTaskServiceUnsupported":
         raise ValueError(f"the twin does not run arn:aws:states:::{service_name}: use aws-sdk:{service_name}")
     return task

@@ -11,8 +11,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import ExecutionStatus
 
-from twin import context, moto_patches
+from twin import context
 from twin.cloudwatch import data
+from twin.moto_patches.registry import original
 
 TERMINATED = "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication._reflect_execution_status"
 _METRICS = {
@@ -31,7 +32,7 @@ def start(self: Any) -> None:
     """Tell EventBridge that an execution runs, then run it: a short one would be over before it was told of."""
     self.exec_status = ExecutionStatus.RUNNING
     publish(self)
-    moto_patches.original(START)(self)
+    original(START)(self)
 
 
 def reflect(self: Any) -> None:
@@ -40,7 +41,7 @@ def reflect(self: Any) -> None:
     with _settling:
         if execution.exec_status != ExecutionStatus.RUNNING:
             return
-        moto_patches.original(TERMINATED)(self)
+        original(TERMINATED)(self)
         if execution.exec_status == ExecutionStatus.TIMED_OUT:
             execution.error, execution.cause = "States.Timeout", None
     publish(execution)

@@ -1,0 +1,198 @@
+"""What the twin replaces in moto's Step Functions."""
+
+from __future__ import annotations
+
+from twin.moto_patches.registry import Patch
+
+#: Where moto keeps its interpreter of the Amazon States Language.
+_ASL = "moto.stepfunctions.parser.asl."
+
+PATCHES = (
+    Patch(
+        "moto.stepfunctions.responses:get_backend",
+        "twin.stepfunctions.backend:get_backend",
+        "canned answers unless a setting says otherwise",
+        "test_stepfunctions_executions.py::test_a_state_machine_is_interpreted",
+    ),
+    Patch(
+        "moto.stepfunctions.responses:StepFunctionResponse.stop_execution",
+        "twin.stepfunctions.backend:stop_execution",
+        "drops error and cause",
+        "test_stepfunctions_executions.py::test_a_stopped_execution_is_aborted_at_once_with_its_cause",
+    ),
+    Patch(
+        "moto.stepfunctions.responses:StepFunctionResponse.describe_execution",
+        "twin.stepfunctions.backend:describe_execution",
+        "shows no stopDate of a time-out",
+        "test_stepfunctions_executions.py::test_an_execution_that_takes_too_long_is_timed_out",
+    ),
+    Patch(
+        "moto.stepfunctions.parser.models:stepfunctions_parser_backends.backend",
+        "twin.stepfunctions.backend:Backend",
+        "calls executions None, checks no transitions, sends no events",
+        "test_stepfunctions_executions.py::test_executions_without_a_name_get_one_each",
+    ),
+    Patch(
+        "moto.stepfunctions.parser.backend.execution:Execution.start",
+        "twin.stepfunctions.status:start",
+        "tells nobody that an execution runs",
+        "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
+    ),
+    Patch(
+        "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication._reflect_execution_status",
+        "twin.stepfunctions.status:reflect",
+        "tells nobody that an execution has ended",
+        "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
+    ),
+    Patch(
+        f"{_ASL}eval.environment:Environment.set_error",
+        "twin.stepfunctions.flow:set_error",
+        "a stopped execution ends as FAILED",
+        "test_stepfunctions_executions.py::test_a_stopped_execution_stays_aborted_when_its_task_fails",
+    ),
+    Patch(
+        f"{_ASL}component.program.program:Program.eval",
+        "twin.stepfunctions.flow:program_eval",
+        "limits in real seconds",
+        "test_stepfunctions_executions.py::test_limits_shrink_with_the_twins_clock",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.execute_state:ExecutionState._evaluate_with_timeout",
+        "twin.stepfunctions.flow:evaluate_with_timeout",
+        "limits in real seconds; a stopped execution waits for its task",
+        "test_stepfunctions_executions.py::test_a_task_that_takes_too_long_is_a_states_timeout_at_the_twins_pace",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.execute_state:ExecutionState._eval_state",
+        "twin.stepfunctions.flow:eval_state",
+        "a stopped execution runs Retry and Catch",
+        "test_stepfunctions_executions.py::test_a_stopped_execution_visits_no_further_state",
+    ),
+    Patch(
+        f"{_ASL}component.common.retry.retrier_decl:RetrierDecl._eval_body",
+        "twin.stepfunctions.flow:retrier",
+        "back-off in real seconds, also after StopExecution",
+        "test_stepfunctions_executions.py::test_a_back_off_shrinks_with_the_twins_clock",
+    ),
+    Patch(
+        f"{_ASL}component.common.error_name.error_equals_decl:ErrorEqualsDecl._eval_body",
+        "twin.stepfunctions.flow:error_equals",
+        "States.ALL catches States.Runtime",
+        "test_stepfunctions_executions.py::test_states_all_does_not_catch_a_runtime_error",
+    ),
+    Patch(
+        f"{_ASL}component.state.wait.wait_function.wait_function:WaitFunction._wait_interval",
+        "twin.stepfunctions.pace:wait_function",
+        "real seconds",
+        "test_stepfunctions_executions.py::test_a_wait_state_shrinks_with_the_twins_clock",
+    ),
+    Patch(
+        f"{_ASL}component.common.string.string_expression:StringJSONata._eval_body",
+        "twin.stepfunctions.queries:string_jsonata",
+        "has no JSONata engine, and splices values into the text unescaped",
+        "test_stepfunctions_queries.py::test_jsonata_takes_values_as_they_are",
+    ),
+    Patch(
+        f"{_ASL}component.common.string.string_expression:StringVariableSample._eval_body",
+        "twin.stepfunctions.queries:variable_sample",
+        "variables in JSONPath mode need the engine too",
+        "test_stepfunctions_queries.py::test_a_variable_works_in_a_jsonpath_choice",
+    ),
+    Patch(
+        f"{_ASL}component.common.string.string_expression:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "$.a[0].b is [x], so that a Choice takes the wrong branch",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself",
+    ),
+    Patch(
+        f"{_ASL}component.intrinsic.argument.argument:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in an intrinsic function",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_an_intrinsic_function",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.boolean_equals:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.numeric:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.string_operators:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}component.state.choice.comparison.operator.implementations.timestamp_operators:extract_json",
+        "twin.stepfunctions.paths:extract_json",
+        "the same in a comparison of two paths",
+        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
+    ),
+    Patch(
+        f"{_ASL}utils.boto_client:boto3",
+        "twin.stepfunctions.clients:Boto3",
+        "answers with times break DescribeExecution; parameters go unchecked",
+        "test_stepfunctions_tasks.py::test_an_answer_with_times_is_json",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.state_task_factory:state_task_service_for",
+        "twin.stepfunctions.services:state_task_service_for",
+        "knows no .sync of SageMaker, Athena and Glue",
+        "test_stepfunctions_tasks.py::test_a_job_is_followed_until_it_succeeds",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.service.state_task_service_aws_sdk"
+        ":StateTaskServiceAwsSdk._validate_service_integration_is_supported",
+        "twin.stepfunctions.services:check_sdk_resource",
+        "an unknown action fails when it runs",
+        "test_stepfunctions_tasks.py::test_an_unknown_action_is_refused_at_creation",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.service.state_task_service:StateTaskService._normalise_parameters",
+        "twin.stepfunctions.services:normalise_parameters",
+        "objects as bodies fail",
+        "test_stepfunctions_tasks.py::test_an_object_written_through_the_sdk_integration_is_json_text",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.service.state_task_service:StateTaskService._normalise_response",
+        "twin.stepfunctions.services:normalise_response",
+        "streams cannot be copied",
+        "test_stepfunctions_tasks.py::test_a_stream_in_an_answer_becomes_text",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.service.state_task_service:StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES",
+        "twin.stepfunctions.names:BOTO_NAMES",
+        "knows no eventbridge and no sagemakerruntime",
+        "test_stepfunctions_tasks.py::test_services_are_called_by_the_names_of_the_java_sdk",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_task.service.state_task_service_aws_sdk:_SERVICE_ERROR_NAMES",
+        "twin.stepfunctions.names:ERROR_NAMES",
+        "errors of most services begin in lower case",
+        "test_stepfunctions_tasks.py::test_errors_are_named_as_aws_names_them",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_map.iteration.iteration_worker:CustomErrorName",
+        "twin.stepfunctions.faults:error_name",
+        "a failed task in a Map becomes States.Runtime",
+        "test_stepfunctions_tasks.py::test_a_failed_job_in_a_map_keeps_its_error",
+    ),
+    Patch(
+        f"{_ASL}component.state.exec.state_parallel.branches_decl:CustomErrorName",
+        "twin.stepfunctions.faults:error_name",
+        "the same in Parallel",
+        "test_stepfunctions_tasks.py::test_a_failed_job_in_a_branch_keeps_its_error",
+    ),
+    Patch(
+        f"{_ASL}component.state.fail.state_fail:CustomErrorName",
+        "twin.stepfunctions.faults:error_name",
+        "a Fail state cannot pass on a States.* error",
+        "test_stepfunctions_executions.py::test_a_fail_state_passes_a_states_error_on",
+    ),
+)
