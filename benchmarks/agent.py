@@ -17,8 +17,8 @@ from pathlib import Path
 
 from cli.agent.batches import BILLED_BYTES
 from cli.agent.wiring import Order, stream, work
-from cli.demo.private_twin import private_twin
 from cli.target import Target, of_twin
+from demo.private_twin import private_twin
 
 
 def main() -> None:

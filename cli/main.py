@@ -17,7 +17,7 @@ from cli.failures import explain, one_line
 #: Sub-commands in the order of a first day. A module's `app` is imported when its command is called: boto3, DuckDB and
 #: moto together would cost seconds at each `usher --help`.
 COMMANDS = {
-    "demo": ("cli.demo", "The whole loop, from data to a model that people chose, on a private twin."),
+    "demo": ("cli.commands.demo", "The whole loop, from data to a model that people chose, on a private twin."),
     "twin": ("cli.twin", "The application on this machine: up, down, status."),
     "data": ("cli.data", "Where the data come from: real files, generated ones, MovieLens."),
     "upload": ("cli.upload", "Send files to the landing bucket."),

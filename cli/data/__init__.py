@@ -15,8 +15,8 @@ from cli.data.sources import BESIDE, FILES, VARIABLE, real_data
 from cli.failures import CommandError
 
 if TYPE_CHECKING:
-    from cli.data.generator.files import Kinds
-    from cli.data.generator.world import Size
+    from demo.generator.files import Kinds
+    from demo.generator.world import Size
 
 app = typer.Typer(no_args_is_help=True, help="Where the data come from: real files, generated ones, MovieLens.")
 
@@ -56,8 +56,8 @@ def generate_files(  # noqa: PLR0913 - the options of a command
     force: Force = False,
 ) -> None:
     """Generate files in MovieLens' shape: long tails, tastes tied to genres, sessions, drift."""
-    from cli.data.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
-    from cli.data.generator.world import Size  # noqa: PLC0415
+    from demo.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
+    from demo.generator.world import Size  # noqa: PLC0415
 
     size = Size(users, items, ratings)
     fault = size.fault()
@@ -75,8 +75,8 @@ def generate_files(  # noqa: PLR0913 - the options of a command
 
 def generate_with_progress(folder: Path, size: Size, seed: int, kinds: Kinds | None = None) -> dict[str, int]:
     """Generate into `folder` with a progress bar on a terminal; returns the rows of each file."""
-    from cli.data.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
-    from cli.data.generator.files import generate as write  # noqa: PLC0415
+    from demo.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
+    from demo.generator.files import generate as write  # noqa: PLC0415
 
     console = err()
     columns = (TextColumn("Generating ratings"), BarColumn(), MofNCompleteColumn())

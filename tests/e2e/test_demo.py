@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.data.generator.files import generate
-from cli.data.generator.world import Size
+from demo.generator.files import generate
+from demo.generator.world import Size
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 900.0

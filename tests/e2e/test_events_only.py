@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import pytest
 
-from cli.data.generator.files import Kinds, generate
-from cli.data.generator.world import Size
+from demo.generator.files import Kinds, generate
+from demo.generator.world import Size
 
 pytestmark = pytest.mark.slow
 

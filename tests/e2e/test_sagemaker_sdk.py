@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cli.data.generator.files import generate
-from cli.data.generator.world import Size
+from demo.generator.files import generate
+from demo.generator.world import Size
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from cli import sample
-from cli.data.generator.files import generate
-from cli.data.generator.world import Size
 from cli.runs import by_hand, executions
 from cli.target import Target, of_twin
+from demo.generator.files import generate
+from demo.generator.world import Size
 
 pytestmark = pytest.mark.slow
 

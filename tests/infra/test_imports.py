@@ -1,4 +1,4 @@
-"""Imports run one way: functions → layers; usher_lake → usher; cli → usher, twin; twin → never cli."""
+"""Imports run one way: functions → layers; usher_lake → usher; demo → cli → usher, twin; twin → never cli."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-OURS = {"functions", "usher", "usher_lake", "usher_scorer", "usher_models", "twin", "cli", "benchmarks", "tests"}
+OURS = {"functions", "usher", "usher_lake", "usher_scorer", "usher_models"}
+OURS |= {"twin", "cli", "demo", "benchmarks", "tests"}
 
 #: Folder → which of our packages its files may import, besides itself.
 MAY_IMPORT = {
@@ -19,8 +20,11 @@ MAY_IMPORT = {
     "containers/recommender/usher_models": {"usher", "usher_scorer"},
     "functions": {"usher", "usher_lake", "usher_scorer"},
     "twin": {"usher"},
-    "cli": {"usher", "twin"},
+    "cli": {"usher", "twin", "demo"},
+    "demo": {"usher", "twin", "cli"},
 }
+#: The commands that may start the demo's code, each when it is called.
+USES_DEMO = {"cli/commands/demo.py", "cli/data/__init__.py"}
 
 
 def imported(path: Path) -> set[str]:
@@ -41,6 +45,16 @@ def test_imports_run_one_way(folder: str) -> None:
     allowed = MAY_IMPORT[folder] | {Path(folder).name}
     wrong = {str(path.relative_to(PROJECT)): bad for path in files if (bad := (imported(path) & OURS) - allowed)}
     assert not wrong
+
+
+def test_only_two_commands_use_the_demo_and_only_when_they_are_called() -> None:
+    users = {
+        str(path.relative_to(PROJECT)): path for path in (PROJECT / "cli").rglob("*.py") if "demo" in imported(path)
+    }
+    assert set(users) == USES_DEMO
+    for path in users.values():
+        at_import = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert not [node for node in at_import if ast.unparse(node).startswith(("from demo", "import demo"))], path
 
 
 def test_the_contracts_need_nothing_but_the_standard_library() -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cli.simulation.claims import CLAIMS, Bound, Claim
+from benchmarks.claims import CLAIMS, Bound, Claim
+from benchmarks.guardrail_faults import Faults, first_alarms
 from cli.simulation.controller import Results
-from cli.simulation.faults import Faults, first_alarms
 from cli.simulation.worlds import World
 from usher.experiments.stats.presets import PRESETS
 

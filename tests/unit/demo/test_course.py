@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cli.demo.costs import Use, lines
-from cli.demo.course import Course, ending, look
-from cli.demo.summary import Log, show
 from cli.experiment.records import Experiment
 from cli.failures import CommandError
-from cli.people.caller import Answer
-from cli.people.tally import Tally
+from demo.costs import Use, lines
+from demo.course import Course, ending, look
+from demo.simulated_users.caller import Answer
+from demo.simulated_users.tally import Tally
+from demo.summary import Log, show
 from usher.store.router import Router
 
 

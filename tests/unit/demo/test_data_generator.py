@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import demo, main
+from cli import main
+from cli.commands import demo
 from cli.data import sources
-from cli.data.generator import ratings as drawing
-from cli.data.generator.files import Kinds, generate
-from cli.data.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
 from cli.failures import explain
 from cli.landing.recognise import recognise
+from demo.generator import ratings as drawing
+from demo.generator.files import Kinds, generate
+from demo.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
 
 SIZE = Size(600, 3000, 60_000)
 SEED = 7
@@ -254,7 +255,7 @@ def test_people_choose_by_taste_also_beyond_popularity(folder: Path, ratings: An
 
 
 def test_tags_fit_their_items_and_some_need_quotes(folder: Path) -> None:
-    from cli.data.generator.titles import TAGS  # noqa: PLC0415 - only here
+    from demo.generator.titles import TAGS  # noqa: PLC0415 - only here
 
     genres = {row["movieId"]: set(row["genres"].split("|")) for row in rows(folder / "movies.csv")}
     fitting = total = 0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.demo.operator import shortened
+from demo.operator import shortened
 from twin.stepfunctions.definition import faults
 
 DEFINITION = (Path(__file__).parents[3] / "statemachines" / "train_and_deploy.asl.json").read_text()

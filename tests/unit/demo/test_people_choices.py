@@ -8,13 +8,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from cli.people.calibration import Calibration
-from cli.people.crowd import FIRST_RATINGS, Crowd
-from cli.people.examination import examination
-from cli.people.factors import Factors
-from cli.people.history import History
-from cli.people.person import Person
-from cli.people.taste import Taste
+from demo.simulated_users.calibration import Calibration
+from demo.simulated_users.crowd import FIRST_RATINGS, Crowd
+from demo.simulated_users.examination import examination
+from demo.simulated_users.factors import Factors
+from demo.simulated_users.history import History
+from demo.simulated_users.person import Person
+from demo.simulated_users.taste import Taste
 
 ITEMS = tuple(f"i{n}" for n in range(20))
 

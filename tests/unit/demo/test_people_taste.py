@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.data.generator.files import generate
-from cli.data.generator.world import Size
 from cli.failures import CommandError
-from cli.people.calibration import Calibration
-from cli.people.factors import LIKED
-from cli.people.history import History, read_history
-from cli.people.taste import Taste, fit_taste
+from demo.generator.files import generate
+from demo.generator.world import Size
+from demo.simulated_users.calibration import Calibration
+from demo.simulated_users.factors import LIKED
+from demo.simulated_users.history import History, read_history
+from demo.simulated_users.taste import Taste, fit_taste
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from cli.failures import CommandError
-from cli.people import visits
-from cli.people.calibration import Calibration
-from cli.people.caller import Caller
-from cli.people.factors import Factors
-from cli.people.history import History
-from cli.people.person import Action, Person
-from cli.people.tally import Tally
-from cli.people.taste import Taste
-from cli.people.visits import Visitors, visit
 from cli.target import Resources, Target
+from demo.simulated_users import visits
+from demo.simulated_users.calibration import Calibration
+from demo.simulated_users.caller import Caller
+from demo.simulated_users.factors import Factors
+from demo.simulated_users.history import History
+from demo.simulated_users.person import Action, Person
+from demo.simulated_users.tally import Tally
+from demo.simulated_users.taste import Taste
+from demo.simulated_users.visits import Visitors, visit
 
 ITEMS = ("a", "b", "c")
 Reply = tuple[int, dict[str, Any]]

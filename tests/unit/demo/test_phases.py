@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.data.generator.files import generate
-from cli.data.generator.world import Size
-from cli.demo.phases import Part, Phases, cut
-from cli.people.history import History, read_history
+from demo.generator.files import generate
+from demo.generator.world import Size
+from demo.phases import Part, Phases, cut
+from demo.simulated_users.history import History, read_history
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.demo.artefact import pack, seal
-from cli.demo.spoiled import CUT_EVERY, SCENARIOS, cut_titles, misplace_items
+from demo.artefact import pack, seal
+from demo.spoiled import CUT_EVERY, SCENARIOS, cut_titles, misplace_items
 from usher_scorer.bundle import Bundle, load, write
 from usher_scorer.catalogue import Catalogue
 from usher_scorer.profiles import Profiles

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli.console import say
-from cli.people.crowd import Crowd
-from cli.people.tally import Tally
-from cli.people.taste import Taste
-from cli.people.visits import Visitors
 from cli.target import Target
+from demo.simulated_users.crowd import Crowd
+from demo.simulated_users.tally import Tally
+from demo.simulated_users.taste import Taste
+from demo.simulated_users.visits import Visitors
 
 #: Visits a second that two cores hold beside everything else, and how many people are inside at once: each takes a
 #: process of a function, which costs a CPU second to start.

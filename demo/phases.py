@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.people.history import COLUMNS, History
+from demo.simulated_users.history import COLUMNS, History
 
 #: Shares of the ratings, in the order of time, that the demo's two deliveries bring.
 FIRST, SECOND = 0.7, 0.2

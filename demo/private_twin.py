@@ -18,7 +18,7 @@ from cli.failures import CommandError
 from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 #: What is played faster than on AWS, beside the twin's own clock (60 times): an experiment of two weeks in a minute.
 PARAMETERS = {
     "QuietSeconds": "4",

@@ -18,7 +18,7 @@ from cli.data.sources import missing_files, real_data
 from cli.failures import CommandError
 
 if TYPE_CHECKING:
-    from cli.demo.story import Story
+    from demo.story import Story
 
 app = typer.Typer()
 
@@ -41,14 +41,14 @@ def demo(
     """The whole way from a file to a model that people chose, on a private twin."""
     if save is not None and save.exists() and not save.is_dir():
         raise CommandError(f"--save {save}: that is a file, name a folder")
-    from cli.demo import story as parts  # noqa: PLC0415 - --help need not load numpy and the twin
-    from cli.demo.phases import cut  # noqa: PLC0415
-    from cli.demo.private_twin import private_twin, scratch_folder  # noqa: PLC0415
-    from cli.demo.spoiled import SCENARIOS  # noqa: PLC0415
-    from cli.demo.summary import Log, show  # noqa: PLC0415
-    from cli.people.history import read_history  # noqa: PLC0415
-    from cli.people.taste import fit_taste  # noqa: PLC0415
     from cli.target import of_twin  # noqa: PLC0415
+    from demo import story as parts  # noqa: PLC0415 - --help need not load numpy and the twin
+    from demo.phases import cut  # noqa: PLC0415
+    from demo.private_twin import private_twin, scratch_folder  # noqa: PLC0415
+    from demo.simulated_users.history import read_history  # noqa: PLC0415
+    from demo.simulated_users.taste import fit_taste  # noqa: PLC0415
+    from demo.spoiled import SCENARIOS  # noqa: PLC0415
+    from demo.summary import Log, show  # noqa: PLC0415
 
     if data is not None and missing_files(data):
         raise CommandError(f"{data}: there is no {', '.join(missing_files(data))} in it")
@@ -74,8 +74,8 @@ def demo(
 
 
 def _play(story: Story, scenario: str) -> None:
-    from cli.demo import story as parts  # noqa: PLC0415 - see above
-    from cli.demo.spoiled import SCENARIOS  # noqa: PLC0415
+    from demo import story as parts  # noqa: PLC0415 - see above
+    from demo.spoiled import SCENARIOS  # noqa: PLC0415
 
     parts.first_delivery(story)
     first = parts.first_run(story)
@@ -93,7 +93,7 @@ def _play(story: Story, scenario: str) -> None:
 
 def _generated(scratch: Path, seed: int) -> Path:
     from cli.data import generate_with_progress  # noqa: PLC0415 - numpy, only without real data
-    from cli.data.generator.world import Size  # noqa: PLC0415
+    from demo.generator.world import Size  # noqa: PLC0415
 
     folder = scratch / "generated"
     generate_with_progress(folder, Size(610, 9742, 100_836), seed)

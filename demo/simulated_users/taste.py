@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cli.failures import CommandError
-from cli.people.calibration import Calibration, calibrate
-from cli.people.factors import LIKED, Factors, fit_factors
-from cli.people.history import Floats, History, Ints
+from demo.simulated_users.calibration import Calibration, calibrate
+from demo.simulated_users.factors import LIKED, Factors, fit_factors
+from demo.simulated_users.history import Floats, History, Ints
 
 #: Shrinkage of the biases of people and items, in ratings (Koren 2009, baseline predictors).
 _BIAS_RATINGS = 10.0

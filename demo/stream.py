@@ -14,9 +14,9 @@ from rich.table import Table
 from cli import athena
 from cli.console import out
 from cli.data.sources import FILES
-from cli.demo.phases import Part
 from cli.failures import CommandError
 from cli.target import Target
+from demo.phases import Part
 
 _LOOK_SECONDS = 0.5
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cli.data.generator import events, ratings
-from cli.data.generator.events import Events
-from cli.data.generator.ratings import Chunk
-from cli.data.generator.titles import TAGS, titles
-from cli.data.generator.world import GENRES, Size, World, make
+from demo.generator import events, ratings
+from demo.generator.events import Events
+from demo.generator.ratings import Chunk
+from demo.generator.titles import TAGS, titles
+from demo.generator.world import GENRES, Size, World, make
 
 #: One rating in so many has a tag beside it, as in MovieLens (3,683 tags on 100,836 ratings).
 _RATINGS_PER_TAG = 27

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cli.people.caller import Caller
-from cli.people.person import Action, Person
-from cli.people.tally import Tally
 from cli.target import Target
+from demo.simulated_users.caller import Caller
+from demo.simulated_users.person import Action, Person
+from demo.simulated_users.tally import Tally
 
 #: So many items a list shows.
 SHOWN = 10

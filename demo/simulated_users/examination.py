@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cli.people.history import Floats
+from demo.simulated_users.history import Floats
 
 #: η: 0 reads every place, 1 halves at the second. People browse films further down than search results.
 ETA = 0.5

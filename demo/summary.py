@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import out, printable, say
-from cli.demo.costs import Use, lines
+from demo.costs import Use, lines
 
 
 @dataclass(slots=True)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from cli.console import remark
-from cli.demo.course import Course
 from cli.experiment import records, words, write_page
 from cli.failures import CommandError
-from cli.people.tally import Tally
 from cli.target import Target
+from demo.course import Course
+from demo.simulated_users.tally import Tally
 
 PAGE, RECORD = "experiment.html", "experiment.json"
 

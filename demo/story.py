@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.console import out, say
-from cli.demo import artefact, check, course, kept, operator, people, planted, run, stream
-from cli.demo.course import Course
-from cli.demo.phases import Phases
-from cli.demo.spoiled import Scenario
-from cli.demo.summary import Log
 from cli.failures import CommandError
-from cli.people.taste import Taste
 from cli.query import show_question
 from cli.runs import by_hand, cost, executions, verdict
 from cli.runs.executions import Run
 from cli.target import Target
 from cli.upload import read_headers, send_all, watch
+from demo import artefact, check, course, kept, operator, people, planted, run, stream
+from demo.course import Course
+from demo.phases import Phases
+from demo.simulated_users.taste import Taste
+from demo.spoiled import Scenario
+from demo.summary import Log
 
 #: How long a delivery may take on a slow machine, a run from the last row on, an experiment from its first look on.
 DELIVERY_SECONDS = 300.0

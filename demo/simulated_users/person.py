@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from cli.people.examination import examination
-from cli.people.history import Floats
-from cli.people.taste import Taste
+from demo.simulated_users.examination import examination
+from demo.simulated_users.history import Floats
+from demo.simulated_users.taste import Taste
 
 #: One click in so many is followed by a rating.
 RATES_AFTER_CLICK = 0.3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.people.history import Floats, History, Ints
+from demo.simulated_users.history import Floats, History, Ints
 
 #: Confidence of a row over that of no row; regularisation of both sides; tuned on held-out likes (AUC) of MovieLens.
 ALPHA = 20.0

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cli.people.caller import Answer
+from demo.simulated_users.caller import Answer
 
 
 @dataclass(slots=True)

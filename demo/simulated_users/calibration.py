@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.people.factors import Factors, fit_factors
-from cli.people.history import Bools, Floats, History, Ints
+from demo.simulated_users.factors import Factors, fit_factors
+from demo.simulated_users.history import Bools, Floats, History, Ints
 
 #: Part of the likes that is held out to calibrate on.
 HELD_OUT = 0.1

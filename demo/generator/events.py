@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.data.generator.ratings import YEAR_SECONDS, Chunk
-from cli.data.generator.world import Floats, Ints, World
+from demo.generator.ratings import YEAR_SECONDS, Chunk
+from demo.generator.world import Floats, Ints, World
 
 #: In the order of a chunk's codes.
 TYPES = ("view", "click", "purchase")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.data.generator.world import END_SECOND, START_SECOND, Floats, Ints, World, genre_cdfs
+from demo.generator.world import END_SECOND, START_SECOND, Floats, Ints, World, genre_cdfs
 
 #: About this many ratings are drawn at once (some 500 bytes each while they are drawn).
 CHUNK_RATINGS = 500_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cli.people.tally import Tally
+from demo.simulated_users.tally import Tally
 
 _MILLION = 1_000_000.0
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.people.history import Ints
-from cli.people.person import Action, Person
-from cli.people.taste import Taste
+from demo.simulated_users.history import Ints
+from demo.simulated_users.person import Action, Person
+from demo.simulated_users.taste import Taste
 
 #: Somebody known comes back with a probability that halves with each such part of the ratings since their last one.
 AWAY_HALF_LIFE = 0.2
