@@ -1,6 +1,6 @@
-"""How long an evaluation takes at the size of MovieLens 1M: 6,040 people, 3,706 items, a million ratings, generated.
+"""How long an evaluation takes at the size of MovieLens 1M: 6,040 users, 3,706 items, a million ratings, generated.
 
-usage: python -m benchmarks.evaluation      (candidate, champion and popularity are judged; every person is in the
+usage: python -m benchmarks.evaluation      (candidate, champion and popularity are judged; every user is in the
 window)
 """
 
@@ -20,15 +20,15 @@ from usher_models.ratings import Items, Ratings
 from usher_models.registry import algorithm
 from usher_scorer.catalogue import Catalogue
 
-PEOPLE, ITEMS, ROWS = 6040, 3706, 1_000_000
+USERS, ITEMS, ROWS = 6040, 3706, 1_000_000
 SPLIT_US = 1_600_000_000_000_000
 
 
 def generate(seed: int = 0) -> tuple[Ratings, Items]:
-    """Long-tailed items, eight tastes, every person's rows spread over the same time."""
+    """Long-tailed items, eight tastes, every user's rows spread over the same time."""
     random = np.random.default_rng(seed)
     weight = 1 / (np.arange(ITEMS) + 30.0) ** 1.1
-    user = random.integers(0, PEOPLE, ROWS * 2)
+    user = random.integers(0, USERS, ROWS * 2)
     item = random.choice(ITEMS, ROWS * 2, p=weight / weight.sum())
     _, first = np.unique(user * ITEMS + item, return_index=True)
     chosen = random.permutation(first)[:ROWS]
@@ -53,7 +53,7 @@ def main() -> None:
     ratings, items = generate()
     inside = ratings.time_us >= SPLIT_US
     summary = {"run_id": "benchmark", "snapshots": {}, "split_at_us": SPLIT_US}
-    prepared = Prepared(summary, ratings.take(~inside), ratings.take(inside), items, tuple(map(str, range(PEOPLE))))
+    prepared = Prepared(summary, ratings.take(~inside), ratings.take(inside), items, tuple(map(str, range(USERS))))
     parts = [
         fit("fm", prepared.before, items, {"epochs": "20", "samples": "8"}),
         fit("ranker", prepared.before, items, {}),
@@ -65,7 +65,7 @@ def main() -> None:
         facts = judge_all(prepared, parts, candidate, champion)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     window = facts["window"]
-    print(f"judged {window['people']} people, {window['later_rows']} later rows, {ITEMS} items")
+    print(f"judged {window['users']} users, {window['later_rows']} later rows, {ITEMS} items")
     print(f"{wall:.1f} s wall, {cpu:.1f} s CPU")
     print({name: round(metrics.get("ndcg@10", 0), 4) for name, metrics in facts["metrics"].items()})
 

@@ -23,7 +23,7 @@ from benchmarks.protocol_data import (
 from usher_models.algorithm import Fitted
 from usher_models.evaluation.compare import paired_interval
 from usher_models.evaluation.judge import top
-from usher_models.evaluation.ranking import DEPTH, person_metrics, relevant_counts
+from usher_models.evaluation.ranking import DEPTH, relevant_counts, user_metrics
 from usher_models.evaluation.rating import bias_only, predict_rows, rating_metrics
 from usher_models.evaluation.window import Window
 from usher_models.hyperparameters import SHARED, parse
@@ -103,11 +103,11 @@ def p3(protocol: str, split: tuple[Ratings, Ratings], items: Items) -> None:
 def ranked(protocol: str, train: Ratings, window: Window, items: Items) -> None:
     """P4, P5: every ranking model, and its paired difference to popularity."""
     relevant = relevant_counts(window) > 0
-    print(f"{protocol}: {int(relevant.sum())} people")
+    print(f"{protocol}: {int(relevant.sum())} users")
     base: Float64 | None = None
     for name, make in _rankers(train, window, items).items():
         started = time.process_time()
-        metrics = {metric: values[relevant] for metric, values in person_metrics(make(), window).items()}
+        metrics = {metric: values[relevant] for metric, values in user_metrics(make(), window).items()}
         seconds = time.process_time() - started
         base = metrics["ndcg@10"] if base is None else base
         interval = paired_interval(metrics["ndcg@10"], base, 0)
@@ -145,7 +145,7 @@ def _rankers(train: Ratings, window: Window, items: Items) -> dict[str, Callable
 
 
 def _unseen(scores: Float32, profiles: Profiles) -> Float32:
-    scores[profiles.people, profiles.items] = -np.inf
+    scores[profiles.user, profiles.items] = -np.inf
     return scores
 
 

@@ -88,13 +88,13 @@ def last_of_all(ratings: Ratings, start: float = 0.8, stop: float = 1.0) -> tupl
 
 def whole_profiles(train: Ratings, test: Ratings) -> Window:
     """P2, P3, P4: everything in `train` is the profile, everything in `test` comes later."""
-    people = np.unique(test.user).astype(np.int64)
+    users = np.unique(test.user).astype(np.int64)
     rows = test.take(np.lexsort((test.item, test.user)))
     return Window(
-        people,
-        train.profiles(people),
-        np.isin(people, train.user),
-        np.searchsorted(people, rows.user),
+        users,
+        train.profiles(users),
+        np.isin(users, train.user),
+        np.searchsorted(users, rows.user),
         rows.item.astype(np.int64),
         rows.value,
     )

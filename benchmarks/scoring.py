@@ -1,4 +1,4 @@
-"""Top k, fold-in and a whole request, one person at a time, in milliseconds of CPU.
+"""Top k, fold-in and a whole request, one user at a time, in milliseconds of CPU.
 
 usage: python -m benchmarks.scoring BUNDLE_FOLDER      (as evaluate wrote it)
 """
@@ -57,7 +57,7 @@ def main() -> None:
     explained = json.dumps({"op": "recommend", "profile": rows, "k": 10, "explain": True}).encode()
     measure("the same, explained", lambda: json.dumps(invoke(bundle, explained)))
     known = json.dumps({"op": "recommend", "user_id": bundle.users[0], "k": 10}).encode()
-    measure("a request of a known person", lambda: json.dumps(invoke(bundle, known)))
+    measure("a request of a known user", lambda: json.dumps(invoke(bundle, known)))
 
 
 if __name__ == "__main__":

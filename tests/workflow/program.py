@@ -74,7 +74,7 @@ def evaluate(wanted: dict[str, Any], asked: dict[str, str]) -> int:
     facts: dict[str, Any] = {
         "run_id": plan["run_id"],
         "trained_until": "2020-01-01T00:00:00+00:00",
-        "window": {"people": 100},
+        "window": {"users": 100},
         "metrics": metrics,
         "intervals": {},
         "leaks": [],

@@ -158,7 +158,7 @@ def test_a_run_that_finds_another_one_running_leaves_its_lock_alone(run: Any) ->
 
 REFUSALS = {
     "leak": {"leaks": ["the label is among the features"]},
-    "insufficient": {"window": {"people": 49}},
+    "insufficient": {"window": {"users": 49}},
     "nan": {"metrics": {"candidate": {"ndcg@10": None}, "popularity": {"ndcg@10": 0.1}}},
     "popularity": {"metrics": {"candidate": {"ndcg@10": 0.09}, "popularity": {"ndcg@10": 0.1}}},
     "worse": {
@@ -169,7 +169,7 @@ REFUSALS = {
 FACTS = {
     "run_id": RUN_ID,
     "trained_until": "2020-01-01T00:00:00+00:00",
-    "window": {"people": 100},
+    "window": {"users": 100},
     "metrics": {"candidate": {"ndcg@10": 0.2}, "popularity": {"ndcg@10": 0.1}},
     "intervals": {},
     "leaks": [],

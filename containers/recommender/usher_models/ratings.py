@@ -66,11 +66,11 @@ class Ratings:
 
     @property
     def pairs(self) -> Int64:
-        """Person and item of each row as one number (rows,)."""
+        """User and item of each row as one number (rows,)."""
         return self.user.astype(np.int64) << 32 | self.item.astype(np.int64)
 
     def strongest(self) -> Ratings:
-        """Of several rows of one person and item the strongest kind's last one."""
+        """Of several rows of one user and item the strongest kind's last one."""
         order = np.lexsort((self.time_us, -self.kind, self.pairs))
         pairs = self.pairs[order]
         last = np.concatenate([pairs[1:] != pairs[:-1], [True]]) if len(self) else np.zeros(0, np.bool_)
@@ -96,13 +96,13 @@ class Ratings:
         """One more than the highest user number."""
         return int(self.user.max()) + 1 if len(self) else 0
 
-    def profiles(self, people: Int64) -> Profiles:
-        """The profiles of these people (ascending dense ids), in their order; other people's rows are left out."""
-        place = np.full(max(self.users, int(people.max(initial=-1)) + 1), -1, np.int64)
-        place[people] = np.arange(len(people))
+    def profiles(self, users: Int64) -> Profiles:
+        """The profiles of these users (ascending dense ids), in their order; other users' rows are left out."""
+        place = np.full(max(self.users, int(users.max(initial=-1)) + 1), -1, np.int64)
+        place[users] = np.arange(len(users))
         mine = place[self.user] >= 0
         rows = (place[self.user[mine]], self.item[mine].astype(np.int64), self.value[mine], self.time_us[mine])
-        return Profiles.gather(*rows, len(people), self.kind[mine])
+        return Profiles.gather(*rows, len(users), self.kind[mine])
 
 
 @dataclass(frozen=True, slots=True)

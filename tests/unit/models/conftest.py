@@ -51,7 +51,7 @@ def make_items(count: int) -> Items:
 
 
 def small_world() -> Ratings:
-    """Even people love even items, odd people odd ones; what they rate and when is drawn with a fixed seed."""
+    """Even users love even items, odd users odd ones; what they rate and when is drawn with a fixed seed."""
     random = np.random.default_rng(7)
     rows: list[tuple[int, int, float, int]] = []
     for user in range(USERS):

@@ -18,7 +18,7 @@ from usher_models.evaluation.assemble import Prepared, assemble
 from usher_models.evaluation.compare import paired_interval
 from usher_models.evaluation.judge import judge, judge_scores
 from usher_models.evaluation.program import judge_all
-from usher_models.evaluation.ranking import person_metrics, relevant_counts
+from usher_models.evaluation.ranking import relevant_counts, user_metrics
 from usher_models.evaluation.window import split_window
 from usher_models.part import Part
 from usher_models.ratings import Items, Ratings
@@ -167,7 +167,7 @@ def test_an_empty_window_is_insufficient_and_no_crash(
 ) -> None:
     prepared = make_prepared(world, items, 301)
     facts = evaluate(prepared, [fit("ranker", prepared.before, items)])
-    assert facts["window"]["people"] == 0
+    assert facts["window"]["users"] == 0
     assert gate(facts, 50).name == "insufficient"
 
 
@@ -175,7 +175,7 @@ def test_the_first_half_of_the_window_is_the_profile(rated: Rated) -> None:
     before = rated([(0, 9, 5.0, 0), (1, 9, 5.0, 0)])
     inside = rated([(0, n, 5.0, 10 + n) for n in range(5)] + [(2, 0, 4.0, 10)])
     window = split_window(before, inside)
-    assert window.people.tolist() == [0, 2]
+    assert window.users.tolist() == [0, 2]
     assert sorted(window.profiles.slice(0, 1).items.tolist()) == [0, 1, 9]
     assert window.later_item.tolist() == [2, 3, 4, 0]
     assert window.known.tolist() == [True, False]
@@ -187,7 +187,7 @@ def test_metrics_are_what_they_are_defined_to_be(rated: Rated) -> None:
         rated([(0, 9, 3.0, 0)]), rated([(0, 8, 3.0, 1), (0, 7, 3.0, 2), (0, 6, 3.0, 3), (0, 5, 3.0, 4), *later])
     )
     shown = np.array([[4, 1, 3, 2] + [-1] * 16])
-    metrics = {name: float(values[0]) for name, values in person_metrics(shown, window).items()}
+    metrics = {name: float(values[0]) for name, values in user_metrics(shown, window).items()}
     ideal = 1 + 1 / np.log2(3)
     assert metrics["ndcg@10"] == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / ideal)
     assert metrics["map@10"] == pytest.approx((1 / 2 + 2 / 4) / 2)
@@ -198,8 +198,8 @@ def test_metrics_are_what_they_are_defined_to_be(rated: Rated) -> None:
 def test_popularity_shows_nobody_what_they_rated(prepared: Prepared) -> None:
     window = split_window(prepared.before, prepared.inside)
     shown = judge_scores(np.arange(len(prepared.items), dtype=np.float32), window).shown
-    for person in range(len(window.people)):
-        assert not set(shown[person].tolist()) & set(window.profiles.slice(person, person + 1).items.tolist())
+    for user in range(len(window.users)):
+        assert not set(shown[user].tolist()) & set(window.profiles.slice(user, user + 1).items.tolist())
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:

@@ -1,4 +1,4 @@
-"""Events: what people did trains and is judged beside what they said, and a team without a rating has a model."""
+"""Events: what users did trains and is judged beside what they said, and a team without a rating has a model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def given(tmp_path: Path) -> Callable[..., Paths]:
 
 
 def clicks(count: int) -> list[tuple[Any, ...]]:
-    """One click a day, five people, ten items."""
+    """One click a day, five users, ten items."""
     return [(f"e{n}", f"u{n % 5}", f"i{n // 5 % 10}", "click", "", START + n * 86_400) for n in range(count)]
 
 
@@ -71,7 +71,7 @@ def found(paths: Paths) -> dict[tuple[str, str, str], tuple[str, float, int]]:
 
 
 def as_events(world: Ratings) -> Ratings:
-    """The small world's people, who bought what they would give five stars, clicked on the good, viewed the rest."""
+    """The small world's users, who bought what they would give five stars, clicked on the good, viewed the rest."""
     kind = np.where(world.value == 5, PURCHASE, np.where(world.value >= 4, CLICK, VIEW)).astype(np.int8)
     return replace(world, value=np.zeros(len(world), np.float32), kind=kind)
 
@@ -314,7 +314,7 @@ def test_fm_learns_the_same_whatever_people_did_beside_rating(
 def test_a_champion_of_ratings_and_a_candidate_with_events_are_judged_on_one_window(  # noqa: PLR0917 - fixtures
     world: Ratings, deeds: Ratings, items: Items, bundle: Bundle, make_prepared: Make, fit: Fit, tmp_path: Path
 ) -> None:
-    """Every other person's rows turn into events after the champion's time."""
+    """Every other user's rows turn into events after the champion's time."""
     turned = (world.user % 4 < 2) & (world.time_us >= world.time_us.min() + 260 * 86_400_000_000)
     mixed = world.take(~turned).join(deeds.take(turned))
     prepared = make_prepared(mixed, items, 270, run_id="rtest-2")

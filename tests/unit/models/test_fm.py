@@ -23,11 +23,11 @@ Fit = Callable[..., Part]
 
 
 def whole_window(train: Ratings, test: Ratings) -> Window:
-    people = np.unique(test.user).astype(np.int64)
+    users = np.unique(test.user).astype(np.int64)
     rows = test.take(np.lexsort((test.item, test.user)))
-    place = np.searchsorted(people, rows.user)
-    known = np.isin(people, train.user)
-    return Window(people, train.profiles(people), known, place, rows.item.astype(np.int64), rows.value)
+    place = np.searchsorted(users, rows.user)
+    known = np.isin(users, train.user)
+    return Window(users, train.profiles(users), known, place, rows.item.astype(np.int64), rows.value)
 
 
 def halves(ratings: Ratings, seed: int = 0) -> tuple[Ratings, Ratings]:

@@ -10,7 +10,7 @@ import pytest
 from usher.runs.gate import judge
 
 GOOD: dict[str, Any] = {
-    "window": {"people": 115},
+    "window": {"users": 115},
     "metrics": {
         "candidate": {"ndcg@10": 0.17, "rmse": 0.92},
         "popularity": {"ndcg@10": 0.115},
@@ -69,14 +69,14 @@ def test_a_candidate_without_the_metric_is_refused(facts: dict[str, Any]) -> Non
     assert judge(facts, 50).name == "nan"
 
 
-@pytest.mark.parametrize(("people", "name"), [(0, "insufficient"), (49, "insufficient"), (50, "pass")])
-def test_fewer_people_than_asked_for_are_not_enough(facts: dict[str, Any], people: int, name: str) -> None:
-    facts["window"]["people"] = people
+@pytest.mark.parametrize(("users", "name"), [(0, "insufficient"), (49, "insufficient"), (50, "pass")])
+def test_fewer_users_than_asked_for_are_not_enough(facts: dict[str, Any], users: int, name: str) -> None:
+    facts["window"]["users"] = users
     assert judge(facts, 50).name == name
 
 
 def test_an_empty_window_is_insufficient_and_not_nan(facts: dict[str, Any]) -> None:
-    facts["window"]["people"] = 0
+    facts["window"]["users"] = 0
     facts["metrics"] = {"candidate": {}, "popularity": {}}
     assert judge(facts, 50).name == "insufficient"
 
@@ -105,6 +105,6 @@ def test_facts_of_another_shape_raise_and_name_what_is_missing(facts: dict[str, 
 def test_a_pass_names_its_numbers(facts: dict[str, Any]) -> None:
     verdict = judge(facts, 50)
     assert verdict.passed
-    for number in ("0.1700", "115 people", "0.1150", "+0.0050 [-0.0100, +0.0200]"):
+    for number in ("0.1700", "115 users", "0.1150", "+0.0050 [-0.0100, +0.0200]"):
         assert number in verdict.reason
     assert verdict.numbers["champion"] == 0.165

@@ -45,7 +45,7 @@ def root(tmp_path: Path) -> Root:
 
 
 def spread(count: int) -> list[tuple[Any, ...]]:
-    """One rating a day, five people, ten items."""
+    """One rating a day, five users, ten items."""
     return [(n % 5, n % 10 + 100, 4.0, 1_000_000_000 + n * 86_400) for n in range(count) if n < 10 or n % 10 != n % 5]
 
 
@@ -149,7 +149,7 @@ def test_an_item_rated_again_after_the_split_stays_what_it_was_before_it(root: R
     before, after = (rows.take((rows.user == user) & (rows.item == item)) for rows in (train, test))
     assert (before.value.tolist(), after.value.tolist()) == ([1.0], [5.0])
     window = split_window(train, test)
-    asked = window.later_item[window.later_person == np.searchsorted(window.people, user)]
+    asked = window.later_item[window.later_user == np.searchsorted(window.users, user)]
     assert item not in asked
     both = train.join(test).strongest()
     assert both.take(both.pairs == before.pairs[0]).value.tolist() == [5.0]

@@ -19,7 +19,7 @@ import pytest
 from usher.runs.gate import judge as gate
 from usher_models.evaluation.assemble import read_prepared
 from usher_models.evaluation.compare import paired_interval
-from usher_models.evaluation.ranking import person_metrics, relevant_counts
+from usher_models.evaluation.ranking import relevant_counts, user_metrics
 from usher_models.evaluation.rating import predict_rows, rating_metrics
 from usher_models.evaluation.window import Window
 from usher_models.hyperparameters import SHARED, parse
@@ -73,11 +73,11 @@ def fitted(name: str, ratings: Ratings, items: Items, **given: str) -> Any:
 
 def window_of(train: Ratings, test: Ratings) -> Window:
     """P2, P4: everything in `train` is the profile."""
-    people = np.unique(test.user).astype(np.int64)
+    users = np.unique(test.user).astype(np.int64)
     rows = test.take(np.lexsort((test.item, test.user)))
-    place = np.searchsorted(people, rows.user)
-    known = np.isin(people, train.user)
-    return Window(people, train.profiles(people), known, place, rows.item.astype(np.int64), rows.value)
+    place = np.searchsorted(users, rows.user)
+    known = np.isin(users, train.user)
+    return Window(users, train.profiles(users), known, place, rows.item.astype(np.int64), rows.value)
 
 
 def test_fm_predicts_random_rows_within_0_81(data: tuple[Ratings, Items]) -> None:
@@ -106,14 +106,14 @@ def test_the_ranker_beats_popularity_on_each_users_last_fifth(data: tuple[Rating
     window = window_of(train, test)
     part = fitted("ranker", train, items)
     ranker = read_ranker(part.settings, part.arrays, len(items))
-    scores = np.full((len(window.people), len(items)), -np.inf, np.float32)
+    scores = np.full((len(window.users), len(items)), -np.inf, np.float32)
     scores[:, ranker.covered] = ranker.scores(window.profiles)
-    popular = np.tile(fit_popularity(train, items).arrays["all"], (len(window.people), 1))
+    popular = np.tile(fit_popularity(train, items).arrays["all"], (len(window.users), 1))
     relevant = relevant_counts(window) > 0
     ndcg = []
     for matrix in (scores, popular):
-        matrix[window.profiles.people, window.profiles.items] = -np.inf
-        ndcg.append(person_metrics(top_k(matrix, 20), window)["ndcg@10"][relevant])
+        matrix[window.profiles.user, window.profiles.items] = -np.inf
+        ndcg.append(user_metrics(top_k(matrix, 20), window)["ndcg@10"][relevant])
     assert ndcg[0].mean() > 0.13
     assert paired_interval(ndcg[0], ndcg[1], 0).low > 0.03
 

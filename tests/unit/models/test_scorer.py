@@ -156,7 +156,7 @@ def test_a_reason_names_what_was_liked_and_its_parts_add_up(bundle: Bundle) -> N
         assert {because["item_id"] for because in reason["because"]} <= {"m1", "m3"}
         assert sum(because["share"] for because in reason["because"]) <= 1.0001
         predicted = reason["predicted"]
-        total = sum(predicted[part] for part in ("average", "person", "item", "match"))
+        total = sum(predicted[part] for part in ("average", "user", "item", "match"))
         assert predicted["rating"] == pytest.approx(min(max(total, 0.5), 5.0), abs=0.001)
 
 
@@ -179,9 +179,9 @@ def test_contributions_add_up_to_the_score(bundle: Bundle) -> None:
 def test_one_person_alone_scores_as_in_a_crowd(bundle: Bundle) -> None:
     crowd, informed = relevance(bundle, bundle.profiles.slice(0, 9))
     assert informed.all()
-    for person in range(9):
-        alone, _ = relevance(bundle, bundle.profiles.slice(person, person + 1))
-        np.testing.assert_allclose(alone[0], crowd[person], atol=1e-4)
+    for user in range(9):
+        alone, _ = relevance(bundle, bundle.profiles.slice(user, user + 1))
+        np.testing.assert_allclose(alone[0], crowd[user], atol=1e-4)
 
 
 def test_predicted_ratings_lie_on_the_scale_and_follow_the_taste(bundle: Bundle) -> None:
@@ -217,12 +217,12 @@ def test_the_top_is_that_of_a_stable_sort(rows: list[list[float]], k: int) -> No
 @settings(max_examples=200, deadline=None)
 def test_ages_count_the_positives_after_a_row(rows: list[tuple[int, float, int]]) -> None:
     rows = sorted(rows, key=lambda row: row[0])
-    people = np.array([row[0] for row in rows], np.int64)
+    users = np.array([row[0] for row in rows], np.int64)
     values = np.array([row[1] for row in rows], np.float32)
     times = np.array([row[2] for row in rows], np.int64)
-    ages = Profiles.gather(people, np.zeros(len(rows), np.int64), values, times, 3).ages
+    ages = Profiles.gather(users, np.zeros(len(rows), np.int64), values, times, 3).ages
     for n in range(len(rows)):
-        others = [m for m in range(len(rows)) if m != n and people[m] == people[n] and values[m] >= 4]
+        others = [m for m in range(len(rows)) if m != n and users[m] == users[n] and values[m] >= 4]
         expected = sum(1.0 if times[m] > times[n] else 0.5 if times[m] == times[n] else 0.0 for m in others)
         assert ages[n] == expected
 

@@ -1,4 +1,4 @@
-"""Compare: paired differences between two models on the same people, with bootstrap intervals."""
+"""Compare: paired differences between two models on the same users, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Interval:
 
 
 def paired_interval(first: Float64, second: Float64, seed: int) -> Interval:
-    """first - second (people,): people are drawn with replacement (Efron 1979), always the same ones for a seed."""
+    """first - second (users,): users are drawn with replacement (Efron 1979), always the same ones for a seed."""
     difference = np.asarray(first, np.float64) - second
     n = len(difference)
     if not n:

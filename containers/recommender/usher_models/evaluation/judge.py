@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from usher_models.evaluation.ranking import DEPTH, person_metrics
+from usher_models.evaluation.ranking import DEPTH, user_metrics
 from usher_models.evaluation.rating import predict_rows
 from usher_models.evaluation.window import Window
 from usher_models.ratings import Float32, Float64, Int64
@@ -16,13 +16,13 @@ from usher_scorer.profiles import Profiles
 from usher_scorer.relevance import relevance
 from usher_scorer.top import top_k
 
-#: People scored at once: 512 rows of 10,000 items are 20 MB.
+#: Users scored at once: 512 rows of 10,000 items are 20 MB.
 CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """shown (people, 20): dense items as the window numbers them, -1 for none or foreign; metrics: name → (people,).
+    """shown (users, 20): dense items as the window numbers them, -1 for none or foreign; metrics: name → (users,).
 
     predicted (later ratings,): None without a rater.
     """
@@ -47,7 +47,7 @@ def judge(bundle: Bundle, window: Window, item_ids: tuple[str, ...]) -> Judged:
         shown = np.where(shown >= 0, back[np.maximum(shown, 0)], -1)
     rates = bundle.rater is not None and not bundle.rater.binary
     predicted = predict_rows(bundle.rater, seen) if bundle.rater is not None and rates else None
-    return Judged(shown, person_metrics(shown, window), predicted)
+    return Judged(shown, user_metrics(shown, window), predicted)
 
 
 def judge_scores(scores: Float32, window: Window) -> Judged:
@@ -56,15 +56,15 @@ def judge_scores(scores: Float32, window: Window) -> Judged:
     def everyone(profiles: Profiles) -> Float32:
         rows = np.tile(scores, (len(profiles), 1))
         seen = profiles.seen
-        rows[profiles.people[seen], profiles.items[seen]] = -np.inf
+        rows[profiles.user[seen], profiles.items[seen]] = -np.inf
         return rows
 
     shown = top(everyone, window.profiles)
-    return Judged(shown, person_metrics(shown, window), None)
+    return Judged(shown, user_metrics(shown, window), None)
 
 
 def top(score: Callable[[Profiles], Float32], profiles: Profiles) -> Int64:
-    """The first items of everybody (people, 20), a chunk of people at a time."""
+    """The first items of everybody (users, 20), a chunk of users at a time."""
     chunks = [
         top_k(score(profiles.slice(start, min(start + CHUNK, len(profiles)))), DEPTH)
         for start in range(0, len(profiles), CHUNK)
@@ -81,6 +81,6 @@ def _through(window: Window, to_bundle: Int64) -> Window:
     profiles = window.profiles
     items = to_bundle[profiles.items]
     known = items >= 0
-    rows = (profiles.people[known], items[known], profiles.values[known], profiles.times_us[known])
+    rows = (profiles.user[known], items[known], profiles.values[known], profiles.times_us[known])
     mapped = Profiles.gather(*rows, len(profiles), profiles.kinds[known])
     return replace(window, profiles=mapped, later_item=to_bundle[window.later_item])

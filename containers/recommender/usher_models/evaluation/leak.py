@@ -14,7 +14,7 @@ from usher_models.ratings import Float32, Float64, Int32, Int64, Ratings
 #: With fewer rows everything may look determined.
 ROWS_MIN = 100
 #: A model this much better than offsets alone is not good, it has seen the answer: the published 0.30 was 0.34 of them,
-#: honest models on people's ratings reach 0.8.
+#: honest models on users' ratings reach 0.8.
 RMSE_RATIO_MIN = 0.4
 _DETERMINED = 1e-6
 _SHARE = 0.95
@@ -107,7 +107,7 @@ def too_good(rmse: float, bias_only_rmse: float) -> list[str]:
 
 
 def _share_a_row(before: Ratings, inside: Ratings) -> bool:
-    """The same person, item and moment on both sides; an item that somebody comes back to is another row."""
+    """The same user, item and moment on both sides; an item that somebody comes back to is another row."""
     rows = before.join(inside)
     side = np.repeat([0, 1], [len(before), len(inside)])
     order = np.lexsort((side, rows.time_us, rows.pairs))

@@ -1,4 +1,4 @@
-"""The report of a run as one page: what evaluation.json says, for people, with nothing from elsewhere.
+"""The report of a run as one page: what evaluation.json says, with nothing from elsewhere.
 
 The page is written before the gate decides and the trials are SageMaker's: two comments mark where `usher report` puts
 the verdict and the trials.
@@ -18,8 +18,8 @@ Facts = Mapping[str, Any]
 
 #: Metric → what it says, and whether more is better.
 _METRICS = {
-    "ndcg@10": "ranking: are the items that people then liked among the first ten, and early?",
-    "recall@10": "the part of what people then liked that the first ten show",
+    "ndcg@10": "ranking: are the items that users then liked among the first ten, and early?",
+    "recall@10": "the part of what users then liked that the first ten show",
     "recall@20": "the same for the first twenty",
     "map@10": "ranking, by average precision",
     "rmse": "error of predicted ratings, in stars; less is better",
@@ -47,9 +47,9 @@ svg .soft{fill:var(--soft)}svg line{stroke:var(--rule)}svg .zero{stroke:var(--so
 .bias_only{fill:var(--bias_only)}
 svg .good{stroke:var(--good);fill:var(--good)}svg .bad{stroke:var(--bad);fill:var(--bad)}
 svg .open{stroke:var(--soft);fill:var(--soft)}
-.person{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 1.5rem;
-border-bottom:1px solid var(--rule);padding:.5rem 0}.person h3{grid-column:1/-1;font-size:1rem;margin:.2rem 0}
-.person ul,.person ol{margin:.2rem 0;padding-left:1.3rem}.hit{color:var(--good);font-weight:600}
+.user{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 1.5rem;
+border-bottom:1px solid var(--rule);padding:.5rem 0}.user h3{grid-column:1/-1;font-size:1rem;margin:.2rem 0}
+.user ul,.user ol{margin:.2rem 0;padding-left:1.3rem}.hit{color:var(--good);font-weight:600}
 """
 
 
@@ -101,8 +101,8 @@ def _data(facts: Facts) -> list[str]:
     window, prepared = facts["window"], facts["prepared"]
     rows = [
         ["trained until", facts["trained_until"]],
-        ["people judged: they liked, bought or clicked something later", f"{window['people']:,}"],
-        ["of them new since the split", f"{window['new_people']:,}"],
+        ["users judged: they liked, bought or clicked something later", f"{window['users']:,}"],
+        ["of them new since the split", f"{window['new_users']:,}"],
         ["rows in the window to be predicted", f"{window['later_rows']:,}"],
         ["of them liked, bought or clicked", f"{window['liked_rows']:,}"],
         ["of them ratings", f"{window.get('rated_rows', window['later_rows']):,}"],
@@ -111,7 +111,7 @@ def _data(facts: Facts) -> list[str]:
     rows += [[f"rows by kind: {name}", f"{count:,}"] for name, count in dict(prepared.get("kinds", {})).items()]
     rows += [[f"snapshot of {name}", value] for name, value in dict(prepared.get("snapshots", {})).items()]
     return [
-        "<h2>Data</h2><p class=soft>Split by time: models know nothing after the split; of each person's later rows "
+        "<h2>Data</h2><p class=soft>Split by time: models know nothing after the split; of each user's later rows "
         "the first half is told at request time, the rest is predicted.</p>",
         table(["what", "value"], rows, 1),
     ]
@@ -142,7 +142,7 @@ def _differences(found: Mapping[str, Mapping[str, Facts]]) -> list[str]:
         for metric, interval in metrics.items():
             drawn.append((f"{metric} against {other}", interval, metric != "squared_error"))
     return [
-        "<h2>Candidate minus the others</h2><p class=soft>The mean over people and its 95 % interval (paired "
+        "<h2>Candidate minus the others</h2><p class=soft>The mean over users and its 95 % interval (paired "
         "bootstrap). An interval that touches 0 shows no difference.</p>",
         intervals(drawn),
     ]
@@ -164,7 +164,7 @@ def _metrics(metrics: Mapping[str, Facts]) -> list[str]:
 def _slices(slices: Mapping[str, Mapping[str, Mapping[str, Facts]]]) -> list[str]:
     models = [name for name in _ORDER if name in slices]
     out = ["<h2>Slices</h2><p class=soft>Where an average may hide a harm.</p>"]
-    for kind, metric, size in (("people", "ndcg@10", "people"), ("items", "recall@20", "rows")):
+    for kind, metric, size in (("users", "ndcg@10", "users"), ("items", "recall@20", "rows")):
         names = list(dict.fromkeys(name for model in models for name in slices[model][kind]))
         rows = []
         for name in names:
@@ -178,14 +178,14 @@ def _slices(slices: Mapping[str, Mapping[str, Mapping[str, Facts]]]) -> list[str
 def _examples(examples: Sequence[Facts]) -> list[str]:
     if not examples:
         return []
-    out = ["<h2>Examples</h2><p class=soft>People drawn at random. Bold: they then liked it.</p>"]
+    out = ["<h2>Examples</h2><p class=soft>Users drawn at random. Bold: they then liked it.</p>"]
     for one in examples:
         shown = "".join(f"<li{' class=hit' if i['hit'] else ''}>{_text(i['title'])}</li>" for i in one["shown"])
         before, later = (
             "".join(f"<li>{_text(title)}</li>" for title in one[k]) for k in ("liked_before", "liked_later")
         )
         out.append(
-            f"<div class=person><h3>{_text(one['user_id'])} "
+            f"<div class=user><h3>{_text(one['user_id'])} "
             f"<span class=soft>NDCG@10 {_number(one['ndcg@10'])}</span></h3>"
             f"<div>liked<ul>{before}</ul></div><div>the candidate shows<ol>{shown}</ol></div>"
             f"<div>then liked<ul>{later}</ul></div></div>"

@@ -1,4 +1,4 @@
-"""Ranking metrics of many people at once: NDCG@10, Recall@10, Recall@20, MAP@10, over the full catalogue."""
+"""Ranking metrics of many users at once: NDCG@10, Recall@10, Recall@20, MAP@10, over the full catalogue."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _DISCOUNT = 1 / np.log2(np.arange(2, 12))
 
 
 def ranking_metrics(scores: Float32, window: Window) -> dict[str, float]:
-    """The means over the people who liked something later; DataError when nobody did."""
-    per_person = person_metrics(top_k(scores, DEPTH), window)
+    """The means over the users who liked something later; DataError when nobody did."""
+    per_user = user_metrics(top_k(scores, DEPTH), window)
     judged = relevant_counts(window) > 0
     if not judged.any():
         raise DataError("nobody liked anything in the second half of the window: there is nothing to rank for")
-    return {name: float(values[judged].mean()) for name, values in per_person.items()}
+    return {name: float(values[judged].mean()) for name, values in per_user.items()}
 
 
-def person_metrics(shown: Int64, window: Window) -> Mapping[str, Float64]:
-    """shown (people, up to 20): dense items, -1 for none. Each metric (people,); 0 where nothing is relevant.
+def user_metrics(shown: Int64, window: Window) -> Mapping[str, Float64]:
+    """shown (users, up to 20): dense items, -1 for none. Each metric (users,); 0 where nothing is relevant.
 
     NDCG is binary, against min(10, relevant); MAP@10 divides by the same (Järvelin and Kekäläinen 2002).
     """
@@ -44,9 +44,9 @@ def person_metrics(shown: Int64, window: Window) -> Mapping[str, Float64]:
 
 
 def hits(shown: Int64, window: Window) -> Bool:
-    """Which of the items shown were liked later (people, depth)."""
+    """Which of the items shown were liked later (users, depth)."""
     relevant = window.relevant
-    liked = np.sort(window.later_person[relevant] << 32 | window.later_item[relevant])
+    liked = np.sort(window.later_user[relevant] << 32 | window.later_item[relevant])
     asked = np.arange(len(shown))[:, None] << 32 | np.maximum(shown, 0)
     place = np.minimum(np.searchsorted(liked, asked), max(len(liked) - 1, 0))
     if not len(liked):
@@ -56,8 +56,8 @@ def hits(shown: Int64, window: Window) -> Bool:
 
 
 def relevant_counts(window: Window) -> Int64:
-    """How many items each person liked later (people,)."""
-    return np.bincount(window.later_person[window.relevant], minlength=len(window.people)).astype(np.int64)
+    """How many items each user liked later (users,)."""
+    return np.bincount(window.later_user[window.relevant], minlength=len(window.users)).astype(np.int64)
 
 
 def _ratio(value: Float64, by: Float64 | Int64) -> Float64:

@@ -1,4 +1,4 @@
-"""Rating metrics: RMSE and MAE over the later ratings of a window, people folded in on their profiles."""
+"""Rating metrics: RMSE and MAE over the later ratings of a window, users folded in on their profiles."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ BIAS_SHRINKAGE = 5.0
 
 def predict_rows(rater: Rater, window: Window) -> Float64:
     """The prediction of every later rating (ratings,)."""
-    item, whose = window.later_item[window.stated], window.later_person[window.stated]
+    item, whose = window.later_item[window.stated], window.later_user[window.stated]
     out = np.empty(len(item))
-    bounds = np.searchsorted(whose, np.arange(len(window.people) + 1))
-    for person in np.unique(whose).tolist():
-        rows = slice(bounds[person], bounds[person + 1])
-        row = rater.fold_in(window.profiles.slice(person, person + 1))
+    bounds = np.searchsorted(whose, np.arange(len(window.users) + 1))
+    for user in np.unique(whose).tolist():
+        rows = slice(bounds[user], bounds[user + 1])
+        row = rater.fold_in(window.profiles.slice(user, user + 1))
         out[rows] = rater.ratings(row, item[rows])
     return out
 
 
 def bias_only(before: Ratings, window: Window) -> Float64:
-    """The later ratings predicted by the average, the item's offset before the split and the person's in the
+    """The later ratings predicted by the average, the item's offset before the split and the user's in the
     profile.
     """
     before = before.stated
@@ -37,8 +37,8 @@ def bias_only(before: Ratings, window: Window) -> Float64:
     item = _offsets(before.item, before.value - average, items)
     profiles, told = window.profiles, window.profiles.stated
     residual = (profiles.values - average - item[profiles.items])[told]
-    person = _offsets(profiles.people[told], residual, len(window.people))
-    return average + person[window.later_person[window.stated]] + item[window.later_item[window.stated]]
+    user = _offsets(profiles.user[told], residual, len(window.users))
+    return average + user[window.later_user[window.stated]] + item[window.later_item[window.stated]]
 
 
 def rating_metrics(predicted: Float64, actual: Float32) -> dict[str, float]:

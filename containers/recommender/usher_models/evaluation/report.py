@@ -1,4 +1,4 @@
-"""The facts of an evaluation as evaluation.json holds them: numbers for the gate, slices and examples for people."""
+"""The facts of an evaluation as evaluation.json holds them: gate metrics, slices and examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usher_models.evaluation.compare import paired_interval
 from usher_models.evaluation.judge import Judged
 from usher_models.evaluation.ranking import hits, relevant_counts
 from usher_models.evaluation.rating import bias_only, rating_metrics
-from usher_models.evaluation.slices import catalogue_report, item_report, people_report
+from usher_models.evaluation.slices import catalogue_report, item_report, user_report
 from usher_models.evaluation.window import Window
 from usher_models.ratings import Float64
 from usher_scorer.bundle import Bundle
@@ -33,7 +33,7 @@ class Contest:
 
     @property
     def relevant(self) -> Any:
-        """Who liked something later: those that ranking is judged on (people,)."""
+        """Who liked something later: those that ranking is judged on (users,)."""
         return relevant_counts(self.window) > 0
 
 
@@ -43,9 +43,9 @@ def facts(contest: Contest) -> dict[str, Any]:
     count = len(prepared.items)
     return {
         "window": {
-            "people": int(contest.relevant.sum()),
-            "people_with_later_rows": len(window.people),
-            "new_people": int((contest.relevant & ~window.known).sum()),
+            "users": int(contest.relevant.sum()),
+            "users_with_later_rows": len(window.users),
+            "new_users": int((contest.relevant & ~window.known).sum()),
             "later_rows": len(window.later_item),
             "liked_rows": int(window.relevant.sum()),
             "rated_rows": int(window.stated.sum()),
@@ -54,7 +54,7 @@ def facts(contest: Contest) -> dict[str, Any]:
         "intervals": _intervals(contest),
         "slices": {
             name: {
-                "people": people_report(judged, window),
+                "users": user_report(judged, window),
                 "items": item_report(judged, window, prepared.before, count),
             }
             for name, judged in contest.judged.items()
@@ -80,7 +80,7 @@ def _bias_only(contest: Contest) -> dict[str, dict[str, float]]:
 
 
 def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
-    """Candidate minus each other: NDCG@10 and recall@20 over people, squared error over people's means."""
+    """Candidate minus each other: NDCG@10 and recall@20 over users, squared error over users' means."""
     relevant, candidate, out = contest.relevant, contest.judged["candidate"], {}
     for name, other in contest.judged.items():
         if name == "candidate" or not relevant.any():
@@ -90,43 +90,43 @@ def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
             for metric in ("ndcg@10", "recall@20")
         }
         if candidate.predicted is not None and other.predicted is not None and len(candidate.predicted):
-            ours, theirs = (_person_errors(contest.window, judged.predicted) for judged in (candidate, other))
+            ours, theirs = (_user_errors(contest.window, judged.predicted) for judged in (candidate, other))
             differences["squared_error"] = paired_interval(ours, theirs, SEED)
         out[f"candidate-{name}"] = {metric: interval.fields() for metric, interval in differences.items()}
     return out
 
 
-def _person_errors(window: Window, predicted: Float64 | None) -> Float64:
-    """The mean squared error of each person who rated something later (people,)."""
+def _user_errors(window: Window, predicted: Float64 | None) -> Float64:
+    """The mean squared error of each user who rated something later (users,)."""
     error = (np.asarray(predicted) - window.later_ratings) ** 2
-    whose = np.unique(window.later_person[window.stated], return_inverse=True)[1]
+    whose = np.unique(window.later_user[window.stated], return_inverse=True)[1]
     mean: Float64 = np.bincount(whose, error) / np.bincount(whose)
     return mean
 
 
 def examples(contest: Contest, bundle: Bundle) -> list[dict[str, Any]]:
-    """A few people, drawn with a fixed seed: what they had liked, what the candidate shows, what they then liked."""
-    people = np.flatnonzero(contest.relevant)
-    chosen = np.random.default_rng(SEED).permutation(people)[:EXAMPLES]
+    """A few users, drawn with a fixed seed: what they had liked, what the candidate shows, what they then liked."""
+    users = np.flatnonzero(contest.relevant)
+    chosen = np.random.default_rng(SEED).permutation(users)[:EXAMPLES]
     candidate, window, catalogue = contest.judged["candidate"], contest.window, bundle.catalogue
     hit = hits(candidate.shown, window)
     out = []
-    for person in chosen.tolist():
-        profile = window.profiles.slice(person, person + 1)
+    for user in chosen.tolist():
+        profile = window.profiles.slice(user, user + 1)
         liked = profile.items[profile.positive][np.argsort(-profile.times_us[profile.positive], kind="stable")][:10]
-        later = window.later_item[(window.later_person == person) & window.relevant][:10]
-        shown = candidate.shown[person, :10]
+        later = window.later_item[(window.later_user == user) & window.relevant][:10]
+        shown = candidate.shown[user, :10]
         out.append(
             {
-                "user_id": contest.prepared.users[window.people[person]],
+                "user_id": contest.prepared.users[window.users[user]],
                 "liked_before": [catalogue.titles[item] for item in liked],
                 "liked_later": [catalogue.titles[item] for item in later],
                 "shown": [
-                    {"title": catalogue.titles[item], "hit": bool(hit[person, place])}
+                    {"title": catalogue.titles[item], "hit": bool(hit[user, place])}
                     for place, item in enumerate(shown.tolist())
                     if item >= 0
                 ],
-                "ndcg@10": float(candidate.metrics["ndcg@10"][person]),
+                "ndcg@10": float(candidate.metrics["ndcg@10"][user]),
             }
         )
     return out

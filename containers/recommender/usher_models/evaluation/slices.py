@@ -1,4 +1,4 @@
-"""Slices: the same metrics for parts of the people and of the catalogue, where an average hides a harm."""
+"""Slices: the same metrics for parts of the users and of the catalogue, where an average hides a harm."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ ACTIVITY = (("up to 9 rows", 0, 9), ("10 to 49 rows", 10, 49), ("50 or more rows
 _HEAD, _MIDDLE = 0.1, 0.5
 
 
-def people_slices(window: Window) -> Mapping[str, Bool]:
-    """Name → who belongs to it (people,)."""
+def user_slices(window: Window) -> Mapping[str, Bool]:
+    """Name → who belongs to it (users,)."""
     length = np.diff(window.profiles.pointer)
     slices: dict[str, Bool] = {name: (length >= low) & (length <= high) for name, low, high in ACTIVITY}
-    return {**slices, "new people": ~window.known, "known people": window.known}
+    return {**slices, "new users": ~window.known, "known users": window.known}
 
 
-def people_report(judged: Judged, window: Window) -> dict[str, dict[str, float]]:
-    """NDCG@10 and recall@20 of each slice of people who liked something later; empty slices are left out."""
+def user_report(judged: Judged, window: Window) -> dict[str, dict[str, float]]:
+    """NDCG@10 and recall@20 of each slice of users who liked something later; empty slices are left out."""
     relevant = relevant_counts(window) > 0
     report = {}
-    for name, members in people_slices(window).items():
+    for name, members in user_slices(window).items():
         chosen = members & relevant
         if chosen.any():
             report[name] = {
-                "people": int(chosen.sum()),
+                "users": int(chosen.sum()),
                 "ndcg@10": float(judged.metrics["ndcg@10"][chosen].mean()),
                 "recall@20": float(judged.metrics["recall@20"][chosen].mean()),
             }
@@ -56,9 +56,9 @@ def item_report(judged: Judged, window: Window, before: Ratings, items: int) -> 
 def catalogue_report(judged: Judged, before: Ratings, items: int) -> dict[str, float]:
     """coverage@10: the part of the catalogue shown to anyone.
 
-    novelty@10: mean -log2 of the part of people who rated it.
+    novelty@10: mean -log2 of the part of users who rated it.
 
-    Novelty after Vargas and Castells (2011); an item that nobody rated counts as half a person.
+    Novelty after Vargas and Castells (2011); an item that nobody rated counts as half a user.
     """
     shown = judged.shown[:, :10]
     shown = shown[shown >= 0]

@@ -1,4 +1,4 @@
-"""The held-out window: what each person brings when they ask, and what they then did."""
+"""The held-out window: what each user brings when they ask, and what they then did."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from usher_scorer.profiles import RATING, VIEW, Profiles, likes, no_kinds
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """People with later rows, the profile that each brings, and the later rows, person by person.
+    """Users with later rows, the profile that each brings, and the later rows, user by user.
 
-    people (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): did something before the
-    split; later_person (rows,): place in `people`; later_item, later_value, later_kind (rows,): what they rated and did
+    users (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): did something before the
+    split; later_user (rows,): place in `users`; later_item, later_value, later_kind (rows,): what they rated and did
     afterwards with what they had not seen.
     """
 
-    people: Int64
+    users: Int64
     profiles: Profiles
     known: Bool
-    later_person: Int64
+    later_user: Int64
     later_item: Int64
     later_value: Float32
     later_kind: Int8 = field(default_factory=no_kinds)
@@ -49,7 +49,7 @@ class Window:
 
 
 def split_window(before: Ratings, inside: Ratings) -> Window:
-    """By time, the first half (rounded down) of each person's rows in the window joins what came before as the profile.
+    """By time, the first half (rounded down) of each user's rows in the window joins what came before as the profile.
 
     The rest is predicted, but for what the profile says that they have seen. Views are only ever part of the profile.
     Rows of one moment are ordered by item.
@@ -62,12 +62,12 @@ def split_window(before: Ratings, inside: Ratings) -> Window:
     profile_rows = before.take(np.isin(before.user, everyone)).join(rows.take(early)).strongest()
     later = rows.take(~early & (rows.kind != VIEW))
     later = later.take(~_pairs_in(later, profile_rows.take(profile_rows.kind != VIEW)))
-    people = np.unique(later.user).astype(np.int64)
+    users = np.unique(later.user).astype(np.int64)
     return Window(
-        people,
-        profile_rows.profiles(people),
-        np.isin(people, before.user),
-        np.searchsorted(people, later.user),
+        users,
+        profile_rows.profiles(users),
+        np.isin(users, before.user),
+        np.searchsorted(users, later.user),
         later.item.astype(np.int64),
         later.value,
         later.kind,

@@ -74,7 +74,7 @@ class FactorizationMachine:
         return Fitted(settings, keep.arrays()).checked(self.name)
 
     def validate(self, fitted: Fitted, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
-        """RMSE and MAE of people folded in on what they rated before and in the first half of the window.
+        """RMSE and MAE of users folded in on what they rated before and in the first half of the window.
 
         Without a rating to measure on, the error is the scale's whole width: tuning goes on, and has nothing to choose
         by.

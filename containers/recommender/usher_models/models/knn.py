@@ -1,4 +1,4 @@
-"""`knn`: items that the same people liked, by cosine or inner product of their columns of positives."""
+"""`knn`: items that the same users liked, by cosine or inner product of their columns of positives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NearestNeighbours:
     name = "knn"
     parameters: Sequence[Parameter] = (
         Parameter("k", "integer", 100, "neighbours kept of each item; no more than there are other items", 1, 1024),
-        Parameter("sample_size", "integer", 1_000_000, "people looked at; a random sample of more", 1, 100_000_000),
+        Parameter("sample_size", "integer", 1_000_000, "users looked at; a random sample of more", 1, 100_000_000),
         Parameter("index_metric", "categorical", "COSINE", "what near means", choices=("COSINE", "INNER_PRODUCT")),
         Parameter("shrinkage", "continuous", 10.0, "added to a pair's support: chance neighbours sink", 0, 10_000),
     )
@@ -52,17 +52,17 @@ class NearestNeighbours:
 
 
 def neighbour_scores(fitted: Fitted, window: Window, items: int) -> Float32:
-    """(people, items): the summed similarity of each item to a profile's positives; -inf for what was seen."""
+    """(users, items): the summed similarity of each item to a profile's positives; -inf for what was seen."""
     near, similarity = fitted.arrays["neighbours"], fitted.arrays["similarity"]
     known = near >= 0
     rows = np.repeat(np.arange(items), known.sum(axis=1))
     graph = sp.csr_matrix((similarity[known], (rows, near[known])), (items, items))
     profiles = window.profiles
     strength = _strength(profiles.weights) * profiles.positive
-    liked = sp.csr_matrix((strength, (profiles.people, profiles.items)), (len(profiles), items))
+    liked = sp.csr_matrix((strength, (profiles.user, profiles.items)), (len(profiles), items))
     scores: Float32 = (liked @ graph).toarray()
     seen = profiles.seen
-    scores[profiles.people[seen], profiles.items[seen]] = -np.inf
+    scores[profiles.user[seen], profiles.items[seen]] = -np.inf
     return scores
 
 
@@ -72,10 +72,10 @@ def _strength(weights: Float64) -> Float32:
 
 
 def _sample(positives: Ratings, size: int, seed: int) -> Ratings:
-    people = np.unique(positives.user)
-    if len(people) <= size:
+    users = np.unique(positives.user)
+    if len(users) <= size:
         return positives
-    chosen = np.random.default_rng(seed).choice(people, size, replace=False)
+    chosen = np.random.default_rng(seed).choice(users, size, replace=False)
     return positives.take(np.isin(positives.user, chosen))
 
 

@@ -1,4 +1,4 @@
-"""`ranker`: what people will like next: EASE in closed form, implicit ALS where the catalogue is too large for it."""
+"""`ranker`: what users will like next: EASE in closed form, implicit ALS where the catalogue is too large for it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from usher_models.hyperparameters import Parameter
 from usher_models.ratings import Float32, Int64, Items, Ratings
 from usher_scorer.ranker import read_ranker
 
-#: How many people's ratings a shared feature is worth; chosen on P4's and P5's validation windows.
+#: How many users' ratings a shared feature is worth; chosen on P4's and P5's validation windows.
 SIDE_WEIGHTS: Mapping[str, float] = {"genres": 25.0, "years": 24.0, "tags": 4.0}
 
 
 class ItemRanker:
     """EASE^R (Steck 2019): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X the weights of what
-    people rated and did with covered items.
+    users rated and did with covered items.
     """
 
     name = "ranker"
@@ -41,7 +41,7 @@ class ItemRanker:
     )
 
     def fit(self, ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Fitted:
-        """Fit on the items that at least min_positives people liked; DataError when there is none."""
+        """Fit on the items that at least min_positives users liked; DataError when there is none."""
         liked = np.bincount(ratings.item[ratings.positive], minlength=len(items))
         covered = np.flatnonzero(liked >= values["min_positives"])
         if not len(covered):
@@ -61,10 +61,10 @@ class ItemRanker:
         """NDCG and recall as the gate measures them: profile = before and the first half of the window."""
         window = split_window(train, validation)
         ranker = read_ranker(fitted.settings, fitted.arrays, len(items))
-        scores = np.full((len(window.people), len(items)), -np.inf, np.float32)
+        scores = np.full((len(window.users), len(items)), -np.inf, np.float32)
         scores[:, ranker.covered] = ranker.scores(window.profiles)
         seen = window.profiles.seen
-        scores[window.profiles.people[seen], window.profiles.items[seen]] = -np.inf
+        scores[window.profiles.user[seen], window.profiles.items[seen]] = -np.inf
         return ranking_metrics(scores, window)
 
 
@@ -78,7 +78,7 @@ def _graded(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
 
 
 def _side_gram(items: Items, covered: Int64) -> Float32:
-    """F^T F (covered, covered) of the items' features, as if they were further people (models.md, Ranking, point 2).
+    """F^T F (covered, covered) of the items' features, as if they were further users (models.md, Ranking, point 2).
 
     A shared word counts in full, whatever else an item bears; years by how far their bells overlap.
     """
@@ -113,7 +113,7 @@ def ease(gram: Float32, regularization: float) -> Float32:
 
 
 def _fit_ials(graded: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) -> Fitted:
-    """Hu, Koren, Volinsky (2008) on what was liked; people are folded in when they ask."""
+    """Hu, Koren, Volinsky (2008) on what was liked; users are folded in when they ask."""
     # Imported here: half a second that only large catalogues pay.
     from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -12,7 +12,7 @@ FROM (SELECT min_by(
       FROM events_in
       GROUP BY event_id);
 
--- What people said and did, side by side. kind: 0 rating, 1 purchase, 2 click, 3 view: the less, the more it says.
+-- What users said and did, side by side. kind: 0 rating, 1 purchase, 2 click, 3 view: the less, the more it says.
 CREATE VIEW acts AS
 SELECT user_id, item_id, 0::TINYINT AS kind, rating, rated_at_us, coalesce(ingested_at_us, 0) AS arrived_us,
        coalesce(source, '') AS source
@@ -22,7 +22,7 @@ SELECT user_id, item_id, CASE type WHEN 'purchase' THEN 1 WHEN 'click' THEN 2 EL
        occurred_at_us, arrived_us, source
 FROM events;
 
--- One row for a person and an item. Views, which may outnumber all else, do not move the split: nobody is judged on
+-- One row for a user and an item. Views, which may outnumber all else, do not move the split: nobody is judged on
 -- them.
 CREATE TABLE latest AS
 SELECT user_id, item_id, max(rated_at_us) AS rated_at_us
@@ -51,7 +51,7 @@ SELECT (SELECT split_at_us FROM start) AS split_at_us,
 FROM before
 WHERE place >= floor(total * 0.9);
 
--- Of what a person said and did with an item on one side of the split the strongest kind wins (a rating over a purchase,
+-- Of what a user said and did with an item on one side of the split the strongest kind wins (a rating over a purchase,
 -- that over a click, that over a view), of this the latest; equal times are decided by arrival, then by the source.
 -- Somebody who rates an item again after the split has rated it before, too: the row before stays what models learn
 -- from, as they would have on that day, and the row after is known to be no discovery. Without this a champion, fitted on

@@ -85,14 +85,14 @@ def _check_events(database: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check_positives(database: duckdb.DuckDBPyConnection) -> None:
-    """Views alone say nothing of what people like."""
+    """Views alone say nothing of what users like."""
     ratings, deeds, views = _one(
         database,
         "SELECT (SELECT count(*) FROM ratings_in), count(*) FILTER (WHERE type <> 'view'), "
         "count(*) FILTER (WHERE type = 'view') FROM events_in",
     )
     if not ratings + deeds:
-        beside = f" ({views} views alone say nothing of what people like)" if views else ""
+        beside = f" ({views} views alone say nothing of what users like)" if views else ""
         raise DataError(
             f"there is no rating, purchase or click in the snapshot{beside}: nothing can be trained; upload ratings or "
             "events first"

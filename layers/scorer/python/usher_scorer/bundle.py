@@ -37,7 +37,7 @@ _PROFILES = ("indptr", "indices", "values", "times", "kinds")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model that can be asked. people: user ids by dense id; profiles: what each of them rated and did.
+    """A model that can be asked. users: user ids by dense id; profiles: what each of them rated and did.
 
     From the whole snapshot.
 

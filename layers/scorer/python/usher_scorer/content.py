@@ -1,4 +1,4 @@
-"""Content: how near an item's genres, year and tags are to what a person liked, so that an item nobody rated can
+"""Content: how near an item's genres, year and tags are to what a user liked, so that an item nobody rated can
 be shown.
 """
 
@@ -14,7 +14,7 @@ from usher_scorer.errors import BundleError
 from usher_scorer.profiles import Float32, Int64, Profiles
 from usher_scorer.ranker import recency
 
-#: Items whose features are laid out densely at once when many people are scored.
+#: Items whose features are laid out densely at once when many users are scored.
 _BLOCK = 2048
 
 
@@ -32,7 +32,7 @@ class Content:
     rows: Int64
 
     def scores(self, profiles: Profiles) -> Float32:
-        """(people, items): the dot product of each item's features with the profile's weighted mean."""
+        """(users, items): the dot product of each item's features with the profile's weighted mean."""
         taste, count = self._taste(profiles), len(self.pointer) - 1
         if len(profiles) == 1:
             return np.bincount(self.rows, self.values * taste[0][self.columns], count).astype(np.float32)[None]
@@ -43,17 +43,17 @@ class Content:
         return out
 
     def _taste(self, profiles: Profiles) -> Float32:
-        """(people, width): the weighted mean of the features of what each person rated."""
+        """(users, width): the weighted mean of the features of what each user rated."""
         weights = profiles.weights * recency(profiles.ages)
         lengths = self.pointer[profiles.items + 1] - self.pointer[profiles.items]
         row = np.repeat(np.arange(len(lengths)), lengths)
         entry = (
             np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + self.pointer[profiles.items[row]]
         )
-        people = profiles.people
-        cell = people[row] * self.width + self.columns[entry]
+        user = profiles.user
+        cell = user[row] * self.width + self.columns[entry]
         summed = np.bincount(cell, weights[row] * self.values[entry], len(profiles) * self.width)
-        total = np.bincount(people, np.abs(weights), len(profiles))
+        total = np.bincount(user, np.abs(weights), len(profiles))
         return (summed.reshape(-1, self.width) / np.maximum(total, 1e-9)[:, None]).astype(np.float32)
 
     def _dense(self, start: int, stop: int) -> Float32:

@@ -17,7 +17,7 @@ class BundleError(ScorerError):
 
 
 class RequestError(ScorerError):
-    """A request that cannot be answered; `code` is stable, the message is for people."""
+    """A request that cannot be answered; `code` is stable, the message says what to send instead."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -15,7 +15,7 @@ _VERBS = {"rating": "liked", "purchase": "bought", "click": "clicked", "view": "
 
 
 class Explainer:
-    """Reasons for one person's items: the person is folded in once, on the first that is asked for."""
+    """Reasons for one user's items: the user is folded in once, on the first that is asked for."""
 
     def __init__(self, bundle: Bundle, profile: Profiles, popular: bool) -> None:
         self._bundle = bundle
@@ -26,7 +26,7 @@ class Explainer:
     def reason(self, item: int) -> dict[str, Any]:
         """{"text", "because": [{item_id, title, kind, share}], "predicted": {rating and the parts that add up to it}}.
 
-        kind: what the person did with it, as KINDS has it; share: the liked item's part of all that speaks for this
+        kind: what the user did with it, as KINDS has it; share: the liked item's part of all that speaks for this
         one, 0 to 1.
         """
         because = [] if self._popular else self._because(item)
@@ -75,7 +75,7 @@ class Explainer:
         return {
             "rating": round(float(rater.ratings(self._row, one)[0]), 4),
             "average": round(parts.average, 4),
-            "person": round(float(parts.person[0]), 4),
+            "user": round(float(parts.user[0]), 4),
             "item": round(float(parts.item[0]), 4),
             "match": round(float(parts.match[0]), 4),
         }

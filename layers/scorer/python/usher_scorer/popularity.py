@@ -1,4 +1,4 @@
-"""Popularity: what most people liked, the answer for those of whom nothing is known."""
+"""Popularity: what most users liked, the answer for those of whom nothing is known."""
 
 from __future__ import annotations
 

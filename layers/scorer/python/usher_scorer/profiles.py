@@ -1,4 +1,4 @@
-"""What people rated, bought, clicked and viewed, many at once: the input of every score, at a request as in an
+"""What users rated, bought, clicked and viewed, many at once: the input of every score, at a request as in an
 evaluation.
 """
 
@@ -17,10 +17,10 @@ Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
-#: From this rating on a person liked the item (models.md: rankers learn from positives).
+#: From this rating on a user liked the item (models.md: rankers learn from positives).
 POSITIVE = 4.0
 
-#: What a row tells of an item, the strongest first: of several rows of one person and item the strongest counts. What
+#: What a row tells of an item, the strongest first: of several rows of one user and item the strongest counts. What
 #: somebody said outweighs what they did: a bad rating of what was bought is a bad rating.
 KINDS = ("rating", "purchase", "click", "view")
 RATING, PURCHASE, CLICK, VIEW = range(4)
@@ -28,7 +28,7 @@ RATING, PURCHASE, CLICK, VIEW = range(4)
 GRADE_RATINGS = (0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 5.0)
 GRADE_WEIGHTS = (-0.2, -0.2, -0.2, 0.1, 0.3, 1.0, 1.2)
 #: Weight of a row by its kind; no event speaks against an item. Chosen on MovieLens read as events and on generated
-#: people (models.md, Events).
+#: users (models.md, Events).
 EVENT_WEIGHTS = (0.0, 1.2, 0.6, 0.1)
 
 
@@ -54,9 +54,9 @@ def no_kinds() -> Int8:
 
 @dataclass(frozen=True)
 class Profiles:
-    """The rows of `len(pointer) - 1` people, person after person, one for an item.
+    """The rows of `len(pointer) - 1` users, user after user, one for an item.
 
-    pointer (people + 1,); items (rows,): dense ids; values (rows,): 0.5 to 5, of events 0; times_us (rows,):
+    pointer (users + 1,); items (rows,): dense ids; values (rows,): 0.5 to 5, of events 0; times_us (rows,):
     microseconds since 1970; kinds (rows,): places in KINDS, left out when all are ratings.
     """
 
@@ -77,7 +77,7 @@ class Profiles:
     def of_one(
         cls, items: Iterable[int], values: Iterable[float], times_us: Iterable[int], kinds: Iterable[int] = ()
     ) -> Profiles:
-        """One person's profile; without kinds all rows are ratings."""
+        """One user's profile; without kinds all rows are ratings."""
         dense = np.fromiter(items, np.int64)
         pointer = np.array([0, len(dense)], np.int64)
         rows = (np.fromiter(values, np.float32), np.fromiter(times_us, np.int64), np.fromiter(kinds, np.int8))
@@ -85,24 +85,24 @@ class Profiles:
 
     @classmethod
     def gather(  # noqa: PLR0913, PLR0917 - its columns, one by one
-        cls, people: Int64, items: Int64, values: Float32, times_us: Int64, count: int, kinds: Int8 | None = None
+        cls, user: Int64, items: Int64, values: Float32, times_us: Int64, count: int, kinds: Int8 | None = None
     ) -> Profiles:
-        """Profiles from rows in any order; people (rows,): 0 to count - 1; without kinds all rows are ratings."""
+        """Profiles from rows in any order; user (rows,): 0 to count - 1; without kinds all rows are ratings."""
         kinds = np.zeros(len(items), np.int8) if kinds is None else kinds
-        order = np.argsort(people, kind="stable")
-        pointer = np.concatenate([[0], np.cumsum(np.bincount(people, minlength=count))]).astype(np.int64)
+        order = np.argsort(user, kind="stable")
+        pointer = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=count))]).astype(np.int64)
         rows = (items[order].astype(np.int64), values[order].astype(np.float32), times_us[order], kinds[order])
         return cls(pointer, *rows)
 
     def slice(self, start: int, stop: int) -> Profiles:
-        """The people start..stop."""
+        """The users start..stop."""
         pointer = self.pointer[start : stop + 1]
         rows = slice(int(pointer[0]), int(pointer[-1]))
         taken = (self.items[rows], self.values[rows], self.times_us[rows], self.kinds[rows])
         return Profiles(pointer - pointer[0], *taken)
 
     @property
-    def people(self) -> Int64:
+    def user(self) -> Int64:
         """Whose row each is (rows,)."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.pointer))
 
@@ -138,13 +138,13 @@ class Profiles:
         """
         if not len(self.items):
             return np.zeros(0)
-        people = self.people
-        order = np.lexsort((-self.times_us, people))
-        who, when, positive = people[order], self.times_us[order], self.positive[order].astype(np.float64)
+        user = self.user
+        order = np.lexsort((-self.times_us, user))
+        owner, when, positive = user[order], self.times_us[order], self.positive[order].astype(np.float64)
         later = np.cumsum(positive) - positive
-        starts = np.concatenate([[True], (np.diff(who) != 0) | (np.diff(when) != 0)])
+        starts = np.concatenate([[True], (np.diff(owner) != 0) | (np.diff(when) != 0)])
         moment, first = np.cumsum(starts) - 1, np.flatnonzero(starts)
         in_moment = np.add.reduceat(positive, first)[moment]
         out = np.empty(len(order))
-        out[order] = later[first[moment]] - later[self.pointer[who]] + (in_moment - positive) / 2
+        out[order] = later[first[moment]] - later[self.pointer[owner]] + (in_moment - positive) / 2
         return out

@@ -1,4 +1,4 @@
-"""Rank: what a person will like next, from the profile alone, so that a new rating counts at once.
+"""Rank: what a user will like next, from the profile alone, so that a new rating counts at once.
 
 `ease`: an item-item matrix in closed form (Steck 2019); `ials`: item factors of implicit ALS (Hu, Koren, Volinsky
 2008).
@@ -35,7 +35,7 @@ class Ranker(Protocol):
         ...
 
     def scores(self, profiles: Profiles) -> Float32:
-        """(people, covered): higher is better, 0 is no opinion."""
+        """(users, covered): higher is better, 0 is no opinion."""
         ...
 
     def contributions(self, profile: Profiles, item: int) -> Float32:
@@ -63,7 +63,7 @@ class EaseRanker:
         if len(profiles) == 1:
             return (weights[known] @ self.matrix[places[known]])[None]
         rows = np.zeros((len(profiles), len(self.covered)), np.float32)
-        np.add.at(rows, (profiles.people[known], places[known]), weights[known])
+        np.add.at(rows, (profiles.user[known], places[known]), weights[known])
         return rows @ self.matrix
 
     def contributions(self, profile: Profiles, item: int) -> Float32:
@@ -89,7 +89,7 @@ class FactorRanker:
     alpha: float
 
     def _system(self, profile: Profiles) -> tuple[Float32, Any, Float64]:
-        """The factors of what was rated, A^-1, and the confidence c of each row; the person is A^-1 sum c y.
+        """The factors of what was rated, A^-1, and the confidence c of each row; the user is A^-1 sum c y.
 
         A = gram + sum (c - 1) y y^T with c = alpha * weight, as the `implicit` package has it; no weight is not rated.
         """
@@ -101,9 +101,9 @@ class FactorRanker:
 
     def scores(self, profiles: Profiles) -> Float32:
         vectors = np.empty((len(profiles), self.factors.shape[1]), np.float32)
-        for person in range(len(profiles)):
-            rated, inverse, confidence = self._system(profiles.slice(person, person + 1))
-            vectors[person] = inverse @ (rated.T @ confidence)
+        for user in range(len(profiles)):
+            rated, inverse, confidence = self._system(profiles.slice(user, user + 1))
+            vectors[user] = inverse @ (rated.T @ confidence)
         scores: Float32 = vectors @ self.factors.T
         return scores
 

@@ -1,6 +1,6 @@
-"""Rate: what a person will give an item, from a Bayesian factorization machine's posterior samples.
+"""Rate: what a user will give an item, from a Bayesian factorization machine's posterior samples.
 
-A person is folded in, in closed form: given one sample's items, the mean of the person's row is that of the sampler's
+A user is folded in, in closed form: given one sample's items, the mean of the user's row is that of the sampler's
 own row draw. Averaged over the samples this is the model's posterior mean; someone new gets the same as someone
 trained on.
 """
@@ -19,7 +19,7 @@ from usher_scorer.profiles import POSITIVE, Bool, Float32, Float64, Int64, Profi
 
 #: Ratings lie in this range, and so do predictions.
 RATING_MIN, RATING_MAX = 0.5, 5.0
-#: A person's row rests on at most so many ratings, the latest ones: more change little and cost time.
+#: A user's row rests on at most so many ratings, the latest ones: more change little and cost time.
 FOLD_IN_MAX = 5000
 #: Steps of expectation-maximisation for a label; the row moves by less than 0.001 after ten.
 _PROBIT_STEPS = 12
@@ -27,16 +27,16 @@ _PROBIT_STEPS = 12
 
 @dataclass(frozen=True)
 class Prediction:
-    """Parts of predicted ratings that add up (before clipping): average + person + item + match, each (items,)."""
+    """Parts of predicted ratings that add up (before clipping): average + user + item + match, each (items,)."""
 
     average: float
-    person: Float64
+    user: Float64
     item: Float64
     match: Float64
 
     @property
     def total(self) -> Float64:
-        return self.average + self.person + self.item + self.match
+        return self.average + self.user + self.item + self.match
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Rater:
     """draws, means (items, samples, k + 1): a sample's item rows and their conditional means, the bias last.
 
     Folding in reads the draws, scoring the means: the Rao-Blackwell form (measured on P2: 0.8050 instead of 0.8067).
-    prior_mean, prior_precision (samples, k + 1): the people's prior; noise (samples,): the precision of a rating;
+    prior_mean, prior_precision (samples, k + 1): the users' prior; noise (samples,): the precision of a rating;
     binary: probit of a label instead of a rating; default (samples, k + 1): the row of an item that nobody knows.
     """
 
@@ -58,7 +58,7 @@ class Rater:
     binary: bool
 
     def fold_in(self, profile: Profiles) -> Float64:
-        """The person's row in every sample (samples, k + 1), from ratings alone; without any it is the prior mean."""
+        """The user's row in every sample (samples, k + 1), from ratings alone; without any it is the prior mean."""
         stated = np.flatnonzero(profile.stated)
         latest = stated[np.argsort(-profile.times_us[stated], kind="stable")[:FOLD_IN_MAX]]
         rated = np.asarray(self.draws[profile.items[latest]], np.float32).transpose(1, 0, 2)
@@ -97,19 +97,19 @@ class Rater:
         rows[items < 0] = self.default
         return rows
 
-    def predict(self, person: Float64, items: Int64) -> Prediction:
-        """The parts of the posterior mean for one folded-in person (samples, k + 1) and items (n,); -1: unknown."""
+    def predict(self, user: Float64, items: Int64) -> Prediction:
+        """The parts of the posterior mean for one folded-in user (samples, k + 1) and items (n,); -1: unknown."""
         rows = self.item_rows(items)
-        match = np.einsum("nsd,sd->n", rows[:, :, :-1], person[:, :-1].astype(np.float32)) / len(person)
-        own = np.full(len(items), person[:, -1].mean())
+        match = np.einsum("nsd,sd->n", rows[:, :, :-1], user[:, :-1].astype(np.float32)) / len(user)
+        own = np.full(len(items), user[:, -1].mean())
         return Prediction(self.offset, own, rows[:, :, -1].mean(axis=1).astype(np.float64), match.astype(np.float64))
 
-    def ratings(self, person: Float64, items: Int64) -> Float64:
+    def ratings(self, user: Float64, items: Int64) -> Float64:
         """Predicted ratings (n,) in [0.5, 5]; for labels the probability in [0, 1], averaged over the samples."""
         if not self.binary:
-            return np.clip(self.predict(person, items).total, RATING_MIN, RATING_MAX)
+            return np.clip(self.predict(user, items).total, RATING_MIN, RATING_MAX)
         rows = self.item_rows(items)
-        fitted = np.einsum("nsd,sd->ns", rows[:, :, :-1], person[:, :-1]) + person[:, -1] + rows[:, :, -1] + self.offset
+        fitted = np.einsum("nsd,sd->ns", rows[:, :, :-1], user[:, :-1]) + user[:, -1] + rows[:, :, -1] + self.offset
         chance: Float64 = normal_cdf(fitted).mean(axis=1)
         return chance
 

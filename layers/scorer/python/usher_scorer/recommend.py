@@ -1,4 +1,4 @@
-"""Recommend: one person's answer, by the ladder model, fold-in, popular.
+"""Recommend: one user's answer, by the ladder model, fold-in, popular.
 
 Also similar items, popular items and predicted ratings.
 """
@@ -57,14 +57,14 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A person as the models see them: what they rated and did, and whether they bring more than the bundle knows."""
+class UserProfile:
+    """A user as the models see them: what they rated and did, and whether they bring more than the bundle knows."""
 
     profile: Profiles
     fresh: bool
 
 
-def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Person:
+def user_profile(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> UserProfile:
     """The stored profile and the request's rows; of two rows of an item the stronger counts, then the later."""
     dense = bundle.dense_user.get(user_id) if user_id is not None else None
     rows: dict[int, _Row] = {}
@@ -81,7 +81,7 @@ def person(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> Per
             fresh = True
     found = list(rows.values())
     profile = Profiles.of_one(rows, (row[2] for row in found), (row[1] for row in found), (-row[0] for row in found))
-    return Person(profile, fresh or dense is None)
+    return UserProfile(profile, fresh or dense is None)
 
 
 def _is_news(row: _Row, known: _Row) -> bool:
@@ -99,16 +99,16 @@ def recommend(  # noqa: PLR0913 - its inputs, one by one
 
     What was rated, bought or clicked never returns.
     """
-    who = person(bundle, user_id, ratings)
-    if not len(who.profile.items):
+    user = user_profile(bundle, user_id, ratings)
+    if not len(user.profile.items):
         shown = _best(bundle, bundle.popularity.all, filters, k)
         return _answer(
-            bundle, "popular", shown, bundle.popularity.all, _explain(bundle, who, "popular") if explain else None
+            bundle, "popular", shown, bundle.popularity.all, _explain(bundle, user, "popular") if explain else None
         )
-    scores, informed = relevance(bundle, who.profile)
-    level: Level = "popular" if not informed[0] else "fold_in" if who.fresh else "model"
+    scores, informed = relevance(bundle, user.profile)
+    level: Level = "popular" if not informed[0] else "fold_in" if user.fresh else "model"
     shown = _best(bundle, scores[0], filters, k)
-    return _answer(bundle, level, shown, scores[0], _explain(bundle, who, level) if explain else None)
+    return _answer(bundle, level, shown, scores[0], _explain(bundle, user, level) if explain else None)
 
 
 def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str, Any]:
@@ -127,18 +127,18 @@ def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str,
 
 
 def popular(bundle: Bundle, k: int, filters: Filters, *, recent: bool = False) -> dict[str, Any]:
-    """What most people like, all in all or lately."""
+    """What most users like, all in all or lately."""
     scores = bundle.popularity.recent if recent else bundle.popularity.all
     return _answer(bundle, "popular", _best(bundle, scores, filters, k), scores, None)
 
 
 def score(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], items: Sequence[str]) -> dict[str, Any]:
-    """Predicted ratings, in the order of `items`; an item or person nobody knows gets what is likely of one."""
+    """Predicted ratings, in the order of `items`; an item or user nobody knows gets what is likely of one."""
     if bundle.rater is None:
         raise RequestError(
             "no_rater", f"bundle {bundle.manifest.model_id} has no factorization machine: it cannot predict ratings"
         )
-    row = bundle.rater.fold_in(person(bundle, user_id, ratings).profile)
+    row = bundle.rater.fold_in(user_profile(bundle, user_id, ratings).profile)
     dense = np.array([bundle.catalogue.dense.get(item, -1) for item in items], np.int64)
     return {"model_id": bundle.manifest.model_id, "scores": bundle.rater.ratings(row, dense).tolist()}
 
@@ -147,8 +147,8 @@ def _best(bundle: Bundle, scores: Float32, filters: Filters, k: int) -> Int64:
     return top_k(np.where(filters.allowed(bundle), scores, np.float32(-np.inf)), k)
 
 
-def _explain(bundle: Bundle, who: Person, level: Level) -> Explainer:
-    return Explainer(bundle, who.profile, level == "popular")
+def _explain(bundle: Bundle, user: UserProfile, level: Level) -> Explainer:
+    return Explainer(bundle, user.profile, level == "popular")
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""Relevance: one score for every item of the catalogue and many people at once, as a request and the gate both
+"""Relevance: one score for every item of the catalogue and many users at once, as a request and the gate both
 read it.
 """
 
@@ -14,25 +14,25 @@ SHRINKAGE = np.float32(0.5)
 
 
 def relevance(bundle: Bundle, profiles: Profiles) -> tuple[Float32, Bool]:
-    """Scores (people, items), higher is better, -inf for what the person has seen.
+    """Scores (users, items), higher is better, -inf for what the user has seen.
 
-    And for whom they are an opinion (people,).
+    And for whom they are an opinion (users,).
 
-    Where the models know nothing of a person, the scores are the popularity's.
+    Where the models know nothing of a user, the scores are the popularity's.
     """
     scores = _opinions(bundle, profiles)
     informed = scores.max(axis=1, initial=-np.inf) > scores.min(axis=1, initial=np.inf)
     scores[~informed] = bundle.popularity.all
     seen = profiles.seen
-    scores[profiles.people[seen], profiles.items[seen]] = -np.inf
+    scores[profiles.user[seen], profiles.items[seen]] = -np.inf
     return scores, informed
 
 
 def _opinions(bundle: Bundle, profiles: Profiles) -> Float32:
     """The ranker scores what it covers. An item outside it gets the score that its content makes likely.
 
-    That is the person's own linear regression of the ranker's scores on the content scores: it shrinks what content
-    cannot tell. A person who rated nothing that the ranker covers is scored by content alone.
+    That is the user's own linear regression of the ranker's scores on the content scores: it shrinks what content
+    cannot tell. A user who rated nothing that the ranker covers is scored by content alone.
     """
     count = len(bundle.catalogue)
     content = bundle.content.scores(profiles) if bundle.content else np.zeros((len(profiles), count), np.float32)
@@ -48,7 +48,7 @@ def _opinions(bundle: Bundle, profiles: Profiles) -> Float32:
 
 
 def _expected(ranked: Float32, content: Float32, covered: Int64) -> Float32:
-    """What the content makes of the ranker's score (people, items)."""
+    """What the content makes of the ranker's score (users, items)."""
     x = content[:, covered]
     x_mean, y_mean = x.mean(axis=1, keepdims=True), ranked.mean(axis=1, keepdims=True)
     x -= x_mean

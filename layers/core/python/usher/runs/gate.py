@@ -31,7 +31,7 @@ class Verdict:
 
 
 def judge(facts: Mapping[str, Any], min_gate_users: int) -> Verdict:
-    """The verdict on evaluation.json's facts. min_gate_users: people in the window below whom nothing is certain.
+    """The verdict on evaluation.json's facts. min_gate_users: users in the window below which nothing is certain.
 
     ValueError for facts of another shape: an evaluation that cannot be read is no reason to deploy.
     """
@@ -52,11 +52,11 @@ def _leak(facts: Mapping[str, Any], _: int) -> Verdict | None:
 
 
 def _insufficient(facts: Mapping[str, Any], min_gate_users: int) -> Verdict | None:
-    people = int(facts["window"]["people"])
-    if people >= min_gate_users:
+    users = int(facts["window"]["users"])
+    if users >= min_gate_users:
         return None
-    reason = f"{people} people liked something in the window, at least {min_gate_users} are needed: wait for more data"
-    return Verdict("insufficient", reason, {"people": people, "min_gate_users": min_gate_users})
+    reason = f"{users} users liked something in the window, at least {min_gate_users} are needed: wait for more data"
+    return Verdict("insufficient", reason, {"users": users, "min_gate_users": min_gate_users})
 
 
 def _nan(facts: Mapping[str, Any], _: int) -> Verdict | None:
@@ -100,8 +100,8 @@ _RULES: tuple[Callable[[Mapping[str, Any], int], Verdict | None], ...] = (
 
 def _passed(facts: Mapping[str, Any]) -> Verdict:
     candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
-    people, interval = int(facts["window"]["people"]), _interval(facts, "champion")
-    reason = f"its {METRIC} of {candidate:.4f} over {people} people is not below the {popularity:.4f} of popularity"
+    users, interval = int(facts["window"]["users"]), _interval(facts, "champion")
+    reason = f"its {METRIC} of {candidate:.4f} over {users} users is not below the {popularity:.4f} of popularity"
     if interval is None:
         return Verdict("pass", f"{reason}; there is no champion to compare with", _numbers(facts, None))
     difference = f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
@@ -110,7 +110,7 @@ def _passed(facts: Mapping[str, Any]) -> Verdict:
 
 def _numbers(facts: Mapping[str, Any], interval: Mapping[str, float] | None) -> dict[str, float | int | None]:
     numbers: dict[str, float | int | None] = {
-        "people": int(facts["window"]["people"]),
+        "users": int(facts["window"]["users"]),
         "candidate": _metric(facts, "candidate"),
         "popularity": _metric(facts, "popularity"),
     }
@@ -146,7 +146,7 @@ def _check(facts: Mapping[str, Any]) -> None:
     wrong = [name for name, kind in shapes.items() if not isinstance(facts.get(name), kind)]
     if not wrong and not {"candidate", "popularity"} <= facts["metrics"].keys():
         wrong.append("metrics.candidate and metrics.popularity")
-    if not wrong and not isinstance(facts["window"].get("people"), int):
-        wrong.append("window.people")
+    if not wrong and not isinstance(facts["window"].get("users"), int):
+        wrong.append("window.users")
     if wrong:
         raise ValueError(f"evaluation: {', '.join(wrong)} missing or of another shape; evaluate again with this Usher")
