@@ -47,7 +47,7 @@ def experiment(target: Target) -> Iterator[Opened]:
     dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
     table = dynamodb.Table(target.resources.state_table)
     standing = read_router(table)
-    assert standing is not None and standing.state == "steady", f"the router is {standing}"
+    assert standing is not None and standing.state == "idle", f"the router is {standing}"
     name = f"xbenchmark-{secrets.token_hex(4)}"
     table.put_item(Item=keys.experiment(name).item() | stored(_meta(standing)))
     half = {"A": 0.5, "B": 0.5}
@@ -73,8 +73,11 @@ def _meta(standing: Router) -> dict[str, Any]:
     return {
         **{"salt": secrets.token_hex(16), "started_at": int(time.time()), "preset": "default", "status": "open"},
         **{"attribution_seconds": 3600, "epoch_seconds": 3600, "settle_seconds": 60, "hour_seconds": 3600},
-        **{"bake_seconds": 86400, "champion": standing.champion, "challenger": standing.idle},
-        "models": {"champion": standing.models[standing.champion], "challenger": standing.models[standing.idle]},
+        **{"bake_seconds": 86400, "champion": standing.champion, "challenger": standing.idle_variant},
+        "models": {
+            "champion": standing.models[standing.champion],
+            "challenger": standing.models[standing.idle_variant],
+        },
     }
 
 

@@ -156,10 +156,10 @@ def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[flo
 
 
 def on_the_twin() -> None:
-    """Steady, then first exposures (each a conditional write), then the same people again."""
+    """No experiment, then first exposures (each a conditional write), then the same people again."""
     from benchmarks.open_experiment import experiment  # noqa: PLC0415
 
-    told("through HTTP, steady", through_http(_of_person))
+    told("through HTTP, no experiment open", through_http(_of_person))
     with experiment(find(Choice())) as opened:
         told("through HTTP, first exposures", through_http(_of_person))
         enrolled = len(opened.exposures())

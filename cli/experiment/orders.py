@@ -49,7 +49,7 @@ class Order:
     @property
     def execution_name(self) -> str:
         """Step Functions takes no colon and no plus sign in a name that consoles can show."""
-        return "order-" + datetime.fromtimestamp(self.at, UTC).strftime("%Y%m%dT%H%M%S%f")
+        return "command-" + datetime.fromtimestamp(self.at, UTC).strftime("%Y%m%dT%H%M%S%f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def way_back(found: Standing) -> tuple[str, str]:
     router = found.router
     if found.open is not None:
         return found.open.experiment_id, found.open.model("champion")
-    model = router.models[router.idle]
+    model = router.models[router.idle_variant]
     if model == router.models[router.champion]:
         raise CommandError(f"both variants hold model {model}: there is no other model to go back to")
     if found.experiment is None:
@@ -122,7 +122,7 @@ def give(target: Target, action: str, experiment_id: str, why: str, wait_seconds
         raise CommandError(f"stack {target.stack_name} has no output ShiftWorkflowArn: deploy this version's template")
     key = _write(target, order)
     started = target.client("stepfunctions").start_execution(
-        stateMachineArn=workflow, name=order.execution_name, input=json.dumps({"order": key["sk"]})
+        stateMachineArn=workflow, name=order.execution_name, input=json.dumps({"command": key["sk"]})
     )
     remark(f"ordered as {order.who}; execution {order.execution_name}")
     answered = _wait(target, key, started["executionArn"], wait_seconds)
@@ -150,8 +150,8 @@ def _write(target: Target, order: Order) -> dict[str, str]:
     from usher.store import keys  # noqa: PLC0415
     from usher.store.codec import stored  # noqa: PLC0415 - only when a command runs
 
-    key = keys.order(order.experiment_id, order.time).item()
-    fields = {"action": order.action, "who": order.who, "why": order.why, "at": order.at, "status": "waiting"}
+    key = keys.command(order.experiment_id, order.time).item()
+    fields = {"action": order.action, "operator": order.who, "why": order.why, "at": order.at, "status": "waiting"}
     state_table = records.table_of(target)
     state_table.put_item(Item=key | stored(fields), ConditionExpression="attribute_not_exists(pk)")
     return key
@@ -186,7 +186,7 @@ def _failure(target: Target, execution: str) -> str:
 def _tell(target: Target, order: Order, answered: Item) -> None:
     """The decision that followed, in one line; CommandError with the workflow's words when there is none."""
     outcome = printable(str(answered.get("outcome", "no outcome is on record")))
-    if answered.get("status") != "obeyed":
+    if answered.get("status") != "executed":
         raise CommandError(f"the order was {printable(str(answered.get('status', 'deleted')))}: {outcome}")
     found = records.read(target, order.experiment_id, RECENT)
     taken = [item for item in (found.decisions if found else ()) if item.get("sk") == answered.get("decision")]

@@ -101,7 +101,7 @@ def _orders(experiment: Experiment) -> str:
         (
             clock(moment_of(item)),
             str(item.get("action", "?")).replace("_", " "),
-            *(item.get(key, "") for key in ("who", "why", "status")),
+            *(item.get(key, "") for key in ("operator", "why", "status")),
         )
         for item in reversed(experiment.orders)
     ]

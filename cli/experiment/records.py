@@ -154,7 +154,7 @@ def read(target: Target, experiment_id: str, decisions: int | None = None) -> Ex
 
     state = _get(target, keys.experiment_state(experiment_id).item())
     taken = _query(target, experiment_id, "DECISION#", max(decisions, 1))
-    orders = _query(target, experiment_id, "ORDER#")
+    orders = _query(target, experiment_id, "COMMAND#")
     return Experiment(experiment_id, meta, state or {}, decisions=taken, orders=orders)
 
 
@@ -217,7 +217,7 @@ def _experiment(experiment_id: str, items: Sequence[Item]) -> Experiment | None:
         by_kind.get("EPOCH", []),
         by_kind.get("STRATUM", []),
         by_kind.get("DECISION", []),
-        by_kind.get("ORDER", []),
+        by_kind.get("COMMAND", []),
     )
 
 

@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 def rollback(ctx: typer.Context, *, why: Why, yes: Yes = False, wait: Wait = 90.0) -> None:
     """Send all traffic to the champion while an experiment is open; afterwards, to the model before.
 
-    While it bakes, the old champion comes back. In steady state the other variant's model takes over.
+    While it bakes, the old champion comes back. Without an open experiment the other variant's model takes over.
     """
     from cli.experiment import orders  # noqa: PLC0415 - only when a command runs
 

@@ -22,7 +22,7 @@ from cli.experiment.words import count, percent
 if TYPE_CHECKING:
     from usher.store.router import Router
 
-_STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "steady": "green", "closed": "green"}
+_STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "idle": "green", "closed": "green"}
 
 
 def whole(
@@ -156,10 +156,10 @@ def _reason(item: Item) -> str:
 
 
 def _orders(orders: Sequence[Item]) -> Table:
-    table = _table(("ordered (UTC)", "what", "who", "why", "status"))
+    table = _table(("ordered (UTC)", "what", "operator", "why", "status"))
     for item in reversed(orders):
         cells = (str(item.get(name, "")).replace("_", " ") for name in ("action",))
-        rest = (str(item.get(name, "")) for name in ("who", "why", "status"))
+        rest = (str(item.get(name, "")) for name in ("operator", "why", "status"))
         table.add_row(clock(moment_of(item)), *(Text(printable(cell)) for cell in (*cells, *rest)))
     return table
 

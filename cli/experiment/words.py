@@ -202,7 +202,7 @@ def as_record(experiment: Experiment, router: Router | None) -> dict[str, Any]:
         "epochs": [public(item) for item in experiment.epochs],
         "strata": [public(item) for item in experiment.strata],
         "decisions": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.decisions)],
-        "orders": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.orders)],
+        "commands": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.orders)],
     }
 
 

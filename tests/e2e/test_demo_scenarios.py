@@ -65,7 +65,7 @@ def is_safe(played: Played) -> None:
     weights = played.record["router"]["weights"]
     assert sum(weights.values()) == pytest.approx(1.0)
     assert sorted(weights.values()) == [0.0, 1.0]
-    assert played.record["router"]["state"] == "steady"
+    assert played.record["router"]["state"] == "idle"
 
 
 def test_the_natural_second_run_ends_as_it_may_and_says_why(tmp_path: Path) -> None:

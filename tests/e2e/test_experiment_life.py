@@ -165,10 +165,10 @@ def test_an_experiment_opens_moves_weights_by_itself_and_ends(own_twin: Any) -> 
     world.until(lambda: world.schedule == "DISABLED", "the end of the ticks")
     router = read_router(world.table)
     assert router is not None
-    assert (router.state, router.champion, router.weights) == ("steady", "B", {"A": 0.0, "B": 1.0})
+    assert (router.state, router.champion, router.weights) == ("idle", "B", {"A": 0.0, "B": 1.0})
     assert world.item(keys.experiment(EXPERIMENT))["status"] == "closed"
     assert world.item(keys.POPULAR)["model_id"] == CHALLENGER
-    assert "chores" not in world.item(keys.experiment_state(EXPERIMENT))
+    assert "side_effects" not in world.item(keys.experiment_state(EXPERIMENT))
     decisions = world.items("DECISION")
     assert {one["by"] for one in decisions} == {"usher"}
     assert all(abs(sum(one["weights_after"].values()) - 1) < 1e-9 for one in decisions)

@@ -37,7 +37,7 @@ def own_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     twins = module_from_spec(spec)
     sys.modules["e2e_twin"] = twins
     spec.loader.exec_module(twins)
-    state = tmp_path_factory.mktemp("orders")
+    state = tmp_path_factory.mktemp("commands")
     given = ("ServingBackend=function", "EpochSeconds=86400", "BakeSeconds=86400")
     parameters = [part for each in given for part in ("--parameter", each)]
     process = twins.start(state, "--speed", "60", *parameters)
@@ -62,7 +62,7 @@ class Orders:
         return found
 
     def open(self, old: str, new: str) -> Router:
-        """A steady router whose model is `old`, then an experiment with `new` in variant B."""
+        """An idle router whose model is `old`, then an experiment with `new` in variant B."""
         self.table.delete_item(Key={"pk": "ROUTER", "sk": "ROUTER"})
         first = Router.first(old, int(time.time()))
         write_router(self.table, first)
@@ -107,12 +107,12 @@ def test_a_roll_back_gives_the_champion_all_traffic_and_says_who_and_why(orders:
     assert "people call us" in done.stdout and "arn:aws:" in done.stdout
     assert done.stdout.count("\n") == 1
     router = orders.router
-    assert (router.state, router.champion, dict(router.weights)) == ("steady", "A", {"A": 1.0, "B": 0.0})
+    assert (router.state, router.champion, dict(router.weights)) == ("idle", "A", {"A": 1.0, "B": 0.0})
     assert router.version == opened.version + 1 and router.experiment_id == ""
     shown = orders.shown()["experiment"]
     assert (shown["status"], shown["outcome"]) == ("closed", "rolled_back")
-    assert shown["orders"][0]["status"] == "obeyed" and shown["orders"][0]["why"] == "people call us"
-    assert shown["decisions"][0]["by"] == shown["orders"][0]["who"]
+    assert shown["commands"][0]["status"] == "executed" and shown["commands"][0]["why"] == "people call us"
+    assert shown["decisions"][0]["by"] == shown["commands"][0]["operator"]
 
 
 def test_once_closed_a_roll_back_swaps_the_models_and_another_one_swaps_them_back(orders: Orders) -> None:
@@ -139,8 +139,8 @@ def test_frozen_it_stays_as_it_is_thawed_it_goes_on_and_forced_it_is_promoted_an
     assert (orders.router.state, orders.router.champion) == ("baking", "B")
     assert dict(orders.router.weights) == {"A": 0.0, "B": 1.0}
     orders.usher("rollback", *WHY)
-    assert (orders.router.state, orders.router.champion) == ("steady", "A")
-    actions = [order["action"] for order in orders.shown()["experiment"]["orders"]]
+    assert (orders.router.state, orders.router.champion) == ("idle", "A")
+    actions = [order["action"] for order in orders.shown()["experiment"]["commands"]]
     assert actions == ["roll_back", "promote", "thaw", "freeze"]
 
 
@@ -155,7 +155,7 @@ def test_the_alarm_of_the_challengers_variant_rolls_it_back_without_anybody(orde
             for name, count in (("VariantRequests", 40), ("VariantErrors", 20))
         ]
         own_twin.client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
-        return orders.router.state == "steady"
+        return orders.router.state == "idle"
 
     eventually(failing)
     assert (orders.router.champion, dict(orders.router.weights)) == ("A", {"A": 1.0, "B": 0.0})

@@ -47,11 +47,11 @@ def close(run: Any, champion: str) -> None:
     other = "B" if champion == "A" else "A"
     run.table.update_item(
         Key={"pk": "ROUTER", "sk": "ROUTER"},
-        UpdateExpression="SET #state = :steady, experiment_id = :none, champion = :champion, weights = :weights, "
+        UpdateExpression="SET #state = :idle, experiment_id = :none, champion = :champion, weights = :weights, "
         "version = version + :one",
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues={
-            ":steady": "steady",
+            ":idle": "idle",
             ":none": "",
             ":champion": champion,
             ":weights": {champion: 1, other: 0},

@@ -66,7 +66,7 @@ def test_a_first_run_goes_from_data_to_both_variants_in_service(run: Any) -> Non
 def _is_recorded(run: Any) -> None:
     router = run.router
     assert (router["champion"], router["models"]) == ("A", {"A": RUN_ID, "B": RUN_ID})
-    assert (router["state"], router["weights"]) == ("steady", {"A": 1, "B": 0})
+    assert (router["state"], router["weights"]) == ("idle", {"A": 1, "B": 0})
     popular = json.loads(run.item("ROUTER", "POPULAR")["lists"])
     assert [item["title"] for item in popular["all"]] == ["Fargo", "Heat"]
     record = run.record()

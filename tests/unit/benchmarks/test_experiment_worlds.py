@@ -93,8 +93,8 @@ class World:
             ["freeze", "thaw", "promote", "roll_back", "weights", "jump", "back", "state", "none"]
         )
         if kind in ("freeze", "thaw", "promote", "roll_back"):
-            order = {"action": kind, "who": "anna", "why": "so", "status": "waiting"}
-            self.table.put_item(Item=keys.order(EXPERIMENT, f"{self.now:.3f}").item() | order)
+            order = {"action": kind, "operator": "anna", "why": "so", "status": "waiting"}
+            self.table.put_item(Item=keys.command(EXPERIMENT, f"{self.now:.3f}").item() | order)
         elif kind == "weights":
             self.table.put_item(Item=item | stored({"weights": {"A": self.random.random(), "B": 0.7}}))
         elif kind in ("jump", "back") and self.router.experiment_is_open:
@@ -182,7 +182,7 @@ def holds(world: World) -> None:
     assert all(0 <= weight <= 1 for weight in router.weights.values())
     assert router.version >= world.versions[-1]
     world.versions.append(router.version)
-    if router.state == "steady":
+    if router.state == "idle":
         assert router.weights[router.champion] == 1
         assert router.experiment_id == ""
     if router.state == "baking":
@@ -209,7 +209,7 @@ def test_weights_sum_to_one_and_versions_grow_whatever_happens(
     voids = {item["version"] for item in world.items("EPOCH") if "void" in item}
     assert not voids & set(versions)
     meta = loaded(table.get_item(Key=keys.experiment(EXPERIMENT).item())["Item"])
-    assert (meta["status"] == "closed") == (world.router.state == "steady")
+    assert (meta["status"] == "closed") == (world.router.state == "idle")
 
 
 def test_every_user_is_counted_once_however_often_ticks_die(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ def test_a_record_that_was_emptied_by_hand_is_shown_as_far_as_it_goes(target: Ta
     story.put(keys.experiment(NAME), status="open")
     story.put(keys.decision(NAME, "no time"), decision=7, numbers="none", weights_after=[1])
     story.put(keys.stratum(NAME, 1), weights="half", opened_at="x", champion=3)
-    story.put(keys.order(NAME, ""), action=None)
+    story.put(keys.command(NAME, ""), action=None)
     result = call(target)
     assert result.exit_code == 0, result.exception
     assert "at a time that its record does not say" in result.output
@@ -331,7 +331,13 @@ def test_alarms_that_fire_are_said_and_those_of_other_stacks_are_not(target: Tar
 
 def test_orders_are_shown_with_who_and_why(target: Target, story: Story) -> None:
     story.run(closed=False)
-    story.put(keys.order(NAME, "2026-05-29T00:00:00+00:00"), action="freeze", who="arn:ada", why=EVIL, status="obeyed")
+    story.put(
+        keys.command(NAME, "2026-05-29T00:00:00+00:00"),
+        action="freeze",
+        operator="arn:ada",
+        why=EVIL,
+        status="executed",
+    )
     output = call(target).output
     assert "freeze" in output and "arn:ada" in output
     assert "\x1b[31m" not in output and "[bold]" in output
@@ -384,7 +390,7 @@ def test_the_page_needs_nothing_from_outside_and_escapes_what_people_wrote(
     target: Target, story: Story, tmp_path: Path, closed: bool
 ) -> None:
     story.run(closed=closed)
-    story.put(keys.order(NAME, "2026-05-29T00:00:00+00:00"), action=EVIL, who=EVIL, why=EVIL, status="obeyed")
+    story.put(keys.command(NAME, "2026-05-29T00:00:00+00:00"), action=EVIL, operator=EVIL, why=EVIL, status="executed")
     story.put(keys.decision(NAME, "2026-05-29T00:00:01+00:00"), decision="freeze", reason=EVIL, by=EVIL, why=EVIL)
     path = tmp_path / "page.html"
     assert call(target, "--html", str(path)).exit_code == 0

@@ -129,10 +129,10 @@ class Shift:
         ]
         self.run.client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
 
-    def order(self, action: str, who: str = "anna", why: str = "as asked") -> str:
+    def command(self, action: str, who: str = "anna", why: str = "as asked") -> str:
         """What `usher rollback` and its like write."""
-        sk = f"ORDER#{self.now:.6f}#{uuid.uuid4()}"
-        item = {"action": action, "who": who, "why": why, "at": int(self.now), "status": "waiting"}
+        sk = f"COMMAND#{self.now:.6f}#{uuid.uuid4()}"
+        item = {"action": action, "operator": who, "why": why, "at": int(self.now), "status": "waiting"}
         self.run.table.put_item(Item={"pk": f"EXPERIMENT#{EXPERIMENT}", "sk": sk, **item})
         return sk
 

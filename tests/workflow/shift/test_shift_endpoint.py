@@ -57,7 +57,7 @@ def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_heal_at_
     served.tick()
     reached(served, {"A": 0.9, "B": 0.1})
     # The function has written the router; then everything stopped before the workflow's next state.
-    served.order("roll_back")
+    served.command("roll_back")
     served.invoke_tick()
     assert served.router["weights"] == ALONE
     assert served.endpoint_weights["B"] > 0
@@ -79,7 +79,7 @@ def test_a_rollback_moves_the_router_though_the_endpoint_is_busy_for_long(served
         served.passes(60)
         assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
     assert served.router["state"] == "testing"
-    served.order("roll_back")
+    served.command("roll_back")
     served.tick()
     assert served.router["weights"] == ALONE
     assert served.endpoint_weights["B"] > 0
@@ -98,12 +98,12 @@ def test_an_update_that_is_refused_is_on_record_until_it_succeeds(served: Any) -
     found = served.tick()
     assert found["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "RecordTrouble", "WhatElse", "Done"]
     assert (len(met), found["errors"]) == (3, [FAILED] * 3)
-    assert served.state["trouble"].startswith(f"the endpoint took no weights: {FAILED}")
+    assert served.state["endpoint_problem"].startswith(f"the endpoint took no weights: {FAILED}")
     assert served.router["state"] == "testing"
     served.tick()
     reached(served, {"A": 0.9, "B": 0.1})
     served.tick()
-    assert "trouble" not in served.state
+    assert "endpoint_problem" not in served.state
 
 
 def test_a_deleted_endpoint_freezes_the_experiment_on_the_champion_until_it_is_back(served: Any) -> None:
@@ -115,9 +115,9 @@ def test_a_deleted_endpoint_freezes_the_experiment_on_the_champion_until_it_is_b
     assert served.last["reason"].startswith("the endpoint usher does not exist")
     served.epoch()
     assert (served.router["state"], served.router["weights"]) == ("frozen", ALONE)
-    refused = served.order("thaw")
-    served.tick(order=refused)
-    assert served.items("ORDER")[-1]["status"] == "refused"
+    refused = served.command("thaw")
+    served.tick(command=refused)
+    assert served.items("COMMAND")[-1]["status"] == "refused"
     served.serve()
     served.epoch()
     assert (served.router["state"], served.share) == ("testing", 0.1)
@@ -140,33 +140,33 @@ def test_a_failed_function_leaves_everything_as_it_was_for_the_next_tick(served:
 
 
 def test_chores_that_failed_are_done_by_the_next_tick(served: Any) -> None:
-    served.order("promote")
+    served.command("promote")
     served.fail_finish_once()
     assert served.run.finished(served.begin())["status"] == "FAILED"
     assert (served.router["state"], served.lists) == ("baking", "raaaaaaaaaa-1")
     served.tick()
     assert served.lists == "rbbbbbbbbbb-1"
-    assert "chores" not in served.state
+    assert "side_effects" not in served.state
 
 
 def test_a_rollback_to_a_variant_that_a_failed_run_has_replaced_is_refused(served: Any) -> None:
-    served.tick(order=served.order("roll_back"))
+    served.tick(command=served.command("roll_back"))
     reached(served, ALONE)
     served.replace("B", "usher-rcccccccccc-1")
-    refused = served.order("roll_back")
-    served.tick(order=refused)
+    refused = served.command("roll_back")
+    served.tick(command=refused)
     assert served.router["weights"] == ALONE
-    (outcome,) = [item["outcome"] for item in served.items("ORDER") if item["sk"] == refused]
+    (outcome,) = [item["outcome"] for item in served.items("COMMAND") if item["sk"] == refused]
     assert outcome.startswith("the endpoint's variant B holds usher-rcccccccccc-1, not usher-rbbbbbbbbbb-1")
     served.replace("B", "usher-rbbbbbbbbbb-1-1")  # as a second try of CreateModel names it
-    served.tick(order=served.order("roll_back"))
+    served.tick(command=served.command("roll_back"))
     assert served.router["champion"] == "B"
     reached(served, {"A": 0.0, "B": 1.0})
 
 
 def test_a_run_that_was_planned_before_a_rollback_leaves_the_endpoint_alone(served: Any) -> None:
     version = served.router["version"]
-    served.tick(order=served.order("roll_back"))
+    served.tick(command=served.command("roll_back"))
     reached(served, ALONE)
     before = served.endpoint["EndpointConfigName"]
     found = served.run.go_from("FindEndpoint", run={"router_version": version})

@@ -39,12 +39,12 @@ def test_errors_of_both_freeze_and_blame_nobody(shift: Any) -> None:
 
 
 def test_a_promoted_model_that_breaks_while_it_bakes_is_taken_back(shift: Any) -> None:
-    shift.tick(order=shift.order("promote"))
+    shift.tick(command=shift.command("promote"))
     for _ in range(3):
         shift.answers("B", requests=40, slow=20)
         shift.passes(60)
         shift.tick()
-    assert (shift.router["state"], shift.router["champion"], shift.router["weights"]) == ("steady", "A", ALONE)
+    assert (shift.router["state"], shift.router["champion"], shift.router["weights"]) == ("idle", "A", ALONE)
     assert (shift.meta["outcome"], shift.last["decision"]) == ("rolled_back", "roll_back")
 
 
@@ -77,7 +77,7 @@ def test_a_router_edited_by_hand_is_healed_to_the_champion(shift: Any, edit: dic
 
 
 def test_a_baking_router_edited_by_hand_is_healed_to_the_new_champion(shift: Any) -> None:
-    shift.tick(order=shift.order("promote"))
+    shift.tick(command=shift.command("promote"))
     shift.set(ROUTER, weights={"A": 0.5, "B": 0.5})
     shift.tick()
     router = shift.router
@@ -86,9 +86,9 @@ def test_a_baking_router_edited_by_hand_is_healed_to_the_new_champion(shift: Any
 
 
 def test_a_router_that_was_closed_by_hand_closes_the_experiment(shift: Any) -> None:
-    shift.set(ROUTER, state="steady", experiment_id="", weights={"A": 0.7, "B": 0.3})
+    shift.set(ROUTER, state="idle", experiment_id="", weights={"A": 0.7, "B": 0.3})
     shift.tick()
-    assert (shift.router["state"], shift.router["weights"], shift.router["version"]) == ("steady", ALONE, 3)
+    assert (shift.router["state"], shift.router["weights"], shift.router["version"]) == ("idle", ALONE, 3)
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "rolled_back")
     assert "edited by hand" in shift.meta["reason"]
 
@@ -111,11 +111,11 @@ def test_a_state_edited_by_hand_freezes_and_can_be_rolled_back(shift: Any, edit:
     assert words in shift.last["reason"]
     shift.epoch()
     assert len(shift.items("DECISION")) == 1
-    thaw = shift.order("thaw")
-    shift.tick(order=thaw)
-    assert [order["status"] for order in shift.items("ORDER")] == ["refused"]
-    shift.tick(order=shift.order("roll_back"))
-    assert shift.router["state"] == "steady"
+    thaw = shift.command("thaw")
+    shift.tick(command=thaw)
+    assert [order["status"] for order in shift.items("COMMAND")] == ["refused"]
+    shift.tick(command=shift.command("roll_back"))
+    assert shift.router["state"] == "idle"
 
 
 def test_a_state_that_was_deleted_freezes_and_ends_undecided(shift: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_state_that_was_deleted_freezes_and_ends_undecided(shift: Any) -> None
     assert (shift.router["state"], shift.router["weights"]) == ("frozen", ALONE)
     shift.passes(505 * 3600)
     shift.tick()
-    assert (shift.router["state"], shift.meta["outcome"]) == ("steady", "inconclusive")
+    assert (shift.router["state"], shift.meta["outcome"]) == ("idle", "inconclusive")
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def test_a_better_challenger_is_promoted_bakes_and_stays(shift: Any) -> None:
     assert (router["state"], router["champion"], router["weights"]) == ("baking", "B", {"A": 0.0, "B": 1.0})
     assert (shift.meta["status"], shift.meta["outcome"]) == ("baking", "promoted")
     assert (shift.approval("rbbbbbbbbbb-1"), shift.lists) == ("Approved", "rbbbbbbbbbb-1")
-    assert "chores" not in shift.state
+    assert "side_effects" not in shift.state
     assert shift.state["summary"]["join_rate"] == 0.98
     shift.passes(86400)
     assert shift.tick()["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
     router = shift.router
-    assert (router["state"], router["experiment_id"], router["champion"]) == ("steady", "", "B")
+    assert (router["state"], router["experiment_id"], router["champion"]) == ("idle", "", "B")
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "promoted")
     assert shift.schedule == "ENABLED"
     assert shift.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
@@ -67,7 +67,7 @@ def test_a_worse_challenger_is_retired(shift: Any) -> None:
     found = shift.until("retire", users=MANY, rates=(0.30, 0.08))
     assert found["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
     router = shift.router
-    assert (router["state"], router["experiment_id"], router["weights"]) == ("steady", "", {"A": 1.0, "B": 0.0})
+    assert (router["state"], router["experiment_id"], router["weights"]) == ("idle", "", {"A": 1.0, "B": 0.0})
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "retired")
     assert shift.approval("rbbbbbbbbbb-1") == "Rejected"
     assert shift.last["weights_after"] == {"champion": 1.0, "challenger": 0.0}

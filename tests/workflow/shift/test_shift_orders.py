@@ -11,89 +11,89 @@ ALONE = {"A": 1.0, "B": 0.0}
 
 
 def answered(shift: Any, sk: str) -> tuple[str, str]:
-    (order,) = [item for item in shift.items("ORDER") if item["sk"] == sk]
+    (order,) = [item for item in shift.items("COMMAND") if item["sk"] == sk]
     return order["status"], order["outcome"]
 
 
 def test_a_rollback_takes_the_traffic_at_once_and_says_who_and_why(shift: Any) -> None:
     shift.passes(60)
-    sk = shift.order("roll_back", "anna", "complaints")
-    found = shift.tick(order=sk)
+    sk = shift.command("roll_back", "anna", "complaints")
+    found = shift.tick(command=sk)
     assert found["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
     router = shift.router
-    assert (router["state"], router["experiment_id"], router["weights"]) == ("steady", "", ALONE)
+    assert (router["state"], router["experiment_id"], router["weights"]) == ("idle", "", ALONE)
     last = shift.last
     assert (last["decision"], last["by"], last["why"]) == ("roll_back", "anna", "complaints")
     assert last["weights_before"] == {"champion": 0.9, "challenger": 0.1}
-    assert answered(shift, sk) == ("obeyed", "rolled back, ordered by anna: complaints")
+    assert answered(shift, sk) == ("executed", "rolled back, ordered by anna: complaints")
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "rolled_back")
     assert shift.approval(CHALLENGER) == "Rejected"
 
 
 def test_a_promotion_by_force_bakes_and_a_rollback_takes_it_back(shift: Any) -> None:
-    shift.tick(order=shift.order("promote"))
+    shift.tick(command=shift.command("promote"))
     assert (shift.router["state"], shift.router["champion"], shift.lists) == ("baking", "B", CHALLENGER)
-    refused = shift.order("promote")
-    shift.tick(order=refused)
+    refused = shift.command("promote")
+    shift.tick(command=refused)
     assert answered(shift, refused) == ("refused", f"{CHALLENGER} is promoted already, and bakes")
-    frozen = shift.order("freeze")
-    shift.tick(order=frozen)
+    frozen = shift.command("freeze")
+    shift.tick(command=frozen)
     assert answered(shift, frozen)[0] == "refused"
-    shift.tick(order=shift.order("roll_back"))
+    shift.tick(command=shift.command("roll_back"))
     router = shift.router
-    assert (router["state"], router["champion"], router["weights"]) == ("steady", "A", ALONE)
+    assert (router["state"], router["champion"], router["weights"]) == ("idle", "A", ALONE)
     assert (shift.meta["outcome"], shift.lists, shift.approval(CHALLENGER)) == ("rolled_back", CHAMPION, "Rejected")
 
 
 def test_frozen_weights_stay_over_epochs_until_they_are_thawed(shift: Any) -> None:
-    early = shift.order("thaw")
-    shift.tick(order=early)
+    early = shift.command("thaw")
+    shift.tick(command=early)
     assert answered(shift, early) == ("refused", "the experiment is not frozen, it is testing")
-    shift.tick(order=shift.order("freeze", "ben", "a sale is on"))
+    shift.tick(command=shift.command("freeze", "ben", "a sale is on"))
     assert (shift.router["state"], shift.share) == ("frozen", 0.1)
     for _ in range(2):
         shift.epoch()
         assert (shift.router["state"], shift.share, shift.last["decision"]) == ("frozen", 0.1, "freeze")
     assert "ben: a sale is on" in shift.last["reason"]
-    shift.tick(order=shift.order("thaw"))
+    shift.tick(command=shift.command("thaw"))
     assert shift.router["state"] == "testing"
-    assert "held" not in shift.state
+    assert "hold" not in shift.state
     shift.epoch()
     assert shift.router["state"] == "testing"
 
 
 def test_an_order_is_obeyed_by_any_tick_and_an_unknown_one_refused(shift: Any) -> None:
-    unknown, waiting = shift.order("dance"), shift.order("freeze")
+    unknown, waiting = shift.command("dance"), shift.command("freeze")
     shift.tick()
     assert answered(shift, unknown) == (
         "refused",
         "no order is called 'dance': they are roll_back, promote, freeze, thaw",
     )
-    assert answered(shift, waiting)[0] == "obeyed"
+    assert answered(shift, waiting)[0] == "executed"
 
 
 def test_without_an_experiment_a_rollback_changes_the_variants_and_is_refused_when_they_are_equal(shift: Any) -> None:
-    shift.tick(order=shift.order("roll_back"))
-    shift.tick(order=shift.order("roll_back", "anna", "it was better"))
+    shift.tick(command=shift.command("roll_back"))
+    shift.tick(command=shift.command("roll_back", "anna", "it was better"))
     router = shift.router
-    assert (router["state"], router["champion"], router["weights"]) == ("steady", "B", {"A": 0.0, "B": 1.0})
+    assert (router["state"], router["champion"], router["weights"]) == ("idle", "B", {"A": 0.0, "B": 1.0})
     assert (shift.last["by"], shift.approval(CHALLENGER), shift.lists) == ("anna", "Approved", CHALLENGER)
-    other = shift.order("freeze")
-    shift.tick(order=other)
+    other = shift.command("freeze")
+    shift.tick(command=other)
     assert answered(shift, other) == ("refused", "no experiment is open")
     shift.set(("ROUTER", "ROUTER"), models={"A": CHALLENGER, "B": CHALLENGER})
-    same = shift.order("roll_back")
-    shift.tick(order=same)
+    same = shift.command("roll_back")
+    shift.tick(command=same)
     assert answered(shift, same) == ("refused", f"both variants hold {CHALLENGER}: there is nothing to go back to")
 
 
 @pytest.mark.parametrize("state", ["testing", "frozen", "baking"])
 def test_an_alarm_of_the_challengers_variant_rolls_it_back(shift: Any, state: str) -> None:
     if state != "testing":
-        shift.tick(order=shift.order("freeze" if state == "frozen" else "promote"))
+        shift.tick(command=shift.command("freeze" if state == "frozen" else "promote"))
     assert shift.router["state"] == state
     shift.tick(alarm="usher-variant-B-errors")
-    assert (shift.router["state"], shift.router["weights"]) == ("steady", ALONE)
+    assert (shift.router["state"], shift.router["weights"]) == ("idle", ALONE)
     assert (shift.last["decision"], shift.last["reason"]) == ("roll_back", "the alarm usher-variant-B-errors fired")
 
 

@@ -80,4 +80,4 @@ def test_a_closed_experiment_says_how_it_ended(shift: Any, target: Target) -> No
     output = show(target).output
     assert "xrbbbbbbbbbb-1  closed: retired" in output
     assert "worse: e-value" in output
-    assert json.loads(show(target, "--json").stdout)["router"]["state"] == "steady"
+    assert json.loads(show(target, "--json").stdout)["router"]["state"] == "idle"

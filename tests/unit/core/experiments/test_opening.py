@@ -94,11 +94,11 @@ def test_a_model_has_one_experiment(table: Any) -> None:
     first = Router.first("r1-1", NOW)
     write_router(table, first)
     opened = open_experiment(table, first, "r2-1", TERMS, NOW)
-    steady = opened.alone("A", NOW + 9)
-    write_router(table, steady)
+    idle = opened.alone("A", NOW + 9)
+    write_router(table, idle)
     with pytest.raises(RouterMoved, match="that experiment exists already"):
-        open_experiment(table, steady, "r2-1", TERMS, NOW + 10)
-    assert read_router(table) == steady
+        open_experiment(table, idle, "r2-1", TERMS, NOW + 10)
+    assert read_router(table) == idle
 
 
 def test_two_experiments_of_one_pair_have_two_salts(table: Any) -> None:

@@ -23,7 +23,7 @@ from usher.store.router import Router, read_router, write_router
 
 NOW = 1_800_000_000
 TERMS = Terms("default", 3600, 3600, 3600.0, 86400, 30.0)
-STEADY = Router(3, NOW, "steady", "", "B", {"A": 0.0, "B": 1.0}, {"A": "old", "B": "champion"})
+IDLE = Router(3, NOW, "idle", "", "B", {"A": 0.0, "B": 1.0}, {"A": "old", "B": "champion"})
 
 
 @pytest.fixture
@@ -74,17 +74,17 @@ def test_of_two_writers_of_one_version_one_wins(table: Any) -> None:
 
 def test_a_version_cannot_be_skipped(table: Any) -> None:
     with pytest.raises(RouterMoved, match="version none stands"):
-        write_router(table, STEADY)
+        write_router(table, IDLE)
 
 
 def test_the_first_model_takes_both_variants_and_a_all_the_traffic() -> None:
     first = Router.first("r1-1", NOW)
     assert (first.models, first.weights) == ({"A": "r1-1", "B": "r1-1"}, {"A": 1.0, "B": 0.0})
-    assert (first.idle, first.variant_of("r1-1")) == ("B", "A")
+    assert (first.idle_variant, first.variant_of("r1-1")) == ("B", "A")
 
 
 def test_a_later_model_takes_the_idle_variant_whichever_it_is_at_weight_0() -> None:
-    placed = STEADY.with_idle_model("r9-1", NOW + 1)
+    placed = IDLE.with_idle_model("r9-1", NOW + 1)
     assert (placed.version, placed.models) == (4, {"A": "r9-1", "B": "champion"})
     assert (placed.weights, placed.variant_of("r9-1")) == ({"A": 0.0, "B": 1.0}, "A")
 
@@ -111,9 +111,9 @@ def test_a_name_that_sagemaker_would_refuse_is_refused_before_anything_starts() 
 
 def test_the_new_model_takes_the_variants_that_the_champion_does_not() -> None:
     assert deployment.variants(None, "") == {"A": "", "B": ""}
-    assert deployment.variants(STEADY, "usher-champion") == {"A": "", "B": "usher-champion"}
-    assert deployment.variants(STEADY, "") == {"A": "", "B": ""}  # its model is not known any more
-    assert (deployment.weights(None), deployment.weights(STEADY)) == ({"A": 1.0, "B": 0.0}, STEADY.weights)
+    assert deployment.variants(IDLE, "usher-champion") == {"A": "", "B": "usher-champion"}
+    assert deployment.variants(IDLE, "") == {"A": "", "B": ""}  # its model is not known any more
+    assert (deployment.weights(None), deployment.weights(IDLE)) == ({"A": 1.0, "B": 0.0}, IDLE.weights)
 
 
 def npy(values: Any) -> bytes:

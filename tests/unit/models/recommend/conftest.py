@@ -34,7 +34,7 @@ from usher_scorer.invocations import invoke, problem
 
 NOW: Final = 1_800_000_000
 KEY = "k" * 64
-STEADY = Router(1, NOW, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
+IDLE = Router(1, NOW, "idle", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
 NAME = "xrtest-2"
 WINDOW = 3600
 TESTING = Router(2, NOW, "testing", NAME, "A", {"A": 0.5, "B": 0.5}, {"A": "rtest-1", "B": "rtest-2"})
@@ -250,7 +250,7 @@ def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> 
             BillingMode="PAY_PER_REQUEST",
         )
         secret = boto3.client("secretsmanager").create_secret(Name="signing", SecretString=KEY)["ARN"]
-        write_router(table, STEADY)
+        write_router(table, IDLE)
         items = [bundle.catalogue.describe(n) for n in range(len(bundle.catalogue))]
         write_lists(table, "rtest-1", make_lists(bundle.popularity.all.tolist(), items))
         yield Api(Settings(state_table="state", endpoint_name="usher", signing_secret_arn=secret), variants, table)

@@ -63,12 +63,12 @@ def test_after_the_window_the_hash_decides_and_the_exposure_stays_as_it_was(open
     assert kept is not None and (kept["variant"], kept["enrolled_at"]) == ("A", NOW)
 
 
-@pytest.mark.parametrize("state", ["frozen", "baking", "steady"])
+@pytest.mark.parametrize("state", ["frozen", "baking", "idle"])
 def test_nobody_enrols_unless_the_experiment_is_testing(opened: Api, state: Any) -> None:
     opened.expose("u0", "B")
-    opened.route(state=state, experiment_id="" if state == "steady" else NAME)
+    opened.route(state=state, experiment_id="" if state == "idle" else NAME)
     said = {person: opened.serve(person)[1].experiment for person in PEOPLE}
-    assert {person for person, experiment in said.items() if experiment} == ({"u0"} if state != "steady" else set())
+    assert {person for person, experiment in said.items() if experiment} == ({"u0"} if state != "idle" else set())
     assert [person for person in PEOPLE if opened.exposure(person)] == ["u0"]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NOW = 1_800_000_000
 KEY = "k" * 64
-STEADY = Router(1, NOW, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
+IDLE = Router(1, NOW, "idle", "", "A", {"A": 1.0, "B": 0.0}, {"A": "rtest-1", "B": "rtest-1"})
 
 
 def shown(body: dict[str, Any]) -> list[str]:
@@ -145,7 +145,7 @@ def test_before_the_first_model_nothing_can_answer_and_the_problem_says_so(api: 
 def test_the_first_router_is_seen_at_once(api: Api) -> None:
     api.table.delete_item(Key=keys.ROUTER.item())
     assert api("/health")[0] == 503
-    write_router(api.table, STEADY)
+    write_router(api.table, IDLE)
     assert api("/health")[0] == 200
 
 
@@ -167,7 +167,7 @@ def test_where_no_variant_answers_popularity_does(api: Api, mode: str) -> None:
 
 
 def test_a_variant_that_was_rolled_back_stands_in_for_nobody(api: Api) -> None:
-    write_router(api.table, replace(STEADY, version=2, models={"A": "rtest-1", "B": "rolled-back"}))
+    write_router(api.table, replace(IDLE, version=2, models={"A": "rtest-1", "B": "rolled-back"}))
     api.variants.modes["A"] = "down"
     assert api("/recommendations", user_id="u0")[1]["level"] == "popular"
     assert {variant for variant, _ in api.variants.asked} == {"A"}
@@ -270,7 +270,7 @@ def test_similar_items_come_from_the_champion(api: Api) -> None:
 def test_health_says_what_serves(api: Api) -> None:
     assert api("/health")[1] == {
         "status": "serving",
-        "state": "steady",
+        "state": "idle",
         "version": 1,
         "models": {"A": "rtest-1", "B": "rtest-1"},
         "weights": {"A": 1, "B": 0},
@@ -282,7 +282,7 @@ def test_health_says_what_serves(api: Api) -> None:
 
 def test_the_router_is_read_again_after_thirty_seconds(api: Api) -> None:
     assert api("/health")[1]["version"] == 1
-    write_router(api.table, replace(STEADY, version=2))
+    write_router(api.table, replace(IDLE, version=2))
     api.now += 29
     assert api("/health")[1]["version"] == 1
     api.now += 1
@@ -347,7 +347,7 @@ def test_a_damaged_or_missing_bundle_gives_way_to_popularity(function_api: Api) 
     boto3.client("s3").put_object(Bucket="lake", Key="runs/rtest-1/bundle/popularity/all.npy", Body=b"no array")
     assert function_api("/recommendations", user_id="u0")[1]["level"] == "popular"
     assert function_api.told.failed[0][1].startswith("BundleError")
-    write_router(function_api.table, replace(STEADY, version=2, models={"A": "gone", "B": "gone"}))
+    write_router(function_api.table, replace(IDLE, version=2, models={"A": "gone", "B": "gone"}))
     function_api.now += 31
     assert function_api("/recommendations", user_id="u0")[1]["level"] == "popular"
     assert "holds 0 files" in function_api.told.failed[-1][1]

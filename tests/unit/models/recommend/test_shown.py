@@ -56,18 +56,18 @@ def test_the_open_experiment_is_shown_as_the_router_has_it_now_and_without_its_s
 def test_after_its_end_the_newest_of_both_variants_is_shown(opened: Api) -> None:
     opened.record("xrtest-1", started_at=NOW - 9000, status="closed", outcome="promoted", reason="it was better")
     opened.record(started_at=NOW, status="closed", outcome="retired", reason="it was worse")
-    opened.route(state="steady", experiment_id="", weights={"A": 1.0, "B": 0.0})
+    opened.route(state="idle", experiment_id="", weights={"A": 1.0, "B": 0.0})
     found = shown(opened)
-    assert (found["experiment_id"], found["state"], found["status"]) == (NAME, "steady", "closed")
+    assert (found["experiment_id"], found["state"], found["status"]) == (NAME, "idle", "closed")
     assert (found["outcome"], found["reason"]) == ("retired", "it was worse")
     assert found["weights"] == {"champion": 1.0, "challenger": 0.0}
-    opened.route(state="steady", experiment_id="", weights={"A": 1.0, "B": 0.0}, models={"A": "rtest-1", "B": "new"})
+    opened.route(state="idle", experiment_id="", weights={"A": 1.0, "B": 0.0}, models={"A": "rtest-1", "B": "new"})
     assert shown(opened)["experiment_id"] == "xrtest-1"
 
 
 def test_weights_of_a_variant_that_holds_another_model_by_now_are_not_the_experiments(opened: Api) -> None:
     opened.record(status="closed", outcome="promoted", models={"champion": "long ago", "challenger": "rtest-2"})
-    opened.route(state="steady", experiment_id="", champion="B", weights={"A": 0.0, "B": 1.0})
+    opened.route(state="idle", experiment_id="", champion="B", weights={"A": 0.0, "B": 1.0})
     assert shown(opened)["weights"] == {"champion": 0.0, "challenger": 1.0}
 
 

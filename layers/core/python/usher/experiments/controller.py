@@ -1,7 +1,7 @@
 """One tick: look at what stands, decide, write it down; what remains is for the workflow's next states.
 
 Nothing here rests on the tick before having ended well. What a decision changes in the state table is one transaction;
-the endpoint is compared with the router each time; chores stand in STATE until they are done; and the schedule is
+the endpoint is compared with the router each time; side_effects stand in STATE until they are done; and the schedule is
 stopped only by a tick that finds nothing open, nothing left to do, and the endpoint in line.
 """
 
@@ -42,11 +42,11 @@ _KEPT_NOTES = ("join_rate", "variants")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What started the tick. holder: the execution's name. alarm: its name, or empty. order: whether one waits."""
+    """What started the tick. holder: the execution's name. alarm: its name, or empty. command: whether one waits."""
 
     holder: str
     alarm: str = ""
-    order: str = ""
+    command: str = ""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> Asked:
@@ -55,21 +55,21 @@ class Asked:
         holder = event.get("holder")
         if not isinstance(given, Mapping) or not isinstance(holder, str) or not holder:
             raise InputError(f"no tick of an experiment ({str(event)[:200]}): the shift workflow starts ticks")
-        alarm, order = (given.get(name, "") for name in ("alarm", "order"))
-        if not isinstance(alarm, str) or not isinstance(order, str):
-            raise InputError("alarm and order must be names")
-        return cls(holder, alarm[:300], order[:300])
+        alarm, command = (given.get(name, "") for name in ("alarm", "command"))
+        if not isinstance(alarm, str) or not isinstance(command, str):
+            raise InputError("alarm and command must be names")
+        return cls(holder, alarm[:300], command[:300])
 
     @property
     def is_urgent(self) -> bool:
-        return bool(self.alarm or self.order)
+        return bool(self.alarm or self.command)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the workflow does next. weights: the endpoint's to come, empty for as they are. experiment_id: of chores.
+    """What the workflow does next. weights: the endpoint's to come, empty for as they are.
 
-    shown: numbers for CloudWatch.
+    experiment_id: whose side effects. shown: numbers for CloudWatch.
     """
 
     decision: str
@@ -88,7 +88,7 @@ class Answer:
             "experiment_id": self.experiment_id,
             "weights": wanted,
             "reweigh": bool(wanted),
-            "ask": self.ask,
+            "check_next_run": self.ask,
             "finish": self.finish,
         }
 
@@ -135,7 +135,7 @@ class Ticker:
         router = found.router
         weights = router.weights if standing.needs(router.weights) else {}
         if found.experiment_id:
-            ask = bool(found.chores.get("ask"))
+            ask = bool(found.side_effects.get("check_next_run"))
             return Answer(found.decision, found.reason, found.experiment_id, weights, ask, finish=True)
         if not weights and not standing.busy:
             schedule.disable(self._clients["events"], self._settings.shift_rule_name, self._table)
@@ -159,9 +159,11 @@ class Ticker:
         kept = Kept.read(self._table, router.experiment_id)
         step = idle.abandoned(router, reason, int(now))
         Book(self._table, router.experiment_id, None).write(
-            kept, Change(router, step, {"chores": dict(step.chores)}), now
+            kept, Change(router, step, {"side_effects": dict(step.side_effects)}), now
         )
-        return self._answer(router.experiment_id, (step.decision, reason), step.router, step.chores, self._endpoint())
+        return self._answer(
+            router.experiment_id, (step.decision, reason), step.router, step.side_effects, self._endpoint()
+        )
 
     def _with_record(self, router: Router, meta: Meta, asked: Asked, now: float) -> Answer:
         scene = self._scene(router, meta, now)
@@ -175,13 +177,15 @@ class Ticker:
             ruling, notes = self._rule(scene, asked)
             self._write(scene, ruling, notes)
             step = ruling.step
-            chores = step.chores or scene.kept.chores
-            answer = self._answer(meta.experiment_id, (step.decision, step.reason), step.router, chores, scene.endpoint)
+            side_effects = step.side_effects or scene.kept.side_effects
+            answer = self._answer(
+                meta.experiment_id, (step.decision, step.reason), step.router, side_effects, scene.endpoint
+            )
             weights = meta.by_role(step.router.weights)
             return replace(answer, shown={**step.numbers, **weights, "join_rate": notes["join_rate"]})
         summary = scene.kept.summary
         said = (str(summary.get("decision", "continue")), str(summary.get("reason", "")))
-        return self._answer(meta.experiment_id, said, scene.router, scene.kept.chores, scene.endpoint)
+        return self._answer(meta.experiment_id, said, scene.router, scene.kept.side_effects, scene.endpoint)
 
     def _scene(self, router: Router, meta: Meta, now: float) -> Scene:
         kept = Kept.read(self._table, meta.experiment_id)
@@ -261,10 +265,10 @@ class Ticker:
         fields = dict(ruling.fields)
         if ruling.evidence is not None:
             fields["evidence"] = ruling.evidence.item()
-        if ruling.step.chores:
-            fields["chores"] = dict(ruling.step.chores)
+        if ruling.step.side_effects:
+            fields["side_effects"] = dict(ruling.step.side_effects)
         if scene.kept.trouble and not scene.endpoint.trouble and not scene.endpoint.needs(scene.router.weights):
-            fields["trouble"] = None
+            fields["endpoint_problem"] = None
         change = Change(scene.router, ruling.step, fields, ruling.void, order, notes)
         Book(self._table, scene.meta.experiment_id, scene.meta).write(scene.kept, change, scene.now)
 
@@ -283,10 +287,10 @@ class Ticker:
         experiment_id: str,
         said: tuple[str, str],
         router: Router,
-        chores: Mapping[str, Any],
+        side_effects: Mapping[str, Any],
         standing: endpoint.Standing,
     ) -> Answer:
         """said: decision and reason."""
         weights = router.weights if standing.needs(router.weights) else {}
-        ask = bool(chores.get("ask"))
-        return Answer(*said, experiment_id, weights, ask, finish=bool(chores))
+        ask = bool(side_effects.get("check_next_run"))
+        return Answer(*said, experiment_id, weights, ask, finish=bool(side_effects))

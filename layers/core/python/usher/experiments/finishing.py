@@ -1,4 +1,4 @@
-"""The last step of a decision: its chores are done, and struck off if nobody has written others meanwhile."""
+"""The last step of a decision: its side_effects are done, and struck off if nobody has written others meanwhile."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def finish(table: Table, chores: Chores, experiment_id: str) -> bool:
+def finish(table: Table, side_effects: Chores, experiment_id: str) -> bool:
     """Whether all that was to be done is done."""
     kept = Kept.read(table, experiment_id)
-    if not kept.chores:
+    if not kept.side_effects:
         return True
-    chores.do(kept.chores, str(kept.summary.get("reason", "")))
+    side_effects.do(kept.side_effects, str(kept.summary.get("reason", "")))
     try:
         table.update_item(
             Key=keys.experiment_state(experiment_id).item(),
-            UpdateExpression="REMOVE chores",
-            ConditionExpression="chores = :done",
-            ExpressionAttributeValues={":done": stored(kept.chores)},
+            UpdateExpression="REMOVE side_effects",
+            ConditionExpression="side_effects = :done",
+            ExpressionAttributeValues={":done": stored(kept.side_effects)},
         )
     except ClientError as error:
         if not is_condition_failed(error):

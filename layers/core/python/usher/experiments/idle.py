@@ -21,23 +21,30 @@ Holds = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a steady tick has found. experiment_id: whose chores are to be done, or empty."""
+    """What a steady tick has found. experiment_id: whose side_effects are to be done, or empty."""
 
     router: Router
     decision: str = "continue"
     reason: str = "no experiment is open"
     experiment_id: str = ""
-    chores: Mapping[str, Any] = field(default_factory=dict)
+    side_effects: Mapping[str, Any] = field(default_factory=dict)
 
 
 def abandoned(router: Router, reason: str, now: int) -> Step:
     """An experiment whose record nobody can read: closed, with the champion that the router names."""
     variant = alone_variant(router)
-    return Step("roll_back", reason, router.alone(variant, now), "closed", OUTCOMES["roll_back"], chores={"ask": True})
+    return Step(
+        "roll_back",
+        reason,
+        router.alone(variant, now),
+        "closed",
+        OUTCOMES["roll_back"],
+        side_effects={"check_next_run": True},
+    )
 
 
 def look(table: Table, router: Router, holds: Holds, now: float) -> Found:
-    """Obey one order that waits; else close what the router has left open; else name the chores that are left.
+    """Obey one order that waits; else close what the router has left open; else name the side_effects that are left.
 
     holds: variant, run id → why the variant does not hold that run's model, or empty.
     """
@@ -56,7 +63,7 @@ def look(table: Table, router: Router, holds: Holds, now: float) -> Found:
 
 
 def _healed(table: Table, router: Router, fault: str, now: float) -> Found:
-    """A steady router that nobody can be served by as it stands: its champion has all the traffic."""
+    """An idle router that nobody can be served by as it stands: its champion has all the traffic."""
     healed = router.alone(alone_variant(router), int(now))
     table.meta.client.transact_write_items(TransactItems=[put_after(table, healed, router.version)])  # type: ignore[list-item]
     return Found(healed, reason=f"the router was edited by hand ({fault}): {healed.champion} has all the traffic")
@@ -64,8 +71,8 @@ def _healed(table: Table, router: Router, fault: str, now: float) -> Found:
 
 def _left(table: Table, router: Router, experiment_id: str, now: float) -> Found | None:
     kept = Kept.read(table, experiment_id)
-    if kept.chores:
-        return Found(router, reason=_reason(kept), experiment_id=experiment_id, chores=kept.chores)
+    if kept.side_effects:
+        return Found(router, reason=_reason(kept), experiment_id=experiment_id, side_effects=kept.side_effects)
     try:
         meta = read_meta(table, experiment_id, now)
     except StateError:
@@ -84,13 +91,18 @@ def _close(table: Table, router: Router, meta: Meta, kept: Kept, now: float) -> 
     words = "the router shows no experiment any more: it was edited by hand, and the experiment is over"
     promoted = router.models.get(router.champion) == meta.models["challenger"]
     decision = "promote" if promoted else "roll_back"
-    chores = {"lists": router.models[router.champion], "ask": True}
+    side_effects = {"popular_lists": router.models[router.champion], "check_next_run": True}
     step = Step(
-        decision, words, router.alone(alone_variant(router), int(now)), "closed", OUTCOMES[decision], chores=chores
+        decision,
+        words,
+        router.alone(alone_variant(router), int(now)),
+        "closed",
+        OUTCOMES[decision],
+        side_effects=side_effects,
     )
-    change = Change(router, step, {"chores": chores}, void=words)
+    change = Change(router, step, {"side_effects": side_effects}, void=words)
     Book(table, meta.experiment_id, meta).write(kept, change, now)
-    return Found(step.router, decision, words, meta.experiment_id, chores)
+    return Found(step.router, decision, words, meta.experiment_id, side_effects)
 
 
 def _obey(table: Table, router: Router, holds: Holds, order: operator_commands.Order, now: float) -> Found | None:
@@ -99,14 +111,16 @@ def _obey(table: Table, router: Router, holds: Holds, order: operator_commands.O
     if order.action != "roll_back":
         book.refuse(order.sk, "no experiment is open")
         return None
-    if router.models[router.champion] == router.models[router.idle]:
+    if router.models[router.champion] == router.models[router.idle_variant]:
         book.refuse(order.sk, f"both variants hold {router.models[router.champion]}: there is nothing to go back to")
         return None
-    if fault := holds(router.idle, router.models[router.idle]):
+    if fault := holds(router.idle_variant, router.models[router.idle_variant]):
         book.refuse(order.sk, fault)
         return None
     step = transitions.swap(router, f"rolled back, {order.words}", int(now)).ordered(order.who, order.why)
     kept = Kept.read(table, experiment_id)
-    change = Change(router, step, {"chores": dict(step.chores)}, void="no experiment was open", order=order.sk)
+    change = Change(
+        router, step, {"side_effects": dict(step.side_effects)}, void="no experiment was open", order=order.sk
+    )
     book.write(kept, change, now)
-    return Found(step.router, step.decision, step.reason, experiment_id, step.chores)
+    return Found(step.router, step.decision, step.reason, experiment_id, step.side_effects)

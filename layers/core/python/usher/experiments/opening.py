@@ -89,7 +89,7 @@ def challenged(standing: Router, model: str, terms: Terms, now: int) -> tuple[Ro
         bake_seconds=terms.bake_seconds,
         preset=terms.preset,
         champion=placed.champion,
-        challenger=placed.idle,
+        challenger=placed.idle_variant,
         models={"champion": placed.models[placed.champion], "challenger": model},
     )
     weights = meta.by_variant(OPENINGS[terms.preset].share)

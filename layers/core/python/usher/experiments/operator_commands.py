@@ -1,4 +1,4 @@
-"""ORDER#time: what people told the experiment to do, and what it is told in words that were obeyed or refused."""
+"""COMMAND#time: what people told the experiment to do, and what it is told in words that were obeyed or refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Order:
 
 def waiting(table: Table, experiment_id: str) -> list[Order]:
     """The orders of an experiment that nobody has answered, oldest first."""
-    condition = Key("pk").eq(keys.experiment(experiment_id).pk) & Key("sk").begins_with("ORDER#")
+    condition = Key("pk").eq(keys.experiment(experiment_id).pk) & Key("sk").begins_with("COMMAND#")
     question: dict[str, Any] = {
         "KeyConditionExpression": condition,
         "FilterExpression": Attr("status").eq("waiting"),
@@ -50,5 +50,5 @@ def waiting(table: Table, experiment_id: str) -> list[Order]:
 
 
 def _order(experiment_id: str, item: Any) -> Order:
-    who, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("who", "why"))
+    who, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("operator", "why"))
     return Order(experiment_id, str(item["sk"]), str(item.get("action", "")), who or "somebody unnamed", why)

@@ -85,7 +85,7 @@ def edited(scene: Scene) -> Ruling | None:
     # Past every version that was used: users enrolled under a number that comes again would be of two strata.
     last = replace(router, version=max(_whole(router.version), scene.kept.last_router_version()))
     if scene.meta.status == "baking":
-        step = replace(transitions.promote(last, scene.meta, words, scene.at), decision="continue", chores={})
+        step = replace(transitions.promote(last, scene.meta, words, scene.at), decision="continue", side_effects={})
     else:
         step = transitions.freeze(last, scene.meta, 0.0, words, scene.at)
     evidence = scene.evidence.with_share(step.router.weights[scene.meta.challenger]) if scene.evidence else None
@@ -129,8 +129,8 @@ def _freeze(scene: Scene, order: Order) -> Ruling:
     if scene.router.state == "baking":
         raise Refused("nothing can be frozen after a promotion; `usher rollback` takes it back")
     step = transitions.freeze(scene.router, scene.meta, scene.share, f"frozen, {order.words}", scene.at)
-    held = {"who": order.who, "why": order.why, "at": scene.at}
-    return Ruling(step, scene.evidence, (("held", held),))
+    held = {"operator": order.who, "why": order.why, "at": scene.at}
+    return Ruling(step, scene.evidence, (("hold", held),))
 
 
 def _thaw(scene: Scene, order: Order) -> Ruling:
@@ -141,7 +141,7 @@ def _thaw(scene: Scene, order: Order) -> Ruling:
     if scene.endpoint.trouble:
         raise Refused(f"{scene.endpoint.trouble}: mend it first")
     step = transitions.goes_on(scene.router, scene.meta, scene.share, f"goes on, {order.words}", scene.at)
-    return Ruling(step, scene.evidence.explained(), (("held", None),))
+    return Ruling(step, scene.evidence.explained(), (("hold", None),))
 
 
 def alarmed(scene: Scene, alarm: str) -> Ruling | None:

@@ -22,7 +22,7 @@ _DESCRIPTION_MAX = 1000
 
 
 class Chores:
-    """Does what STATE's `chores` say: {lists, approve, reject: run ids}."""
+    """Does what STATE's `side_effects` say: {lists, approve, reject: run ids}."""
 
     def __init__(self, table: Table, s3: S3Client, sagemaker: Any, bucket: str) -> None:
         self._table = table
@@ -30,13 +30,13 @@ class Chores:
         self._sagemaker = sagemaker
         self._bucket = bucket
 
-    def do(self, chores: Mapping[str, Any], reason: str) -> None:
+    def do(self, side_effects: Mapping[str, Any], reason: str) -> None:
         """All of them; a model that the registry or the lake does not know is said so, and holds nothing up."""
-        for chore, status in _APPROVALS.items():
-            if chore in chores:
-                self._approve(str(chores[chore]), status, reason)
-        if "lists" in chores:
-            self._lists(str(chores["lists"]))
+        for key, status in _APPROVALS.items():
+            if key in side_effects:
+                self._approve(str(side_effects[key]), status, reason)
+        if "popular_lists" in side_effects:
+            self._lists(str(side_effects["popular_lists"]))
 
     def _approve(self, run_id: str, status: str, reason: str) -> None:
         package = (Runs(self._table).find(run_id) or {}).get("model_package_arn")

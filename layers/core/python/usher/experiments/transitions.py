@@ -16,7 +16,7 @@ USHER = "usher"
 class Step:
     """One decision, carried out. router: the version that stands afterwards; the one that stood, if nothing moves.
 
-    by, why: who ordered it and with which reason, else Usher. chores: registry, lists, the next run; empty for none.
+    by, why: who ordered it and with which reason, else Usher. side_effects: registry, lists, the next run.
     status, outcome: META's from now on.
     """
 
@@ -28,7 +28,7 @@ class Step:
     by: str = USHER
     why: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
-    chores: Mapping[str, Any] = field(default_factory=dict)
+    side_effects: Mapping[str, Any] = field(default_factory=dict)
 
     def ordered(self, by: str, why: str) -> Step:
         return replace(self, by=by, why=why)
@@ -61,36 +61,36 @@ def promote(router: Router, meta: Meta, reason: str, now: int) -> Step:
     """The challenger is the champion; the loser stays in its variant, as the way back, until it is baked."""
     next_router = replace(moved(router, meta, 1.0, now), state="baking", champion=meta.challenger)
     winner = meta.models["challenger"]
-    chores = {"lists": winner, "approve": winner}
-    return Step("promote", reason, next_router, "baking", OUTCOMES["promote"], chores=chores)
+    side_effects = {"popular_lists": winner, "approve": winner}
+    return Step("promote", reason, next_router, "baking", OUTCOMES["promote"], side_effects=side_effects)
 
 
 def baked(router: Router, meta: Meta, reason: str, now: int) -> Step:
     """The bake is over: the experiment is closed, and the next run may start."""
     winner = meta.models["challenger"]
-    chores = {"lists": winner, "approve": winner, "ask": True}
+    side_effects = {"popular_lists": winner, "approve": winner, "check_next_run": True}
     next_router = replace(router.alone(meta.challenger, now), version=_next(router))
-    return Step("promote", reason, next_router, "closed", OUTCOMES["promote"], chores=chores)
+    return Step("promote", reason, next_router, "closed", OUTCOMES["promote"], side_effects=side_effects)
 
 
 def end(router: Router, meta: Meta, decision: str, reason: str, now: int) -> Step:
     """roll_back, retire, futile or inconclusive: the champion as it was has all the traffic, from this write on."""
-    chores: dict[str, Any] = {"lists": meta.models["champion"], "ask": True}
+    side_effects: dict[str, Any] = {"popular_lists": meta.models["champion"], "check_next_run": True}
     if decision in ("roll_back", "retire"):
-        chores["reject"] = meta.models["challenger"]
+        side_effects["reject"] = meta.models["challenger"]
     next_router = replace(router.alone(meta.champion, now), version=_next(router))
-    return Step(decision, reason, next_router, "closed", OUTCOMES[decision], chores=chores)
+    return Step(decision, reason, next_router, "closed", OUTCOMES[decision], side_effects=side_effects)
 
 
 def swap(router: Router, reason: str, now: int) -> Step:
     """No experiment is open, and the other variant's model is the champion from now on."""
-    next_router = router.alone(router.idle, now)
-    chores = {
-        "lists": router.models[router.idle],
-        "approve": router.models[router.idle],
+    next_router = router.alone(router.idle_variant, now)
+    side_effects = {
+        "popular_lists": router.models[router.idle_variant],
+        "approve": router.models[router.idle_variant],
         "reject": router.models[router.champion],
     }
-    return Step("roll_back", reason, next_router, "closed", chores=chores)
+    return Step("roll_back", reason, next_router, "closed", side_effects=side_effects)
 
 
 def unchanged(router: Router, reason: str) -> Step:

@@ -46,7 +46,7 @@ def place(table: Table, model: str, seen_version: int, terms: Terms, now: int) -
     seen_version: the router's version when the run was planned, 0 for none; RouterMoved when it is another by now.
     """
     standing = read_router(table)
-    if standing and standing.models[standing.idle] == model and _is_placed(standing, model, seen_version):
+    if standing and standing.models[standing.idle_variant] == model and _is_placed(standing, model, seen_version):
         return standing  # a second try after a first that was not heard of
     if (standing.version if standing else 0) != seen_version:
         raise RouterMoved(

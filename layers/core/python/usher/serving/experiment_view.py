@@ -27,7 +27,7 @@ def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
     return {
         "experiment_id": meta.experiment_id,
         "status": meta.status,
-        "state": router.state if router.experiment_id == meta.experiment_id else "steady",
+        "state": router.state if router.experiment_id == meta.experiment_id else "idle",
         "opened_at": meta.started_at,
         "preset": meta.preset,
         "models": {role: meta.models[role] for role in ROLES},

@@ -31,7 +31,7 @@ class Kept:
 
     evidence: as stats.codec wrote it, None before the first tick. router: how the last writer left it.
     held: who froze the weights and why. cursor: the last version whose stratum needs no look any more.
-    chores: what a decision left to do. trouble: of the endpoint, as the workflow met it.
+    side_effects: what a decision left to do. trouble: of the endpoint, as the workflow met it.
     """
 
     revision: int | None
@@ -39,7 +39,7 @@ class Kept:
     router: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, Any] | None = None
     cursor: int = 0
-    chores: Mapping[str, Any] = field(default_factory=dict)
+    side_effects: Mapping[str, Any] = field(default_factory=dict)
     trouble: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,10 +53,10 @@ class Kept:
             revision if isinstance(revision, int) else None,
             None if item.get("evidence") is None else _mapping(item["evidence"]),
             _mapping(item.get("router")),
-            _mapping(item.get("held")) or None,
+            _mapping(item.get("hold")) or None,
             cursor if isinstance(cursor, int) else 0,
-            _mapping(item.get("chores")),
-            str(item.get("trouble", "")),
+            _mapping(item.get("side_effects")),
+            str(item.get("endpoint_problem", "")),
             _mapping(item.get("summary")),
         )
 
@@ -107,7 +107,7 @@ class Book:
             sk = keys.decision(self._id, timestamp(now))
             items.append({"Put": self._item(sk, self._decision(change, now))})
             if change.order:
-                items.append({"Update": self._answered(change.order, "obeyed", change.step.reason, sk.sk)})
+                items.append({"Update": self._answered(change.order, "executed", change.step.reason, sk.sk)})
         if (meta := self._meta_update(change, now)) is not None:
             items.append({"Update": meta})
         try:

@@ -133,7 +133,7 @@ def alone_variant(router: Router) -> Variant:
 
 def ids_in_variants(router: Router) -> list[str]:
     """The experiments that brought the models of both variants; the newest experiment is among them."""
-    found = {ids.experiment_id(str(router.models[variant])) for variant in (router.idle, router.champion)}
+    found = {ids.experiment_id(str(router.models[variant])) for variant in (router.idle_variant, router.champion)}
     return sorted(found)
 
 

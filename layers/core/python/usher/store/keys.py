@@ -60,9 +60,9 @@ def decision(experiment_id: str, time: str) -> Key:
     return Key(f"EXPERIMENT#{experiment_id}", f"DECISION#{time}")
 
 
-def order(experiment_id: str, time: str) -> Key:
+def command(experiment_id: str, time: str) -> Key:
     """What a person ordered. time: ISO 8601, UTC."""
-    return Key(f"EXPERIMENT#{experiment_id}", f"ORDER#{time}")
+    return Key(f"EXPERIMENT#{experiment_id}", f"COMMAND#{time}")
 
 
 def person(user_hash: str) -> str:

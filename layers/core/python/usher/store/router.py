@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 Variant = Literal["A", "B"]
-State = Literal["steady", "testing", "frozen", "baking"]
+State = Literal["idle", "testing", "frozen", "baking"]
 
 VARIANTS: tuple[Variant, Variant] = ("A", "B")
 
@@ -27,7 +27,7 @@ class Router:
 
     version:       counts up with every write; any write ends the stratum.
     opened_at:     when this version was written, epoch seconds.
-    state:         steady, or what the open experiment is doing.
+    state:         idle, or what the open experiment is doing.
     champion:      the variant whose model is the champion.
     weights:       share of the traffic by variant, 0 to 1, together 1.
     models:        run id of the model in each variant.
@@ -42,22 +42,22 @@ class Router:
     models: Mapping[str, str]
 
     @property
-    def idle(self) -> Variant:
+    def idle_variant(self) -> Variant:
         """The variant that a new model goes to: the champion's neighbour."""
         return VARIANTS[1] if self.champion == VARIANTS[0] else VARIANTS[0]
 
     def variant_of(self, model: str) -> Variant:
         """The variant that a model stands in, the champion's first."""
-        return self.champion if self.models[self.champion] == model else self.idle
+        return self.champion if self.models[self.champion] == model else self.idle_variant
 
     @property
     def experiment_is_open(self) -> bool:
-        return self.state != "steady"
+        return self.state != "idle"
 
     @classmethod
     def first(cls, model: str, now: int) -> Router:
         """The first deployment: the model stands in both variants, and A has all the traffic."""
-        return cls(1, now, "steady", "", "A", {"A": 1.0, "B": 0.0}, {"A": model, "B": model})
+        return cls(1, now, "idle", "", "A", {"A": 1.0, "B": 0.0}, {"A": model, "B": model})
 
     def with_idle_model(self, model: str, now: int) -> Router:
         """The next version, with `model` in the idle variant at weight 0; RouterMoved while an experiment is open."""
@@ -66,16 +66,16 @@ class Router:
                 f"experiment {self.experiment_id} is open (router version {self.version}): {model} cannot take the "
                 "idle variant; wait until it is closed, or end it with `usher rollback`"
             )
-        models: dict[str, str] = {self.champion: self.models[self.champion], self.idle: model}
+        models: dict[str, str] = {self.champion: self.models[self.champion], self.idle_variant: model}
         return replace(self.alone(self.champion, now), models=models)
 
     def alone(self, variant: Variant, now: int) -> Router:
-        """The next version, steady: no experiment, and `variant` is the champion with all the traffic."""
+        """The next version, idle: no experiment, and `variant` is the champion with all the traffic."""
         return replace(
             self,
             version=self.version + 1,
             opened_at=now,
-            state="steady",
+            state="idle",
             experiment_id="",
             champion=variant,
             weights={name: 1.0 if name == variant else 0.0 for name in VARIANTS},

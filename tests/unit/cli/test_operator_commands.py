@@ -70,7 +70,7 @@ class Stage:
     def router(self, state: str = "testing", **changed: Any) -> None:
         first = Router.first(OLD, 1_780_000_000)
         fields = {name: getattr(first, name) for name in Router.__dataclass_fields__}
-        open_one = {} if state == "steady" else {"experiment_id": NAME, "weights": {"A": 0.9, "B": 0.1}}
+        open_one = {} if state == "idle" else {"experiment_id": NAME, "weights": {"A": 0.9, "B": 0.1}}
         self.put(keys.ROUTER, **{**fields, "models": {"A": OLD, "B": NEW}, "state": state, **open_one, **changed})
 
     def meta(self, status: str = "open") -> None:
@@ -83,7 +83,7 @@ class Stage:
 
     def orders(self) -> list[dict[str, Any]]:
         items = self.table.scan()["Items"]
-        return [dict(loaded(item)) for item in items if str(item["sk"]).startswith("ORDER#")]
+        return [dict(loaded(item)) for item in items if str(item["sk"]).startswith("COMMAND#")]
 
     def answers(self, answer: Callable[[dict[str, Any]], None]) -> None:
         def sleep(_: float) -> None:
@@ -137,14 +137,14 @@ def test_before_the_first_model_there_is_nothing_to_order(target: Target, stage:
 
 @pytest.mark.parametrize("command", ["promote", "freeze", "thaw"])
 def test_without_an_open_experiment_there_is_nothing_to_change(target: Target, stage: Stage, command: str) -> None:
-    stage.router("steady")
+    stage.router("idle")
     stage.meta("closed")
     assert "no experiment is open" in refused(call(target, command, *WHY, "--yes"))
     assert stage.orders() == []
 
 
 def test_nothing_is_rolled_back_where_both_variants_hold_one_model(target: Target, stage: Stage) -> None:
-    stage.router("steady", models={"A": OLD, "B": OLD})
+    stage.router("idle", models={"A": OLD, "B": OLD})
     assert f"both variants hold model {OLD}" in refused(call(target, "rollback", *WHY, "--yes"))
 
 
@@ -167,7 +167,7 @@ def test_an_order_that_does_not_fit_the_state_is_refused(
 
 
 def test_nothing_is_rolled_back_to_a_model_that_no_experiment_compared(target: Target, stage: Stage) -> None:
-    stage.router("steady")
+    stage.router("idle")
     assert f"no experiment compared model {NEW}" in refused(call(target, "rollback", *WHY, "--yes"))
 
 
@@ -245,7 +245,7 @@ def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: T
     stage.meta()
 
     def obey_and_fail(order: dict[str, Any]) -> None:
-        stage.update(order, status="obeyed", outcome="frozen")
+        stage.update(order, status="executed", outcome="frozen")
         for execution in stage.executions():
             target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="later")
 
@@ -259,17 +259,17 @@ def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: T
 def test_an_order_is_written_with_who_and_why_and_starts_the_workflow(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.update(order, status="obeyed", outcome="frozen"))
+    stage.answers(lambda order: stage.update(order, status="executed", outcome="frozen"))
     result = call(target, "freeze", "--why", "the tracker\n is down", "--yes")
     assert result.exit_code == 0, result.exception
     assert result.stdout == "freeze: frozen\n"
     (order,) = stage.orders()
     assert order["pk"] == keys.experiment(NAME).pk
     assert (order["action"], order["why"]) == ("freeze", "the tracker is down")
-    assert order["who"].startswith("arn:aws:sts::123456789012:")
+    assert order["operator"].startswith("arn:aws:sts::123456789012:")
     (execution,) = stage.executions()
-    assert json.loads(execution["input"]) == {"order": order["sk"]}
-    assert execution["name"].startswith("order-2") and ":" not in execution["name"]
+    assert json.loads(execution["input"]) == {"command": order["sk"]}
+    assert execution["name"].startswith("command-2") and ":" not in execution["name"]
     assert stage.sleeps == 1
 
 
@@ -291,12 +291,12 @@ def test_the_decision_that_follows_is_printed(
     stage.meta()
 
     def decide(order: dict[str, Any]) -> None:
-        taken = {"decision": action, "reason": f"ordered by {order['who']}: {order['why']}", "at": time.time()}
+        taken = {"decision": action, "reason": f"ordered by {order['operator']}: {order['why']}", "at": time.time()}
         stage.put(
-            keys.decision(NAME, "2020-01-01T00:00:00+00:00"), **{**taken, "at": 1_577_836_800, "by": order["who"]}
+            keys.decision(NAME, "2020-01-01T00:00:00+00:00"), **{**taken, "at": 1_577_836_800, "by": order["operator"]}
         )
-        stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=order["who"], why=order["why"])
-        stage.update(order, status="obeyed", decision="DECISION#2026-01-01T00:00:00+00:00")
+        stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=order["operator"], why=order["why"])
+        stage.update(order, status="executed", decision="DECISION#2026-01-01T00:00:00+00:00")
 
     stage.answers(decide)
     result = call(target, command, *WHY, "--yes", *more)
@@ -307,9 +307,9 @@ def test_the_decision_that_follows_is_printed(
 
 
 def test_a_roll_back_in_steady_state_goes_into_the_record_of_the_last_experiment(target: Target, stage: Stage) -> None:
-    stage.router("steady", champion="B", weights={"A": 0.0, "B": 1.0})
+    stage.router("idle", champion="B", weights={"A": 0.0, "B": 1.0})
     stage.meta("closed")
-    stage.answers(lambda order: stage.update(order, status="obeyed"))
+    stage.answers(lambda order: stage.update(order, status="executed"))
     assert call(target, "rollback", *WHY, "--yes").exit_code == 0
     (order,) = stage.orders()
     assert (order["pk"], order["action"]) == (keys.experiment(NAME).pk, "roll_back")
