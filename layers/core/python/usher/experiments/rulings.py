@@ -223,7 +223,7 @@ def _held_reason(scene: Scene, decision: Decision, reason: str) -> str:
     if scene.endpoint.trouble:
         return scene.endpoint.trouble
     held = scene.kept.held
-    return f"{reason} ({held.get('who', '?')}: {held.get('why', '') or 'no reason was given'})" if held else reason
+    return f"{reason} ({held.get('operator', '?')}: {held.get('why', '') or 'no reason was given'})" if held else reason
 
 
 def baked(scene: Scene) -> Ruling:
