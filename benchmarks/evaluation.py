@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from usher.schema.interactions import RATING_MAX, RATING_MIN
 from usher_models.evaluation.assemble import Prepared, assemble
 from usher_models.evaluation.program import judge_all
 from usher_models.hyperparameters import SHARED, parse
@@ -34,7 +35,9 @@ def generate(seed: int = 0) -> tuple[Ratings, Items]:
     chosen = random.permutation(first)[:ROWS]
     user, item = user[chosen], item[chosen]
     taste = (user % 8 == item % 8) * 1.5
-    value = np.clip(np.round((3 + taste + random.normal(0, 0.9, len(user))) * 2) / 2, 0.5, 5).astype(np.float32)
+    value = np.clip(np.round((3 + taste + random.normal(0, 0.9, len(user))) * 2) / 2, RATING_MIN, RATING_MAX).astype(
+        np.float32
+    )
     time_us = SPLIT_US + random.integers(-80, 20, len(user)) * 86_400_000_000 + random.integers(0, 10**9, len(user))
     genres = tuple((f"Genre {n % 18}",) for n in range(ITEMS))
     names = tuple(map(str, range(ITEMS)))

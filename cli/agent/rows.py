@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from cli.failures import CommandError
 from cli.landing.recognise import PERSONALIZE, misfit, spellings
 from usher.schema.datasets import Dataset, Field, dataset
+from usher.schema.interactions import DEFAULT_EVENT_TYPE
 
 BOM = b"\xef\xbb\xbf"
 #: What stands for a header where the file holds JSON lines.
@@ -110,7 +111,9 @@ class CsvRows:
         """What Personalize's interactions lack; the same line at the same place always gets the same id."""
         identity = hashlib.sha256(b"%d %s" % (offset, line)).hexdigest()[:32]
         added = [] if any(part.startswith('"event_id":') for part in parts) else [f'"event_id":"{identity}"']
-        return added if any(part.startswith('"type":') for part in parts) else [*added, '"type":"view"']
+        if not any(part.startswith('"type":') for part in parts):
+            added.append(f'"type":"{DEFAULT_EVENT_TYPE}"')
+        return added
 
 
 def rows_for(line: bytes, name: str, inherited: str) -> tuple[Rows, bool]:

@@ -11,6 +11,7 @@ import typer
 from cli.console import print_json, printable, remark, say
 from cli.failures import CommandError
 from cli.target import TargetCommand, chosen
+from usher.schema.interactions import KINDS
 
 app = typer.Typer()
 
@@ -41,7 +42,7 @@ def feedback(  # noqa: PLR0913 - the options of a command
     """Say what a person did: it counts in their next recommendations, and in the open experiment."""
     from cli.feedback.sending import send, send_file  # noqa: PLC0415 - boto3
 
-    kinds = {"rating": rating is not None, "click": click, "purchase": purchase, "view": view}
+    kinds = dict(zip(KINDS, (rating is not None, purchase, click, view), strict=True))
     if file is not None:
         if user or any(kinds.values()):
             raise CommandError("--file has its own users and events: give it alone")

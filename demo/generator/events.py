@@ -11,9 +11,10 @@ import numpy as np
 
 from demo.generator.ratings import YEAR_SECONDS, Chunk
 from demo.generator.world import Floats, Ints, World
+from usher.schema.interactions import EVENT_TYPES
 
 #: In the order of a chunk's codes.
-TYPES = ("view", "click", "purchase")
+TYPES = EVENT_TYPES[::-1]
 VIEW, CLICK, PURCHASE = range(3)
 #: From an item shown to a click, and from that to a purchase, in seconds at most.
 _CLICK_SECONDS, _PURCHASE_SECONDS = 90, 1800

@@ -16,8 +16,6 @@ ALPHA = 20.0
 REGULARISATION = 50.0
 FACTORS = 24
 SWEEPS = 5
-#: From here on a rating says that the person liked it.
-LIKED = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ import numpy as np
 
 from cli.failures import CommandError
 from demo.simulated_users.calibration import Calibration, calibrate
-from demo.simulated_users.factors import LIKED, Factors, fit_factors
+from demo.simulated_users.factors import Factors, fit_factors
 from demo.simulated_users.history import Floats, History, Ints
+from usher.schema.interactions import POSITIVE_RATING, RATING_MAX, RATING_MIN
 
 #: Shrinkage of the biases of people and items, in ratings (Koren 2009, baseline predictors).
 _BIAS_RATINGS = 10.0
@@ -44,7 +45,7 @@ class Taste:
     def rating(self, person_bias: float, item: int, rng: np.random.Generator) -> float:
         """What somebody gives, in half stars from 0.5 to 5."""
         stars = self.mean + person_bias + self.item_bias[item] + rng.normal(0.0, self.deviation)
-        return float(np.clip(np.round(stars * 2.0) / 2.0, 0.5, 5.0))
+        return float(np.clip(np.round(stars * 2.0) / 2.0, RATING_MIN, RATING_MAX))
 
 
 def fit_taste(history: History, seed: int) -> Taste:
@@ -52,9 +53,11 @@ def fit_taste(history: History, seed: int) -> Taste:
 
     CommandError when there are too few likes to learn anything from.
     """
-    liked = history.rows(history.rating >= LIKED)
+    liked = history.rows(history.rating >= POSITIVE_RATING)
     if len(liked) < _FEWEST_LIKES:
-        raise CommandError(f"{len(liked)} ratings are {LIKED:g} or more: people need {_FEWEST_LIKES} to have a taste")
+        raise CommandError(
+            f"{len(liked)} ratings are {POSITIVE_RATING:g} or more: people need {_FEWEST_LIKES} to have a taste"
+        )
     calibration = calibrate(history, liked, np.random.default_rng([seed, 1]))
     factors = fit_factors(liked, np.random.default_rng([seed, 2]))
     mean = float(history.rating.mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ OURS |= {"twin", "cli", "demo", "benchmarks", "tests"}
 MAY_IMPORT = {
     "layers/core/python/usher": set(),
     "layers/lake/python/usher_lake": {"usher"},
-    "layers/scorer/python/usher_scorer": set(),
+    "layers/scorer/python/usher_scorer": {"usher"},
     "containers/recommender/usher_models": {"usher", "usher_scorer"},
     "functions": {"usher", "usher_lake", "usher_scorer"},
     "twin": {"usher"},
@@ -27,15 +28,24 @@ MAY_IMPORT = {
 USES_DEMO = {"cli/commands/demo.py", "cli/data/__init__.py"}
 
 
-def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports, wherever in it."""
+CONTRACTS = {f"usher.schema.{path.stem}" for path in (PROJECT / "layers/core/python/usher/schema").glob("[a-z]*.py")}
+
+
+def modules(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in it; a name that is imported from a package counts as its module."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.add(node.module.split(".")[0])
+            package = PROJECT / "layers/core/python" / node.module.replace(".", "/")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if package.is_dir() else {node.module}
     return found
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    return {module.split(".")[0] for module in modules(path)}
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)
@@ -55,6 +65,25 @@ def test_only_two_commands_use_the_demo_and_only_when_they_are_called() -> None:
     for path in users.values():
         at_import = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert not [node for node in at_import if ast.unparse(node).startswith(("from demo", "import demo"))], path
+
+
+@pytest.mark.parametrize("folder", ["layers/scorer/python/usher_scorer", "containers/recommender/usher_models"])
+def test_scorer_and_models_import_the_contracts_alone(folder: str) -> None:
+    """The image ships usher.schema and nothing else of usher; the scorer runs in the image, too."""
+    wrong = {
+        str(path.relative_to(PROJECT)): bad
+        for path in (PROJECT / folder).rglob("*.py")
+        if (bad := {name for name in modules(path) if name.split(".")[0] == "usher"} - CONTRACTS)
+    }
+    assert not wrong
+
+
+def test_every_function_with_the_scorer_has_the_contracts() -> None:
+    template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    layers = re.findall(r"Layers: \[(.*?)\]", template)
+    with_scorer = [line for line in layers if "ScorerLayer" in line]
+    assert with_scorer
+    assert all("CoreLayer" in line for line in with_scorer)
 
 
 def test_the_contracts_need_nothing_but_the_standard_library() -> None:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from usher.schema.interactions import KINDS, RATING, RATING_MAX, RATING_MIN, VIEW
 from usher_models.errors import DataError
 from usher_scorer.catalogue import Catalogue
-from usher_scorer.profiles import KINDS, RATING, VIEW, Profiles, likes, no_kinds, weigh
+from usher_scorer.profiles import Profiles, likes, no_kinds, weigh
 
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
@@ -27,7 +28,6 @@ RATING_COLUMNS = ("user", "item", "rating", "rated_at_us")
 #: Left out of a channel when all its rows are ratings.
 KIND_COLUMN = "kind"
 ITEM_COLUMNS = ("item", "item_id", "title", "genres", "year", "released_at_us", "tags")
-RATING_MIN, RATING_MAX = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)

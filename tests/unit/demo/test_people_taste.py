@@ -11,9 +11,9 @@ from cli.failures import CommandError
 from demo.generator.files import generate
 from demo.generator.world import Size
 from demo.simulated_users.calibration import Calibration
-from demo.simulated_users.factors import LIKED
 from demo.simulated_users.history import History, read_history
 from demo.simulated_users.taste import Taste, fit_taste
+from usher.schema.interactions import POSITIVE_RATING
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_taste_and_another_one_another(history: His
 def test_held_out_likes_come_as_often_as_the_probabilities_say(history: History) -> None:
     """Fit and calibrate on one half of the likes; the other half is the judge."""
     rng = np.random.default_rng(5)
-    liked = history.rating >= LIKED
+    liked = history.rating >= POSITIVE_RATING
     hidden = liked & (rng.random(len(history)) < 0.1)
     kept = fit_taste(history.rows(~hidden), 1)
     known = np.zeros((len(history.person_ids), len(history.item_ids)), dtype=np.bool_)

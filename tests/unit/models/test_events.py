@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from usher.runs.gate import judge as gate
+from usher.schema.interactions import CLICK, KINDS, PURCHASE, RATING, VIEW
 from usher_models.errors import DataError
 from usher_models.evaluation import leak
 from usher_models.evaluation.assemble import Prepared, assemble
@@ -29,7 +30,7 @@ from usher_scorer.bundle import Bundle, load
 from usher_scorer.errors import BundleError, RequestError
 from usher_scorer.invocations import invoke
 from usher_scorer.manifest import sha256
-from usher_scorer.profiles import CLICK, KINDS, PURCHASE, RATING, VIEW, Profiles, weigh
+from usher_scorer.profiles import Profiles, weigh
 
 HEADERS = {
     "ratings": ("userId", "movieId", "rating", "timestamp"),

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from usher.schema.interactions import RATING, VIEW
 from usher_models.ratings import Bool, Float32, Int8, Int64, Ratings
-from usher_scorer.profiles import RATING, VIEW, Profiles, likes, no_kinds
+from usher_scorer.profiles import Profiles, likes, no_kinds
 
 
 @dataclass(frozen=True, slots=True)

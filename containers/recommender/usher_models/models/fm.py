@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from usher.schema.interactions import POSITIVE_RATING, RATING_MAX, RATING_MIN
 from usher_models.algorithm import Fitted
 from usher_models.errors import DataError
 from usher_models.evaluation.rating import predict_rows, rating_metrics
@@ -18,8 +19,7 @@ from usher_models.evaluation.window import split_window
 from usher_models.features import item_features
 from usher_models.hyperparameters import Parameter
 from usher_models.models.fm_sampler import Sweep, sample
-from usher_models.ratings import RATING_MAX, RATING_MIN, Items, Ratings
-from usher_scorer.profiles import POSITIVE
+from usher_models.ratings import Items, Ratings
 from usher_scorer.rater import read_rater
 
 #: All kept samples together take at most this much; with more items or factors fewer are kept.
@@ -85,7 +85,7 @@ class FactorizationMachine:
         rater = read_rater(fitted.settings, fitted.arrays, len(items))
         target = window.later_ratings
         if rater.binary:
-            target = (target >= POSITIVE).astype(np.float32)
+            target = (target >= POSITIVE_RATING).astype(np.float32)
         return rating_metrics(predict_rows(rater, window), target)
 
 

@@ -1,5 +1,6 @@
 -- From the rows of a snapshot to what is trained on and judged. Spark runs the same where one machine is too small.
--- Input tables: ratings_in, events_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0).
+-- Input tables: ratings_in, events_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0);
+-- of usher.schema.interactions: kinds (their names, the strongest first), rating_code and view_code.
 
 -- An event is delivered at least once: of equal ids the one that arrived first counts.
 CREATE TABLE events AS
@@ -12,13 +13,13 @@ FROM (SELECT min_by(
       FROM events_in
       GROUP BY event_id);
 
--- What users said and did, side by side. kind: 0 rating, 1 purchase, 2 click, 3 view: the less, the more it says.
+-- Ratings and events side by side. kind: the code, its place in `kinds` from 0.
 CREATE VIEW acts AS
-SELECT user_id, item_id, 0::TINYINT AS kind, rating, rated_at_us, coalesce(ingested_at_us, 0) AS arrived_us,
+SELECT user_id, item_id, getvariable('rating_code')::TINYINT AS kind, rating, rated_at_us, coalesce(ingested_at_us, 0) AS arrived_us,
        coalesce(source, '') AS source
 FROM ratings_in
 UNION ALL
-SELECT user_id, item_id, CASE type WHEN 'purchase' THEN 1 WHEN 'click' THEN 2 ELSE 3 END::TINYINT, 0,
+SELECT user_id, item_id, (list_position(getvariable('kinds'), type) - 1)::TINYINT, 0,
        occurred_at_us, arrived_us, source
 FROM events;
 
@@ -27,7 +28,7 @@ FROM events;
 CREATE TABLE latest AS
 SELECT user_id, item_id, max(rated_at_us) AS rated_at_us
 FROM acts
-WHERE kind < 3
+WHERE kind < getvariable('view_code')
 GROUP BY user_id, item_id;
 
 -- The window that nobody may learn from: the last 20 % of the rows, or the last 200,000 if that is fewer, and never

@@ -10,11 +10,20 @@ from typing import Any
 
 import duckdb
 
+from usher.schema.interactions import (
+    EVENT_TYPES,
+    KINDS,
+    POSITIVE_EVENT_TYPES,
+    RATING,
+    RATING_MAX,
+    RATING_MIN,
+    RATING_SCALE,
+    VIEW,
+)
 from usher_models.errors import DataError
 from usher_models.paths import Paths
 from usher_models.prepare.plan import Plan, iso, read_plan
 from usher_models.prepare.sources import COLUMNS, Stream
-from usher_scorer.profiles import KINDS
 
 SUMMARY_SCHEMA = 1
 PARTS = ("train", "validation", "test")
@@ -37,6 +46,9 @@ def prepare(paths: Paths) -> dict[str, Any]:
         _check_events(database)
         _check_positives(database)
         database.execute("SET VARIABLE trained_until_us = ?::BIGINT", [plan.trained_until_us])
+        database.execute("SET VARIABLE kinds = ?::VARCHAR[]", [list(KINDS)])
+        database.execute("SET VARIABLE rating_code = ?::TINYINT", [RATING])
+        database.execute("SET VARIABLE view_code = ?::TINYINT", [VIEW])
         database.execute(resources.files(__package__).joinpath("prepare.sql").read_text(encoding="utf-8"))
         summary = _summary(database, plan)
         _check_split(summary)
@@ -61,11 +73,12 @@ def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
         database,
         "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(rating) FILTER (WHERE wrong) FROM (SELECT rating, "
         "(user_id IS NULL OR item_id IS NULL OR rated_at_us IS NULL OR rating IS NULL OR isnan(rating) "
-        "OR rating NOT BETWEEN 0.5 AND 5) AS wrong FROM ratings_in)",
+        "OR rating NOT BETWEEN ? AND ?) AS wrong FROM ratings_in)",
+        [RATING_MIN, RATING_MAX],
     )
     if bad:
         raise DataError(
-            f"{bad} of {total} ratings lack an id or a time, or are no number from 0.5 to 5 (one is {example}): "
+            f"{bad} of {total} ratings lack an id or a time, or are no number from {RATING_SCALE} (one is {example}): "
             "a row number or another label in place of the rating?"
         )
 
@@ -76,7 +89,8 @@ def _check_events(database: duckdb.DuckDBPyConnection) -> None:
         database,
         "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(type) FILTER (WHERE wrong) FROM (SELECT type, "
         "(event_id IS NULL OR user_id IS NULL OR item_id IS NULL OR occurred_at_us IS NULL OR type IS NULL "
-        "OR type NOT IN ('purchase', 'click', 'view')) AS wrong FROM events_in)",
+        "OR NOT list_contains(?, type)) AS wrong FROM events_in)",
+        [list(EVENT_TYPES)],
     )
     if bad:
         raise DataError(
@@ -88,8 +102,9 @@ def _check_positives(database: duckdb.DuckDBPyConnection) -> None:
     """Views alone say nothing of what users like."""
     ratings, deeds, views = _one(
         database,
-        "SELECT (SELECT count(*) FROM ratings_in), count(*) FILTER (WHERE type <> 'view'), "
-        "count(*) FILTER (WHERE type = 'view') FROM events_in",
+        "SELECT (SELECT count(*) FROM ratings_in), count(*) FILTER (WHERE list_contains($positive, type)), "
+        "count(*) FILTER (WHERE NOT list_contains($positive, type)) FROM events_in",
+        {"positive": list(POSITIVE_EVENT_TYPES)},
     )
     if not ratings + deeds:
         beside = f" ({views} views alone say nothing of what users like)" if views else ""
@@ -143,8 +158,8 @@ def _write(database: duckdb.DuckDBPyConnection, output: Path) -> None:
         database.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def _one(database: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row = database.execute(query).fetchone()
+def _one(database: duckdb.DuckDBPyConnection, query: str, values: Any = None) -> tuple[Any, ...]:
+    row = database.execute(query, values).fetchone()
     if row is None:
         raise AssertionError(f"a query of one row gave none: {query}")
     return row

@@ -8,12 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usher.schema.datasets import Dataset
+from usher.schema.interactions import DEFAULT_EVENT_TYPE
 from usher_lake.casting import cast_or_null
 from usher_lake.header import Header
 from usher_lake.schemas import TIME, arrow_type
 
-#: Personalize's interactions need no EVENT_TYPE: the weakest thing that somebody can have done.
-DEFAULT_EVENT_TYPE = "view"
 _YEAR = r"\((?P<year>\d{4})\)\s*$"
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from usher.schema.interactions import KINDS
 from usher_scorer.catalogue import Catalogue, read_catalogue, split_lines
 from usher_scorer.content import Content, read_content
 from usher_scorer.errors import BundleError
 from usher_scorer.manifest import MANIFEST, Manifest, check_digests, read_manifest, sha256
 from usher_scorer.neighbours import Neighbours, read_neighbours
 from usher_scorer.popularity import Popularity, read_popularity
-from usher_scorer.profiles import KINDS, Profiles
+from usher_scorer.profiles import Profiles
 from usher_scorer.ranker import Ranker, read_ranker
 from usher_scorer.rater import Rater, read_rater
 

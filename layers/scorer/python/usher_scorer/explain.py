@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from usher.schema.interactions import KINDS
 from usher_scorer.bundle import Bundle
-from usher_scorer.profiles import KINDS, Float64, Profiles
+from usher_scorer.profiles import Float64, Profiles
 
 #: At most so many liked items stand in a reason.
 BECAUSE_MAX = 3
-_VERBS = {"rating": "liked", "purchase": "bought", "click": "clicked", "view": "viewed"}
+_VERBS = dict(zip(KINDS, ("liked", "bought", "clicked", "viewed"), strict=True))
 
 
 class Explainer:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from usher.schema.interactions import EVENT_TYPES, KINDS, RATING_SCALE, on_scale
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
-from usher_scorer.profiles import KINDS, RATING
 from usher_scorer.recommend import Filters, Rated, popular, recommend, score, similar
 
 #: SageMaker's limit of a real-time request.
@@ -174,11 +174,13 @@ def _rated(n: int, row: Any) -> Rated:
     if not _number(second) or not 0 <= second < _SECONDS_MAX:
         raise RequestError("bad_profile", f"profile row {n}: the time must be seconds since 1970, before 2100")
     at_us = int(second * 1_000_000)
-    if isinstance(rating, str) and rating in KINDS[RATING + 1 :]:
+    if isinstance(rating, str) and rating in EVENT_TYPES:
         return Rated(item, 0.0, at_us, KINDS.index(rating))
-    if not _number(rating) or not 0.5 <= rating <= 5:
-        known = ", ".join(KINDS[RATING + 1 :])
-        raise RequestError("bad_profile", f"profile row {n}: the rating must be a number from 0.5 to 5, or {known}")
+    if not _number(rating) or not on_scale(rating):
+        known = ", ".join(EVENT_TYPES)
+        raise RequestError(
+            "bad_profile", f"profile row {n}: the rating must be a number from {RATING_SCALE}, or {known}"
+        )
     return Rated(item, float(rating), at_us)
 
 

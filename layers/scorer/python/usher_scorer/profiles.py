@@ -11,30 +11,31 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from usher.schema.interactions import (
+    EVENT_WEIGHTS,
+    KINDS,
+    POSITIVE_EVENT_TYPES,
+    POSITIVE_RATING,
+    RATING,
+    RATING_WEIGHTS,
+    VIEW,
+    WEIGHT_RATINGS,
+)
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
-#: From this rating on a user liked the item (models.md: rankers learn from positives).
-POSITIVE = 4.0
 
-#: What a row tells of an item, the strongest first: of several rows of one user and item the strongest counts. What
-#: somebody said outweighs what they did: a bad rating of what was bought is a bad rating.
-KINDS = ("rating", "purchase", "click", "view")
-RATING, PURCHASE, CLICK, VIEW = range(4)
-#: Rating → weight of a row: what was disliked counts against its neighbours (models.md, Ranking, point 1).
-GRADE_RATINGS = (0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 5.0)
-GRADE_WEIGHTS = (-0.2, -0.2, -0.2, 0.1, 0.3, 1.0, 1.2)
-#: Weight of a row by its kind; no event speaks against an item. Chosen on MovieLens read as events and on generated
-#: users (models.md, Events).
-EVENT_WEIGHTS = (0.0, 1.2, 0.6, 0.1)
+#: (4,) by code.
+_POSITIVE_KINDS: Bool = np.array([kind in POSITIVE_EVENT_TYPES for kind in KINDS])
 
 
 def grade(values: Float32) -> Float64:
     """The weight of a rating in a profile."""
-    return np.interp(values, GRADE_RATINGS, GRADE_WEIGHTS)
+    return np.interp(values, WEIGHT_RATINGS, RATING_WEIGHTS)
 
 
 def weigh(values: Float32, kinds: Int8) -> Float64:
@@ -44,7 +45,7 @@ def weigh(values: Float32, kinds: Int8) -> Float64:
 
 def likes(values: Float32, kinds: Int8) -> Bool:
     """Which rows say that the item was liked: ratings from 4 on, purchases and clicks; a view says too little."""
-    return np.where(kinds == RATING, values >= POSITIVE, kinds != VIEW)
+    return np.where(kinds == RATING, values >= POSITIVE_RATING, _POSITIVE_KINDS[kinds])
 
 
 def no_kinds() -> Int8:

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from usher.schema.interactions import POSITIVE_RATING, RATING_MAX, RATING_MIN
 from usher_scorer.errors import BundleError
-from usher_scorer.profiles import POSITIVE, Bool, Float32, Float64, Int64, Profiles
+from usher_scorer.profiles import Bool, Float32, Float64, Int64, Profiles
 
-#: Ratings lie in this range, and so do predictions.
-RATING_MIN, RATING_MAX = 0.5, 5.0
 #: A user's row rests on at most so many ratings, the latest ones: more change little and cost time.
 FOLD_IN_MAX = 5000
 #: Steps of expectation-maximisation for a label; the row moves by less than 0.001 after ten.
@@ -71,7 +70,7 @@ class Rater:
         precision[:, np.arange(width), np.arange(width)] += self.prior_precision
         prior = self.prior_precision * self.prior_mean
         if self.binary:
-            return self._fold_in_labels(values >= POSITIVE, rated, bias, precision, prior)
+            return self._fold_in_labels(values >= POSITIVE_RATING, rated, bias, precision, prior)
         residual = self.noise[:, None] * (values - self.offset - bias)
         right = prior + np.einsum("sn,snd->sd", residual, rated)
         row: Float64 = np.linalg.solve(precision.astype(np.float64), right[:, :, None])[:, :, 0]

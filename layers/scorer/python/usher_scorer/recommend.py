@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from usher.schema.interactions import RATING, RATING_MAX
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
 from usher_scorer.explain import Explainer
-from usher_scorer.profiles import RATING, Bool, Float32, Int64, Profiles
+from usher_scorer.profiles import Bool, Float32, Int64, Profiles
 from usher_scorer.relevance import relevance
 from usher_scorer.top import top_k
 
@@ -120,7 +121,7 @@ def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str,
     if bundle.neighbours is not None:
         scores = bundle.neighbours.scores(item, len(bundle.catalogue))
     if not np.isfinite(scores).any() and bundle.content is not None:
-        scores = bundle.content.scores(Profiles.of_one([item], [5.0], [0]))[0]
+        scores = bundle.content.scores(Profiles.of_one([item], [RATING_MAX], [0]))[0]
         scores[scores <= 0] = -np.inf
     scores[item] = -np.inf
     return _answer(bundle, None, _best(bundle, scores, filters, k), scores, None)

@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from usher.api.aged_cache import Aged
 from usher.errors import RouterUnreadable
 from usher.feedback.entry import Feedback
+from usher.schema.interactions import OUTCOME_REWARD, POSITIVE_RATING, is_positive
 from usher.schema.signing import BadRecommendationId, Recommendation, verify
 from usher.store.exposures import Exposures, NoWindow
 from usher.store.router import Router
 
-#: From this rating on a rating is an outcome.
-POSITIVE_RATING = 4.0
-#: What an outcome is worth, 0 to 1.
-REWARD = 1.0
 KEY_SECONDS = 300.0
 #: What was read longer ago is read again before an id is refused: the key was rotated, or an experiment opened.
 DOUBT_SECONDS = 5.0
@@ -92,7 +89,7 @@ class Outcomes:
             claim = _claim_of(claimed, feedback, experiment)
         else:
             experiment, claim = self._open(""), claimed
-        if not _is_outcome(feedback):
+        if not is_positive(feedback.type, feedback.value):
             return Verdict(claim.fault if claim.metric == "OutcomesForged" else _no_outcome(feedback))
         if not experiment:
             metrics = (claim.metric,) if claim.metric not in ("", "OutcomesUnjoined") else ()
@@ -122,7 +119,7 @@ class Outcomes:
     def _count(self, feedback: Feedback, experiment: str) -> Verdict:
         window, now = self.attribution(experiment), self.clock()
         standing = self.exposures.convert(
-            feedback.who, experiment, now=now, since=now - window, reward=REWARD, mark=feedback.mark
+            feedback.who, experiment, now=now, since=now - window, reward=OUTCOME_REWARD, mark=feedback.mark
         )
         if standing is None:
             return Verdict(None, ("OutcomesCounted", "EnrolledOutcomes", "JoinedOutcomes"), experiment)
@@ -159,12 +156,6 @@ def _claim_of(named: Recommendation, feedback: Feedback, experiment: str) -> _Cl
 
 def _experiment(router: Router | None) -> str:
     return router.experiment_id if router is not None and router.experiment_is_open else ""
-
-
-def _is_outcome(feedback: Feedback) -> bool:
-    if feedback.type == "rating":
-        return feedback.value is not None and feedback.value >= POSITIVE_RATING
-    return feedback.type in ("click", "purchase")
 
 
 def _no_outcome(feedback: Feedback) -> str:

@@ -20,7 +20,7 @@ from usher.feedback.metrics import Telemetry
 from usher.feedback.outcomes import Outcomes, Verdict
 from usher.feedback.parsing import Entry, Refused
 from usher.feedback.streams import Streams
-from usher.serving.request import LIKED
+from usher.schema.interactions import profile_rating
 from usher.store.events import Answer, Events, EventTaken
 from usher.store.profiles import Profiles, Rated
 
@@ -101,7 +101,7 @@ class Service:
 
     def _fold_in(self, feedback: Feedback, at: float, now: float) -> None:
         """A rating counts in the next recommendations, a purchase counts there as liked; clicks and views do not."""
-        liked = {"rating": feedback.value, "purchase": LIKED}.get(feedback.type)
+        liked = profile_rating(feedback.type, feedback.value)
         if liked is not None:
             self.profiles.add(feedback.who, Rated(feedback.item_id, liked, at, feedback.mark), now)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from usher.schema.interactions import EVENT_TYPES, RATING_MAX, RATING_MIN, RATING_SCALE
+
 Kind = Literal["id", "text", "text_list", "number", "timestamp", "date", "attributes"]
 
 ID_MAX_BYTES = 128
@@ -94,12 +96,12 @@ class Dataset:
 _ALL = (
     Dataset(
         "ratings",
-        "What people said of items, on a scale from 0.5 to 5.",
+        f"Users' ratings of items, on a scale from {RATING_SCALE}.",
         ("user_id", "item_id", "rated_at"),
         (
             _USER,
             _ITEM,
-            Field("rating", "number", "0.5 to 5", minimum=0.5, maximum=5.0, aliases=("EVENT_VALUE",)),
+            Field("rating", "number", RATING_SCALE, minimum=RATING_MIN, maximum=RATING_MAX, aliases=("EVENT_VALUE",)),
             Field("rated_at", "timestamp", "when", aliases=_TIME_ALIASES),
         ),
     ),
@@ -161,7 +163,7 @@ _ALL = (
                 "type",
                 "text",
                 "click, purchase or view",
-                choices=("click", "purchase", "view"),
+                choices=tuple(sorted(EVENT_TYPES)),
                 aliases=("EVENT_TYPE",),
             ),
             Field(

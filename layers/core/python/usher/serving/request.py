@@ -12,11 +12,10 @@ from usher.api.openapi import Operation
 from usher.api.problems import Problem
 from usher.api.request_body import read_json
 from usher.api.validation import check, from_text, refuse_unknown
+from usher.schema.interactions import LIKED_RATING
 
 BODY_MAX_BYTES = 65_536
 QUERY_MAX_FIELDS = 600
-#: What an item of a session counts as that bears no rating: the least that says "liked" to the rankers.
-LIKED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def operation_of(event: Mapping[str, Any], tag: str) -> Operation:
 
 
 def _request(operation: Operation, values: Mapping[str, Any]) -> Request:
-    session = tuple((row["item_id"], float(row.get("rating", LIKED))) for row in values.get("session", ()))
+    session = tuple((row["item_id"], float(row.get("rating", LIKED_RATING))) for row in values.get("session", ()))
     given = {name: value for name, value in values.items() if name not in ("session", "exclude")}
     return Request(operation.id, session=session, exclude=tuple(values.get("exclude", ())), **given)
 

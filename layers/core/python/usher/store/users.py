@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
 
+from usher.schema.interactions import on_scale
 from usher.store import keys
 from usher.store.codec import loaded
 from usher.store.enrolment import Exposure, enrol, exposure_of
@@ -101,4 +102,4 @@ def _recent(row: Any) -> Recent | None:
         recent = Recent(str(row["item_id"]), float(row["rating"]), float(row["at"]))
     except (KeyError, TypeError, ValueError):
         return None
-    return recent if 0.5 <= recent.rating <= 5 and math.isfinite(recent.at) and recent.at >= 0 else None
+    return recent if on_scale(recent.rating) and math.isfinite(recent.at) and recent.at >= 0 else None
