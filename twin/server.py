@@ -31,7 +31,7 @@ SERVICES = (
     # In the order of their start; they stop in reverse.
     "twin.awslambda.pool:Pool",
     "twin.apigateway.gateway:Gateway",
-    "twin.sqs.sources:EventSources",
+    "twin.sqs.event_sources:EventSources",
     "twin.firehose.service:Firehose",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",

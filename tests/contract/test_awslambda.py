@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import threading
 import time
@@ -29,7 +28,7 @@ WAITING = """
     def handler(event, context):
         until = time.monotonic() + 60
         while not os.path.exists(os.environ["GATE"]):
-            assert time.monotonic() < until, "nobody opened the gate: the caller waits for this function"
+            assert time.monotonic() < until, "the gate stayed closed"
             time.sleep(0.02)
         print("attempt", sorted(event))
 """
@@ -177,23 +176,43 @@ def test_a_request_over_the_limit_is_refused(client: Client, function: Make) -> 
     with pytest.raises(ClientError, match="Request must be smaller than 6291456 bytes") as refused:
         client("lambda").invoke(FunctionName=arn, Payload=json.dumps("x" * 6_300_000))
     assert refused.value.response["Error"]["Code"] == "RequestTooLargeException"
-    with pytest.raises(ClientError, match="Request must be smaller than 1048576 bytes"):
-        client("lambda").invoke(FunctionName=arn, Payload=json.dumps("x" * 1_100_000), InvocationType="Event")
 
 
-def test_a_request_that_is_no_json_is_refused(client: Client, function: Make) -> None:
+def test_an_asynchronous_invocation_is_refused(client: Client, function: Make) -> None:
+    with pytest.raises(ClientError, match="the twin invokes functions synchronously only, not with type Event"):
+        client("lambda").invoke(FunctionName=function(ECHO), InvocationType="Event")
+
+
+def test_a_request_that_is_not_json_is_refused(client: Client, function: Make) -> None:
     with pytest.raises(ClientError, match="Could not parse request body into json"):
         client("lambda").invoke(FunctionName=function(ECHO), Payload=b"{")
 
 
 def test_an_unknown_function_is_not_found(client: Client, function: Make) -> None:
     with pytest.raises(ClientError, match="Function not found"):
-        client("lambda").invoke(FunctionName="nobody")
+        client("lambda").invoke(FunctionName="unknown")
 
 
 def test_a_runtime_that_is_not_python_is_refused(client: Client, function: Make) -> None:
     with pytest.raises(ClientError, match=r"the twin runs Python functions only, not nodejs22\.x"):
         function(ECHO, Runtime="nodejs22.x")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:eu-west-1:123456789012:q"}},
+            "does not support DeadLetterConfig",
+        ),
+        ({"LoggingConfig": {"LogFormat": "JSON"}}, "writes logs in the format Text only"),
+    ],
+)
+def test_settings_that_the_twin_ignores_are_refused(
+    client: Client, function: Make, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason):
+        function(ECHO, **settings)
 
 
 def test_calls_beyond_the_reserved_concurrency_are_throttled(client: Client, function: Make) -> None:
@@ -384,16 +403,6 @@ def test_a_function_answers_as_aws_does(client: Client, function: Make) -> None:
     assert _sum(client, "AWS/Lambda", "Errors", FunctionName="function-1") == 0
 
 
-def test_what_moto_calls_runs_the_real_function(client: Client, function: Make, server: Any) -> None:
-    from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - a second of imports
-
-    arn = function("def handler(event, context):\n    print('seen')\n    return event['a'] + 1\n")
-    found = lambda_backends["123456789012"][server.region].get_function(arn)
-    payload, failed, log = found._invoke_lambda('{"a": 1}')
-    assert (payload, failed) == ("2", False)
-    assert "seen" in log.splitlines()
-
-
 def test_four_simultaneous_calls_run_in_four_processes(client: Client, function: Make, tmp_path: Path) -> None:
     arn = function(
         """
@@ -467,142 +476,3 @@ def test_logs_go_to_the_configured_group(client: Client, function: Make) -> None
     assert "here" in _messages(client, "/usher/mine")
     shown = client("lambda").get_function_configuration(FunctionName=arn)["LoggingConfig"]
     assert shown == {"LogFormat": "Text", "LogGroup": "/usher/mine"}
-
-
-def test_json_logging_is_json_throughout(client: Client, function: Make) -> None:
-    source = "import logging\ndef handler(event, context):\n    logging.error('here')\n"
-    _call(client, function(source, LoggingConfig={"LogFormat": "JSON"}))
-    lines = [json.loads(line) for line in _messages(client, "/aws/lambda/function-1")]
-    assert [line.get("type") for line in lines] == ["platform.start", None, "platform.report"]
-    assert (lines[1]["message"], lines[1]["level"]) == ("here", "ERROR")
-
-
-# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _queue(client: Client, name: str) -> tuple[str, str]:
-    url = client("sqs").create_queue(QueueName=name)["QueueUrl"]
-    arn = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return url, arn
-
-
-def _received(client: Client, url: str) -> list[dict[str, Any]]:
-    found = client("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"])
-    return list(found.get("Messages", []))
-
-
-FAILING = "def handler(event, context):\n    print('attempt')\n    raise ValueError('no')\n"
-
-
-def _logged(client: Client, line: str) -> list[str]:
-    """That line, as often as the first function has printed it."""
-    try:
-        return [message for message in _messages(client, "/aws/lambda/function-1") if message == line]
-    except client("logs").exceptions.ResourceNotFoundException:
-        return []
-
-
-def test_a_failing_event_is_tried_three_times_and_goes_to_the_dead_letter_queue(
-    client: Client, function: Make, eventually: Wait
-) -> None:
-    url, queue = _queue(client, "dead")
-    arn = function(FAILING, DeadLetterConfig={"TargetArn": queue})
-    answer = client("lambda").invoke(FunctionName=arn, Payload=b'{"a": 1}', InvocationType="Event")
-    assert answer["StatusCode"] == 202
-    (message,) = eventually(lambda: _received(client, url), seconds=15)
-    assert json.loads(message["Body"]) == {"a": 1}
-    assert message["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
-    assert len(_logged(client, "attempt")) == 3
-
-
-def test_the_newest_retry_settings_count(client: Client, function: Make, eventually: Wait) -> None:
-    url, queue = _queue(client, "failures")
-    arn = function(FAILING)
-    for retries in (2, 0):
-        client("lambda").put_function_event_invoke_config(
-            FunctionName=arn,
-            MaximumRetryAttempts=retries,
-            DestinationConfig={"OnFailure": {"Destination": queue}},
-        )
-    assert client("lambda").get_function_event_invoke_config(FunctionName=arn)["MaximumRetryAttempts"] == 0
-    client("lambda").invoke(FunctionName=arn, Payload=b'{"a": 1}', InvocationType="Event")
-    (message,) = eventually(lambda: _received(client, url))
-    record = json.loads(message["Body"])
-    assert record["requestContext"]["condition"] == "RetriesExhausted"
-    assert record["requestContext"]["approximateInvokeCount"] == 1
-    assert record["requestPayload"] == {"a": 1}
-    assert record["responsePayload"]["errorMessage"] == "no"
-    assert len(_logged(client, "attempt")) == 1
-
-
-def test_a_lost_event_is_counted(client: Client, function: Make, eventually: Wait) -> None:
-    arn = function(FAILING)
-    client("lambda").put_function_event_invoke_config(FunctionName=arn, MaximumRetryAttempts=0)
-    client("lambda").invoke(FunctionName=arn, InvocationType="Event")
-    eventually(lambda: _sum(client, "AWS/Lambda", "AsyncEventsDropped", FunctionName="function-1") == 1)
-
-
-def test_the_old_asynchronous_api_takes_an_event(
-    client: Client, function: Make, eventually: Wait, tmp_path: Path
-) -> None:
-    arn = _gated(function, tmp_path / "gate")
-    client("lambda").invoke_async(FunctionName=arn.split(":")[-1], InvokeArgs=b'{"a": 1}')
-    (tmp_path / "gate").touch()
-    eventually(lambda: _logged(client, "attempt ['a']"))
-
-
-def test_an_object_in_a_bucket_invokes_its_function_in_the_background(
-    client: Client, function: Make, eventually: Wait, tmp_path: Path
-) -> None:
-    arn = _gated(function, tmp_path / "gate")
-    s3 = client("s3")
-    s3.create_bucket(Bucket="inbox", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    wanted = {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
-    s3.put_bucket_notification_configuration(Bucket="inbox", NotificationConfiguration=wanted)
-    s3.put_object(Bucket="inbox", Key="some.csv", Body=b"x")
-    (tmp_path / "gate").touch()
-    eventually(lambda: _logged(client, "attempt ['Records']"))
-
-
-def test_a_waiting_event_goes_with_its_function(client: Client, function: Make, eventually: Wait) -> None:
-    arn = function(FAILING)
-    client("lambda").invoke(FunctionName=arn, InvocationType="Event")
-    eventually(lambda: _logged(client, "attempt"))
-    client("lambda").delete_function(FunctionName=arn)
-    same = function("def handler(event, context):\n    print('stranger')\n", FunctionName="function-1")
-    assert same == arn
-    time.sleep(1.5)  # the first retry comes after a minute of AWS's
-    assert _logged(client, "stranger") == []
-
-
-def test_a_topics_message_reaches_its_function_as_sns_wraps_it(
-    client: Client, function: Make, eventually: Wait, caplog: pytest.LogCaptureFixture
-) -> None:
-    arn = function("import json\ndef handler(event, context):\n    print('EVENT', json.dumps(event))\n")
-    topic = client("sns").create_topic(Name="topic")["TopicArn"]
-    subscription = client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)["SubscriptionArn"]
-    with caplog.at_level(logging.ERROR, "usher.twin.lambda"):
-        client("sns").publish(TopicArn=topic, Message="too early")
-    assert f"the policy of {arn} does not let sns.amazonaws.com do lambda:InvokeFunction" in caplog.text
-    permission = {"StatementId": "sns", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"}
-    client("lambda").add_permission(FunctionName=arn, SourceArn=topic, **permission)
-    attributes = {"colour": {"DataType": "String", "StringValue": "blue"}}
-    sent = client("sns").publish(TopicArn=topic, Message="hello", Subject="greeting", MessageAttributes=attributes)
-
-    def seen() -> list[Any]:
-        if not client("logs").describe_log_groups()["logGroups"]:
-            return []
-        lines = _messages(client, "/aws/lambda/function-1")
-        return [json.loads(line[6:]) for line in lines if line.startswith("EVENT ")]
-
-    (event,) = eventually(seen)
-    (record,) = event["Records"]
-    assert (record["EventSource"], record["EventSubscriptionArn"]) == ("aws:sns", subscription)
-    shown = {name: record["Sns"][name] for name in ("MessageId", "TopicArn", "Subject", "Message", "MessageAttributes")}
-    assert shown == {
-        "MessageId": sent["MessageId"],
-        "TopicArn": topic,
-        "Subject": "greeting",
-        "Message": "hello",
-        "MessageAttributes": {"colour": {"Type": "String", "Value": "blue"}},
-    }

@@ -1,5 +1,5 @@
 """Lambda functions really run: AWS's own runtime client in one process per execution environment.
 
-`runtime_api` serves what the runtime client polls, `environment` is one process, `pool` keeps the warm ones and bounds
-them, `invoke` answers the Invoke API, `asynchronous` retries events. `pool.Pool(context)` has `start()` and `stop()`.
+`api` answers the Invoke API and keeps configurations, `pool` keeps and bounds the environments, `environment` is one
+process, `runtime_api` is what its runtime client polls. `pool.Pool(context)` has `start()` and `stop()`.
 """

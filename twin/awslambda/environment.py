@@ -1,8 +1,10 @@
-"""One execution environment: a process that runs AWS's runtime client, and the Runtime API that it polls."""
+"""One execution environment: a process that runs AWS's runtime client, its variables, and the Runtime API it polls."""
 
 from __future__ import annotations
 
+import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -15,24 +17,22 @@ from pathlib import Path
 from typing import IO, cast
 
 from twin import children
-from twin.awslambda import memory, report
+from twin.awslambda import report
 from twin.awslambda.installation import Installation
-from twin.awslambda.invocation import Invocation, LogLine, Outcome
-from twin.awslambda.output import Output
-from twin.awslambda.revision import Revision
+from twin.awslambda.invocation import Invocation, LogLine, Outcome, Revision
+from twin.awslambda.logs import Output
 from twin.awslambda.runtime_api import Report, RuntimeApi
-from twin.awslambda.variables import variables
-from twin.awslambda.verdict import ending, verdict
 from twin.context import Context
 
-# Lambda stops an init after 10 s. A laptop that loads pyarrow while it does other things is given more time than that.
+# Lambda stops an init after 10 s. A laptop that loads pyarrow while it does other things needs more.
 INIT_SECONDS = 60.0
 
 _BROKEN = ("timeout", "too_large", "init_error")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class ExecutionEnvironment:
-    """Runs one invocation at a time for one revision. `alive` says whether it can take another."""
+    """Runs one invocation at a time for one revision. `alive`: it can take another."""
 
     def __init__(self, revision: Revision, installation: Installation, context: Context) -> None:
         self.revision = revision
@@ -42,7 +42,7 @@ class ExecutionEnvironment:
         self._started: float | None = time.perf_counter()
         self._process: subprocess.Popen[bytes] = children.spawn(
             [sys.executable, "-S", "-m", "awslambdaric", revision.handler],
-            env=variables(
+            env=_variables(
                 revision, installation, context,
                 scratch=self._scratch, log_stream=self.log_stream, api=self._api.address,
             ),
@@ -63,7 +63,7 @@ class ExecutionEnvironment:
         return self._process.pid
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Run one event; never raises: a timeout, a crash or an error is an Outcome as AWS answers it."""
+        """Run one event; never raises: a timeout, a crash or an error is an Outcome as on AWS."""
         said, init_ms = self._initialise()
         log = [*(self._output.take() if init_ms else ()), report.start(self.revision, invocation.request_id)]
         started = time.perf_counter()
@@ -73,19 +73,19 @@ class ExecutionEnvironment:
             self._api.offer(invocation, time.time() + limit_seconds)
             said = self._await(invocation.request_id, started + limit_seconds)
         duration_ms = (time.perf_counter() - started) * 1000
-        memory_mb = memory.peak_mb(self.pid)
+        memory_mb = _peak_mb(self.pid)
         if said.kind in _BROKEN:
             children.end(self._process)
-        judged = verdict(said, invocation, limit_seconds)
+        response = report.response(said, invocation, limit_seconds)
         outcome = Outcome(
             request_id=invocation.request_id,
-            payload=judged.payload,
+            payload=response.payload,
             failed=said.kind != "response",
             duration_ms=duration_ms,
             init_ms=init_ms,
             memory_mb=memory_mb,
-            status=judged.status,
-            error_type=judged.error_type,
+            status=response.status,
+            error_type=response.error_type,
         )
         return replace(outcome, log=(*log, *self._closing_lines(outcome, limit_seconds)))
 
@@ -96,7 +96,7 @@ class ExecutionEnvironment:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _initialise(self) -> tuple[Report, float | None]:
-        """Wait, the first time, until the runtime has loaded the handler; how that went and how many ms it took."""
+        """Wait, the first time, until the runtime has loaded the handler: the result and the milliseconds it took."""
         if self._started is None:
             return Report("ready"), None
         started, self._started = self._started, None
@@ -107,7 +107,7 @@ class ExecutionEnvironment:
         return said, (time.perf_counter() - started) * 1000
 
     def _await(self, request_id: str, until: float) -> Report:
-        """The runtime's answer to one event; what else it says meanwhile belongs to events that are over."""
+        """The runtime's response to one event; other reports belong to earlier events."""
         while True:
             try:
                 said = self._api.reports.get(timeout=max(0.0, until - time.perf_counter()))
@@ -125,11 +125,77 @@ class ExecutionEnvironment:
         return [*lines, *report.end(self.revision, outcome)]
 
     def _watch(self) -> None:
-        self._api.reports.put(Report("exited", body=ending(self._process.wait()).encode()))
+        self._api.reports.put(Report("exited", body=report.exit_reason(self._process.wait()).encode()))
 
 
 def _scratch(context: Context) -> Path:
-    """Lambda's /tmp: one's own, gone with the environment."""
+    """Lambda's /tmp: one for each environment, removed with it."""
     root = context.folder / "lambda" / "tmp"
     root.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=root))
+
+
+def _variables(  # noqa: PLR0913 - the variables have many sources
+    revision: Revision, installation: Installation, context: Context, *, scratch: Path, log_stream: str, api: str
+) -> dict[str, str]:
+    """The variables of a function's process: Lambda's and the function's own, nothing of the twin's process.
+
+    scratch: the environment's own temporary folder. api: host and port of its Runtime API.
+    """
+    own = dict(revision.variables)
+    return {
+        **_defaults(installation, context, scratch),
+        **own,
+        **_reserved(revision, installation, log_stream=log_stream, api=api),
+        "PYTHONPATH": os.pathsep.join([*map(str, installation.path), *filter(None, [own.get("PYTHONPATH")])]),
+    }
+
+
+def _defaults(installation: Installation, context: Context, scratch: Path) -> dict[str, str]:
+    """Variables that a function may override, as on Lambda; the endpoint is the twin's addition."""
+    host = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}  # this Python may need it
+    return {
+        "PATH": os.pathsep.join([f"{installation.opt}/bin", "/usr/local/bin", "/usr/bin", "/bin"]),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        **host,
+        **context.environment(),
+    }
+
+
+def _reserved(revision: Revision, installation: Installation, *, log_stream: str, api: str) -> dict[str, str]:
+    """Variables that a function's configuration cannot set."""
+    return {
+        "AWS_LAMBDA_RUNTIME_API": api,
+        "AWS_REGION": revision.region,
+        "AWS_DEFAULT_REGION": revision.region,
+        "AWS_SESSION_TOKEN": "usher-twin",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{revision.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": revision.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": revision.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(revision.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": revision.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_LOG_FORMAT": "Text",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "LAMBDA_TASK_ROOT": str(installation.code),
+        "LAMBDA_RUNTIME_DIR": str(installation.path[-1]),
+        "_HANDLER": revision.handler,
+    }
+
+
+def _peak_mb(pid: int) -> int:
+    """The highest resident memory so far in MB, rounded up; without /proc the present one; 0 for an ended process."""
+    try:
+        found = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
+        kilobytes = int(found[1]) if found else 0
+    except OSError:
+        kilobytes = 0 if Path("/proc/self/status").exists() else _present_kilobytes(pid)
+    return -(-kilobytes // 1024)
+
+
+def _present_kilobytes(pid: int) -> int:
+    listed = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return int(listed.stdout.strip() or 0)

@@ -1,4 +1,4 @@
-"""One call of a function, and what came of it, in AWS's words."""
+"""An invocation, its outcome, and the revision of the function that it runs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,66 @@ import json
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 SYNCHRONOUS_PAYLOAD_BYTES = 6 * 1024 * 1024
-ASYNCHRONOUS_PAYLOAD_BYTES = 1024 * 1024
 # The limit of a response is a little above 6 MB: AWS's own error message names it.
 RESPONSE_PAYLOAD_BYTES = 6_291_556
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What is asked of a function.
+    """One call of a function.
 
-    payload:        JSON, as bytes.
-    function_arn:   the ARN that was called, with its qualifier if it had one.
-    client_context: the mobile SDKs' context, JSON, or nothing.
+    payload:      JSON, as bytes.
+    function_arn: the ARN that was called, with its qualifier if it had one.
     """
 
     payload: bytes
     function_arn: str
-    client_context: str | None = None
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A snapshot of one version of a function: two invocations share a process only if all of this is equal.
+
+    function_arn:    without a qualifier.
+    layers:          (ARN of the layer's version, its digest), in the order in which they are laid over each other.
+    memory_mb:       the configured memory; reported, and more is warned of, but not enforced.
+    timeout_seconds: real seconds, not scaled: the work in a function is real.
+    """
+
+    function_arn: str
+    name: str
+    version: str
+    handler: str
+    runtime: str
+    memory_mb: int
+    timeout_seconds: float
+    region: str
+    code_sha256: str
+    layers: tuple[tuple[str, str], ...]
+    variables: tuple[tuple[str, str], ...]
+    log_group: str
+
+    @classmethod
+    def of(cls, function: Any) -> Self:
+        """The present state of moto's `function`."""
+        return cls(
+            function_arn=":".join(function.function_arn.split(":")[:7]),
+            name=function.function_name,
+            version=str(function.version),
+            handler=function.handler,
+            runtime=function.run_time,
+            memory_mb=int(function.memory_size),
+            timeout_seconds=float(function.timeout),
+            region=function.region,
+            code_sha256=function.code_sha_256,
+            layers=tuple((layer.arn, layer.code_sha_256) for layer in function.layer_versions),
+            variables=tuple(sorted(function.environment_vars.items())),
+            log_group=function.logs_group_name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +78,12 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to.
+    """The result of an invocation.
 
-    failed:       the call ended in an error; `payload` is then AWS's error object.
+    failed:       the invocation ended in an error; `payload` is then AWS's error object.
     status:       `success`, `error` (the runtime broke), `timeout`, as REPORT names it.
     error_type:   of what broke the runtime, such as `Runtime.ExitError`.
-    init_ms:      how long the start of the environment took, when this call was its first.
+    init_ms:      how long the start of the environment took, when this invocation was its first.
     """
 
     request_id: str
@@ -58,7 +98,7 @@ class Outcome:
 
 
 class Throttled(Exception):
-    """No environment may be added for this call; `reason` is AWS's."""
+    """The concurrency limit refuses an invocation; `reason` is AWS's."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Rate Exceeded: {reason}")
@@ -66,5 +106,5 @@ class Throttled(Exception):
 
 
 def error_payload(error_type: str, message: str) -> bytes:
-    """AWS's error object for what the platform, not the function, has to report."""
+    """AWS's error object for an error of the platform, not of the function."""
     return json.dumps({"errorType": error_type, "errorMessage": message}).encode()

@@ -1,6 +1,6 @@
-"""The execution environments of all functions: warm ones serve again, their number is bounded, none outlives the twin.
+"""The execution environments of all functions: reused while warm, bounded in number, ended with the twin.
 
-Start with `Pool(context).start()`, end with `stop()`. Where nobody has started one, the first invocation does.
+Start with `Pool(context).start()`, end with `stop()`. Without a started pool, the first invocation starts one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from collections import Counter
 from typing import Any, Self
 
 from twin import context as twins
-from twin.awslambda import journal
+from twin.awslambda import logs
 from twin.awslambda.environment import ExecutionEnvironment
-from twin.awslambda.installation import LayerError, install
-from twin.awslambda.invocation import Invocation, LogLine, Outcome, Throttled, error_payload
+from twin.awslambda.installation import ArchiveError, LayerError, install
+from twin.awslambda.invocation import Invocation, LogLine, Outcome, Revision, Throttled, error_payload
 from twin.awslambda.pins import PinsError
-from twin.awslambda.revision import Revision
-from twin.awslambda.unpack import ArchiveError
 from twin.context import Context
 
 CONCURRENCY = 32
@@ -27,7 +25,7 @@ _log = logging.getLogger("usher.twin.lambda")
 
 
 class Pool:
-    """Thread-safe. `invoke` runs a function, `retire` ends the environments of one that has changed or gone."""
+    """Thread-safe. `invoke` runs a function, `retire` ends the environments of a changed or deleted one."""
 
     def __init__(self, context: Context, concurrency: int = CONCURRENCY) -> None:
         self.context = context
@@ -47,7 +45,7 @@ class Pool:
         return self
 
     def stop(self) -> None:
-        """End every environment, also those that are at work."""
+        """End every environment, also busy ones."""
         global _current  # noqa: PLW0603 - see above
         if _current is self:
             _current = None
@@ -67,11 +65,11 @@ class Pool:
         finally:
             with self._lock:
                 self._busy[revision.function_arn] -= 1
-        journal.record(function, revision, outcome, stream)
+        logs.record(function, revision, outcome, stream)
         return outcome
 
     def retire(self, function_arn: str) -> None:
-        """End the idle environments of a function; those at work end when they are done."""
+        """End the idle environments of a function; busy ones end after their invocation."""
         with self._lock:
             self._retired[function_arn] += 1
             ending = [idle for idle in self._idle if idle.revision.function_arn == function_arn]
@@ -85,7 +83,7 @@ class Pool:
             return {each.pid: each.revision.name for each in [*self._idle, *self._running]}
 
     def _enter(self, revision: Revision, function: Any) -> None:
-        """Count a call in, or refuse it."""
+        """Count a call as running, or refuse it."""
         reserved = function.reserved_concurrency
         with self._lock:
             if reserved is not None and self._busy[revision.function_arn] >= int(reserved):
@@ -95,7 +93,7 @@ class Pool:
             else:
                 self._busy[revision.function_arn] += 1
                 return
-        journal.throttled(function)
+        logs.throttled(function)
         raise Throttled(reason)
 
     def _run(self, function: Any, revision: Revision, invocation: Invocation) -> tuple[Outcome, str]:
@@ -112,7 +110,7 @@ class Pool:
             self._give_back(environment, retired)
 
     def _take(self, revision: Revision) -> ExecutionEnvironment | None:
-        """The warm environment that was used last; dead ones are dropped."""
+        """The warm environment that was used last; ended ones are dropped."""
         with self._lock:
             found = None
             dead = [idle for idle in self._idle if not idle.alive]
@@ -141,7 +139,7 @@ class Pool:
         return environment
 
     def _make_room(self) -> None:
-        """There are never more processes than calls may run at once."""
+        """Keep the number of processes within the concurrency limit."""
         with self._lock:
             surplus = len(self._idle) + len(self._running) + 1 - self.concurrency
             ending, self._idle = self._idle[: max(0, surplus)], self._idle[max(0, surplus) :]
@@ -169,7 +167,7 @@ def current() -> Pool:
 
 
 def retire(function_arn: str) -> None:
-    """Tell the running pool, if there is one, that a function has changed or gone."""
+    """End the environments of a changed or deleted function in the running pool, if there is one."""
     if _current is not None:
         _current.retire(function_arn)
 

@@ -1,4 +1,4 @@
-"""The Lambda Runtime API of one execution environment: the runtime client in its process asks here for its next event.
+"""The Lambda Runtime API of one execution environment, which the runtime client in its process polls for events.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. It listens on 127.0.0.1, a free port.
 """
@@ -27,7 +27,7 @@ Kind = Literal["ready", "init_error", "response", "error", "too_large", "exited"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the process did: asked for work (`ready`), answered, failed, or ended (`exited`, `body` says how)."""
+    """What the process did: asked for an event (`ready`), responded, failed, or ended (`exited`, with the reason)."""
 
     kind: Kind
     request_id: str = ""
@@ -35,7 +35,7 @@ class Report:
 
 
 class RuntimeApi:
-    """`offer` gives the process an event, `reports` tells what it does. `close` frees the port."""
+    """`offer` gives the process an event, `reports` holds what it did. `close` frees the port."""
 
     def __init__(self) -> None:
         self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
@@ -55,13 +55,13 @@ class RuntimeApi:
         return self._events.get()
 
     def close(self) -> None:
-        """Stop listening and let go whoever waits."""
+        """Stop listening and release waiting threads."""
         if self._closed:
             return
         self._closed = True
         self._events.put(None)
         with contextlib.suppress(OSError), socket.create_connection(self._listener.getsockname(), timeout=1):
-            pass  # a closed socket does not wake who accepts on it; a caller does
+            pass  # closing a socket does not wake a thread that accepts on it; a connection does
         self._listener.close()
 
     def _accept(self) -> None:
@@ -75,7 +75,7 @@ class RuntimeApi:
     def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
         with connection, contextlib.suppress(OSError):  # a killed process leaves a broken connection behind
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _Handler(connection, address, self)  # type: ignore[arg-type]  # it only needs an object to remember
+            _Handler(connection, address, self)  # type: ignore[arg-type]  # it only keeps a reference
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,8 +102,6 @@ class _Handler(BaseHTTPRequestHandler):
             "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
             "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0",
         }
-        if invocation.client_context:
-            headers["Lambda-Runtime-Client-Context"] = invocation.client_context
         self._answer(200, invocation.payload, headers)
 
     def do_POST(self) -> None:
@@ -122,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.reports.put(Report(kind, matched["id"] or "", body))
 
     def _body(self, length: int) -> bytes | None:
-        """The body; None when Lambda would not take so much: it is read to its end, but not kept."""
+        """The body; None when it exceeds Lambda's limit: it is read to its end, but not kept."""
         if length <= RESPONSE_PAYLOAD_BYTES:
             return self.rfile.read(length)
         while length > 0 and (chunk := self.rfile.read(min(length, _CHUNK))):

@@ -1,4 +1,4 @@
-"""EventBridge's live half: matched events reach their targets, schedules fire.
+"""EventBridge's delivery: matched events reach their targets, scheduled rules fire.
 
-`schedules.Schedules(context)` has `start()` and `stop()`; deliveries happen where events arrive.
+`schedules.Schedules(context)` has `start()` and `stop()`; events are delivered when they arrive.
 """

@@ -1,4 +1,4 @@
-"""Events of AWS's own services, and those that come from another bus, enter a bus here: PutEvents would change them."""
+"""Puts events of AWS's own services on the default bus; PutEvents would change them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,9 @@ def event(source: str, detail_type: str, detail: dict[str, Any], resources: list
 
 def emit(source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
     """Put an event of one of AWS's own services (`aws.…`) on the default bus."""
-    enter(event(source, detail_type, detail, resources), "default")
-
-
-def enter(entering: dict[str, Any], bus: str) -> None:
-    """Have a complete event matched by the rules of a bus (name or ARN). LookupError: no such bus."""
     from moto.events.models import events_backends  # noqa: PLC0415 - moto is heavy
 
-    buses = events_backends[context.ACCOUNT][context.current().region].event_buses
-    name = bus.rsplit("event-bus/", 1)[-1]
-    if name not in buses:
-        raise LookupError(f"Event bus {name} does not exist.")
-    for rule in list(buses[name].rules.values()):
-        matched: Any = dict(entering)
+    emitted = event(source, detail_type, detail, resources)
+    for rule in list(events_backends[context.ACCOUNT][context.current().region].event_buses["default"].rules.values()):
+        matched: Any = dict(emitted)
         rule.send_to_targets(matched)

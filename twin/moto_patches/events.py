@@ -7,9 +7,9 @@ from twin.moto_patches.registry import Patch
 PATCHES = (
     Patch(
         "moto.events.models:Rule.send_to_targets",
-        "twin.events.targets:send_to_targets",
-        "knows no Lambda and no Step Functions, ignores DISABLED, swallows failures",
-        "test_events.py::test_an_event_reaches_its_function",
+        "twin.events.rules:send_to_targets",
+        "does not support Step Functions, ignores DISABLED, swallows failures",
+        "test_events.py::test_an_event_reaches_its_queue",
     ),
     Patch(
         "moto.events.models:EventsBackend.put_rule",
@@ -22,17 +22,5 @@ PATCHES = (
         "twin.events.rules:put_targets",
         "takes targets that it cannot deliver to",
         "test_events.py::test_a_target_that_cannot_work_is_refused",
-    ),
-    Patch(
-        "moto.scheduler.models:EventBridgeSchedulerBackend.create_schedule",
-        "twin.events.rules:create_schedule",
-        "takes any expression and any target",
-        "test_events.py::test_a_schedule_that_cannot_work_is_refused",
-    ),
-    Patch(
-        "moto.scheduler.models:EventBridgeSchedulerBackend.update_schedule",
-        "twin.events.rules:update_schedule",
-        "takes any expression and any target",
-        "test_events.py::test_a_schedule_cannot_be_updated_to_one_that_cannot_work",
     ),
 )

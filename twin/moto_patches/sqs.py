@@ -9,13 +9,13 @@ PATCHES = (
         "moto.sqs.models:Queue.add_message",
         "twin.sqs.queues:add_message",
         "runs functions inside SendMessage, one message at a time",
-        "test_sqs_sources.py::test_a_record_looks_as_awss",
+        "test_sqs_sources.py::test_a_record_has_awss_shape",
     ),
     Patch(
         "moto.sqs.models:Queue.delete_message",
         "twin.sqs.queues:delete_message",
         "takes no lock: a message that arrives meanwhile can get lost",
-        "test_sqs_sources.py::test_a_delete_waits_for_who_works_on_the_queue",
+        "test_sqs_sources.py::test_a_delete_waits_for_the_lock_of_the_queue",
     ),
     Patch(
         "moto.sqs.models:SQSBackend.receive_message",
@@ -26,8 +26,8 @@ PATCHES = (
     Patch(
         "moto.sqs.models:SQSBackend.change_message_visibility",
         "twin.sqs.queues:change_message_visibility",
-        "does not wake who waits",
-        "test_sqs_sources.py::test_a_message_that_is_given_back_wakes_who_waits",
+        "does not wake waiting consumers",
+        "test_sqs_sources.py::test_a_message_that_becomes_visible_again_wakes_waiting_consumers",
     ),
     Patch(
         "moto.sqs.models:Message.change_visibility",
@@ -43,13 +43,13 @@ PATCHES = (
     ),
     Patch(
         "moto.awslambda.models:LambdaBackend.create_event_source_mapping",
-        "twin.sqs.mappings:create_event_source_mapping",
+        "twin.sqs.event_sources:create_event_source_mapping",
         "takes what cannot work, polls no stream",
         "test_sqs_sources.py::test_a_mapping_that_cannot_work_is_refused",
     ),
     Patch(
         "moto.awslambda.models:LambdaBackend.update_event_source_mapping",
-        "twin.sqs.mappings:update_event_source_mapping",
+        "twin.sqs.event_sources:update_event_source_mapping",
         "takes what cannot work",
         "test_sqs_sources.py::test_an_update_that_cannot_work_is_refused",
     ),

@@ -1,4 +1,4 @@
-"""SQS as Lambda's event source: batches, windows, partial failures, visibility and redrive, as Lambda's pollers do it.
+"""SQS as an event source of Lambda: batches, windows, partial failures, visibility and redrive.
 
-`sources.EventSources(context)` has `start()` and `stop()`; it follows every mapping that is made, changed or deleted.
+`event_sources.EventSources(context)` has `start()` and `stop()`; it follows every change of a mapping.
 """

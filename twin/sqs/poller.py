@@ -1,4 +1,4 @@
-"""One event source mapping at work: gathers batches from its queue, invokes its function, deletes what succeeded."""
+"""Polls the queue of one event source mapping: gathers batches, invokes the function, deletes what succeeded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from twin.awslambda import pool
 from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Throttled
 from twin.context import Context
-from twin.sqs import answers, filters, mappings, queues, records
+from twin.sqs import batches, queues
 
 CONCURRENCY = 5
-"""Simultaneous invocations of a mapping without MaximumConcurrency: AWS starts with five and goes on to hundreds."""
+"""Simultaneous invocations of a mapping without MaximumConcurrency: AWS starts with five and scales to hundreds."""
 
-# Beyond its time-out, a function needs to be started, and its answer to be worked off.
+# Beyond its time-out, a function needs time to start, and its response to be processed.
 _PROCESSING_MARGIN_SECONDS = 90.0
 _IDLE_SECONDS = 0.25
 _MISSING_SECONDS = 5.0
@@ -27,14 +27,14 @@ _log = logging.getLogger("usher.twin.sqs")
 
 
 class Poller:
-    """Runs until `stop`. Settings of the mapping are read anew for each batch."""
+    """Runs until `stop`. The settings of the mapping are read again for each batch."""
 
     def __init__(self, mapping: Any, context: Context) -> None:
         self.mapping = mapping
         self._context = context
         self._stopping = threading.Event()
         self._abandoned = False
-        self._slots = threading.Condition()
+        self._slot_free = threading.Condition()
         self._busy = 0
         self._thread = threading.Thread(target=self._run, name=f"sqs {mapping.event_source_arn}", daemon=True)
 
@@ -43,11 +43,11 @@ class Poller:
         self._thread.start()
 
     def stop(self, *, abandon: bool = False) -> None:
-        """Take no more messages. What has been gathered is worked off, except when the whole twin ends (`abandon`)."""
+        """Take no more messages. Gathered batches are still processed, unless the whole twin ends (`abandon`)."""
         self._abandoned = abandon
         self._stopping.set()
-        with self._slots:
-            self._slots.notify_all()
+        with self._slot_free:
+            self._slot_free.notify_all()
 
     def join(self, seconds: float) -> None:
         """Wait until the polling has ended."""
@@ -58,9 +58,10 @@ class Poller:
             try:
                 self._take_one_batch()
             except (QueueDoesNotExist, UnknownFunctionException) as error:
-                _log.warning("nothing to poll between %s and %s: %s", *self._ends(), error.message)
+                arns = self.mapping.event_source_arn, self.mapping.function_arn
+                _log.warning("polling %s for %s: %s", *arns, error.message)
                 self._stopping.wait(_MISSING_SECONDS)
-            except Exception:  # noqa: BLE001 - the poller must outlive whatever one batch does
+            except Exception:  # noqa: BLE001 - a failed batch must not end the poller
                 _log.exception("polling %s failed", self.mapping.event_source_arn)
                 self._stopping.wait(_IDLE_SECONDS)
 
@@ -70,19 +71,19 @@ class Poller:
         gathered = _Gathering(self.mapping, self._context, self._stopping).run()
         if self._abandoned:
             return
-        for messages, payload in records.payloads(gathered.messages, self.mapping.event_source_arn):
+        for messages, payload in batches.payloads(gathered.messages, self.mapping.event_source_arn):
             self._wait_for_slot(even_when_stopping=True)
-            with self._slots:
+            with self._slot_free:
                 self._busy += 1
             work = (messages, payload, gathered.received_at)
             threading.Thread(target=self._process, args=work, name="sqs batch", daemon=True).start()
 
     def _wait_for_slot(self, *, even_when_stopping: bool = False) -> bool:
-        with self._slots:
+        with self._slot_free:
             while self._busy >= ((self.mapping.scaling_config or {}).get("MaximumConcurrency") or CONCURRENCY):
                 if self._stopping.is_set() and not even_when_stopping:
                     return False
-                self._slots.wait(_IDLE_SECONDS)
+                self._slot_free.wait(_IDLE_SECONDS)
         return True
 
     def _process(self, messages: list[Any], payload: bytes, received_at: float) -> None:
@@ -93,15 +94,15 @@ class Poller:
                     self._give_back(message, received_at)
                 else:
                     name = self.mapping.event_source_arn.split(":")[5]
-                    _queue_backend(self.mapping).delete_message(name, message.receipt_handle)
+                    queues.backend_of(self.mapping.event_source_arn).delete_message(name, message.receipt_handle)
         except (QueueDoesNotExist, ReceiptHandleIsInvalid):
-            _log.info("%s went away while a batch was at work", self.mapping.event_source_arn)
-        except Exception:  # noqa: BLE001 - nobody waits for this thread; the messages become visible again by themselves
+            _log.info("%s was deleted while a batch was processed", self.mapping.event_source_arn)
+        except Exception:  # noqa: BLE001 - no caller waits for this thread; the messages become visible again
             _log.exception("a batch of %s failed", self.mapping.event_source_arn)
         finally:
-            with self._slots:
+            with self._slot_free:
                 self._busy -= 1
-                self._slots.notify_all()
+                self._slot_free.notify_all()
 
     def _invoke(self, messages: list[Any], payload: bytes) -> set[str]:
         ids = {message.id for message in messages}
@@ -109,19 +110,23 @@ class Poller:
             function = _function(self.mapping)
             outcome = pool.current().invoke(function, Invocation(payload, self.mapping.function_arn))
         except UnknownFunctionException:
-            _log.error("%s has no function any more: %s", self.mapping.event_source_arn, self.mapping.function_arn)
+            _log.error(
+                "the function of %s does not exist any more: %s",
+                self.mapping.event_source_arn,
+                self.mapping.function_arn,
+            )
             return ids
         except Throttled:
             return ids
         reports = "ReportBatchItemFailures" in (self.mapping.function_response_types or [])
-        failed = answers.failed(ids, outcome.payload, error=outcome.failed, reports=reports)
+        failed = batches.failed(ids, outcome.payload, error=outcome.failed, reports=reports)
         if failed:
             _log.warning("%d of %d messages of %s failed", len(failed), len(ids), self.mapping.event_source_arn)
         return failed
 
     def _give_back(self, message: Any, received_at: float) -> None:
         """Visible again when the queue's visibility time-out, counted from the receive, has passed."""
-        queue = mappings.queue_of(self.mapping)
+        queue = queues.find(self.mapping.event_source_arn)
         if queue is None:
             return
         passed = (time.monotonic() - received_at) * self._context.speed
@@ -132,9 +137,6 @@ class Poller:
                     known.change_visibility(left)
             queue._messages_lock.notify_all()
 
-    def _ends(self) -> tuple[str, str]:
-        return self.mapping.event_source_arn, self.mapping.function_arn
-
 
 class _Gathering:
     """One batch: starts with the first message, ends when it is full, or its window is over."""
@@ -143,13 +145,12 @@ class _Gathering:
         self._mapping = mapping
         self._context = context
         self._stopping = stopping
-        self._patterns = filters.checked(mapping.filter_criteria)
         self._size = 0
         self.messages: list[Any] = []
         self.received_at = 0.0
 
     def run(self) -> _Gathering:
-        """Gather. `messages` stays empty if there was nothing for a while, so that the caller can look around."""
+        """Gather. `messages` stays empty if no message came for a while."""
         window_seconds = self._context.real_seconds(self._mapping.max_batch_window or 0)
         until = time.monotonic() + _IDLE_SECONDS
         while not self._stopping.is_set() and not self._full():
@@ -172,17 +173,13 @@ class _Gathering:
         """At most ten at a time, as ReceiveMessage does, so that one poller does not empty the queue at once."""
         queue = self._queue()
         count = min(10, self._mapping.batch_size - len(self.messages))
-        backend = _queue_backend(self._mapping)
+        backend = queues.backend_of(self._mapping.event_source_arn)
         found = backend.receive_message(queue.name, count, 0, self._visibility_seconds(queue), ["All"])
-        for message in found:
-            if filters.matches(self._patterns, message.body):
-                self.messages.append(message)
-                self._size += len(message.body)
-            else:
-                backend.delete_message(queue.name, message.receipt_handle)
+        self.messages += found
+        self._size += sum(len(message.body) for message in found)
 
     def _visibility_seconds(self, queue: Any) -> float:
-        """AWS's seconds. The work in a function is not scaled: no message comes back while it is being worked on."""
+        """AWS's seconds. The work in a function is not scaled: no message returns while it is processed."""
         window = self._mapping.max_batch_window or 0
         working = window + (_function(self._mapping).timeout + _PROCESSING_MARGIN_SECONDS) * self._context.speed
         return float(max(queue.visibility_timeout, working))
@@ -194,7 +191,7 @@ class _Gathering:
                 queue._messages_lock.wait(min(seconds, queues.seconds_to_next(queue)))
 
     def _queue(self) -> Any:
-        queue = mappings.queue_of(self._mapping)
+        queue = queues.find(self._mapping.event_source_arn)
         if queue is None:
             raise QueueDoesNotExist()
         return queue
@@ -204,10 +201,3 @@ def _function(mapping: Any) -> Any:
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - moto is heavy
 
     return lambda_backends[mapping.account_id][mapping.region].get_function(mapping.function_arn)
-
-
-def _queue_backend(mapping: Any) -> Any:
-    from moto.sqs.models import sqs_backends  # noqa: PLC0415 - moto is heavy
-
-    _, _, _, region, account, _ = mapping.event_source_arn.split(":", 5)
-    return sqs_backends[account][region]

@@ -1,4 +1,4 @@
-"""moto's queues, safe for several consumers at once, and on the twin's scale of time.
+"""Replacements in moto's queues: safe for several consumers at once, and at the speed of the twin.
 
 moto loses a message that arrives while another is deleted, gives one message to two consumers, looks for new ones only
 once a second, and runs Lambda functions inside SendMessage. Time-outs and delays are AWS's seconds.
@@ -15,23 +15,20 @@ from twin import context
 from twin.moto_patches.registry import original
 
 _MODELS = "moto.sqs.models"
-_DEDUPLICATION_SECONDS = 300
 _LONGEST_WAIT_SECONDS = 0.25
 
 
 def add_message(self: Any, message: Any) -> None:
-    """Queue.add_message: stores it and wakes who waits. Event sources fetch it, nothing runs in here."""
+    """Queue.add_message: stores the message and wakes waiting consumers; runs no function."""
     with self._messages_lock:
-        if not (self.fifo_queue and _is_duplicate(self, message)):
-            self._messages.append(message)
-            self._messages_lock.notify_all()
+        self._messages.append(message)
+        self._messages_lock.notify_all()
 
 
 def delete_message(self: Any, receipt_handle: str) -> None:
-    """Queue.delete_message, without losing what arrives meanwhile."""
+    """Queue.delete_message, without losing messages that arrive meanwhile."""
     with self._messages_lock:
         original(f"{_MODELS}:Queue.delete_message")(self, receipt_handle)
-        self._messages_lock.notify_all()  # the next of a FIFO group may come
 
 
 def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
@@ -42,7 +39,7 @@ def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
     visibility_timeout: int,
     message_attribute_names: list[str] | None = None,
 ) -> list[Any]:
-    """SQSBackend.receive_message: one consumer at a time, and no longer wait than there is nothing to get."""
+    """SQSBackend.receive_message: one consumer at a time; a wait ends as soon as there is a message."""
     queue = self.get_queue(queue_name)
     until = time.monotonic() + wait_seconds_timeout
     take = original(f"{_MODELS}:SQSBackend.receive_message")
@@ -56,7 +53,7 @@ def receive_message(  # noqa: PLR0913, PLR0917 - moto's signature
 
 
 def change_message_visibility(self: Any, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
-    """SQSBackend.change_message_visibility, and whoever waits looks again."""
+    """SQSBackend.change_message_visibility, and waiting consumers look again."""
     queue = self.get_queue(queue_name)
     change = original(f"{_MODELS}:SQSBackend.change_message_visibility")
     with queue._messages_lock:
@@ -102,19 +99,22 @@ def is_message_valid_based_on_retention_period(self: Any, queue_name: str, messa
     return bool(period_seconds + message.sent_timestamp / 1000 > unix_time_millis() / 1000)
 
 
+def backend_of(queue_arn: str) -> Any:
+    """moto's backend for a queue."""
+    from moto.sqs.models import sqs_backends  # noqa: PLC0415 - moto is heavy
+
+    _, _, _, region, account, _ = queue_arn.split(":", 5)
+    return sqs_backends[account][region]
+
+
+def find(queue_arn: str) -> Any:
+    """moto's queue of an ARN; None when it does not exist."""
+    return backend_of(queue_arn).queues.get(queue_arn.split(":", 5)[5])
+
+
 def seconds_to_next(queue: Any) -> float:
     """Real seconds until a message of the queue can become visible by itself; bounded. The caller holds the lock."""
     now = unix_time_millis()
     times = [max(message.visible_at, message.delayed_until) for message in queue._messages]
     ahead = [moment - now for moment in times if moment >= now]
     return float(min([_LONGEST_WAIT_SECONDS, *((milliseconds + 1) / 1000 for milliseconds in ahead)]))
-
-
-def _is_duplicate(queue: Any, message: Any) -> bool:
-    if not message.deduplication_id:
-        return False
-    oldest = message.sent_timestamp - context.current().real_seconds(_DEDUPLICATION_SECONDS) * 1000
-    return any(
-        known.deduplication_id == message.deduplication_id and known.sent_timestamp > oldest
-        for known in queue._messages
-    )

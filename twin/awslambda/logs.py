@@ -1,19 +1,24 @@
-"""The standard output of one environment, cut into the log events of the invocations that wrote them."""
+"""An invocation's log: read from the process's standard output, written to CloudWatch Logs, with Lambda's metrics."""
 
 from __future__ import annotations
 
 import os
 import select
 import threading
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, Any
 
-from twin.awslambda.invocation import LogLine
+from twin.awslambda.invocation import LogLine, Outcome, Revision
+from twin.cloudwatch.data import Datum, publish
 
+NAMESPACE = "AWS/Lambda"
 LINE_BYTES = 1 << 20  # CloudWatch's own limit of one event
 INVOCATION_BYTES = 16 << 20  # one call's output, held in memory until it ends
 _CHUNK = 1 << 16
 # The runtime client joins the lines of one error by carriage returns, so that they stay one event.
 _WITHIN_EVENT = "\r"
+
+_writing = threading.Lock()  # moto's log streams do not support several threads
 
 
 class Output:
@@ -30,7 +35,7 @@ class Output:
         threading.Thread(target=self._read, name="lambda output", daemon=True).start()
 
     def take(self) -> tuple[LogLine, ...]:
-        """All that was written up to now, also what is still in the pipe: a runtime writes before it answers."""
+        """Everything written up to now, also what is still in the pipe: a runtime writes before it responds."""
         with self._lock:
             while not self._ended and self._readable(0):
                 self._feed()
@@ -70,3 +75,44 @@ class Output:
             return
         self._kept += len(line)
         self._lines.append(LogLine(line.decode(errors="replace").rstrip(_WITHIN_EVENT).replace(_WITHIN_EVENT, "\n")))
+
+
+def record(function: Any, revision: Revision, outcome: Outcome, stream: str) -> None:
+    """Write one invocation's log and metrics."""
+    write_log(function.logs_backend, revision.log_group, stream, outcome.log)
+    values = {
+        "Invocations": (1.0, "Count"),
+        "Errors": (1.0 if outcome.failed else 0.0, "Count"),
+        "Throttles": (0.0, "Count"),
+        "Duration": (outcome.duration_ms, "Milliseconds"),
+    }
+    _measure(function, values)
+
+
+def throttled(function: Any) -> None:
+    """Count a refused call, which is not an invocation."""
+    _measure(function, {"Throttles": (1.0, "Count")})
+
+
+def write_log(backend: Any, group: str, stream: str, lines: Iterable[LogLine]) -> None:
+    """Append to a log stream of moto's, which is created if it does not exist."""
+    events: list[dict[str, Any]] = []
+    for line in lines:  # in order of time, as PutLogEvents demands, also when the clock was set back meanwhile
+        earliest = events[-1]["timestamp"] if events else 0
+        events.append({"timestamp": max(earliest, line.timestamp), "message": line.message})
+    with _writing:
+        backend.ensure_log_group(group)
+        if stream not in backend.groups[group].streams:
+            backend.create_log_stream(group, stream)
+        if events:
+            backend.put_log_events(group, stream, events)
+
+
+def _measure(function: Any, values: dict[str, tuple[float, str]]) -> None:
+    """AWS counts by function and over all functions."""
+    data = [
+        Datum(name, value, unit, dimensions)
+        for name, (value, unit) in values.items()
+        for dimensions in ((("FunctionName", function.function_name),), ())
+    ]
+    publish(function.account_id, function.region, NAMESPACE, data)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from twin.awslambda import unpack
-from twin.awslambda.unpack import ArchiveError
+from twin.awslambda import installation
+from twin.awslambda.installation import ArchiveError
 
 
 def _zip(files: dict[str, str], mode: int = 0o644) -> bytes:
@@ -27,7 +27,7 @@ def _everything(name: str) -> bool:
 
 
 def _layout(root: Path, *archives: bytes) -> Path:
-    return unpack.unpacked(archives, root, [_everything] * len(archives))
+    return installation.unpacked(archives, root, [_everything] * len(archives))
 
 
 @pytest.mark.parametrize("archive", [b"", b"no zip", _zip({"app.py": "x"})[:-10]])
@@ -48,7 +48,7 @@ def test_a_damaged_member_is_refused(tmp_path: Path) -> None:
 def test_an_archive_that_swells_is_refused_before_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpack, "UNZIPPED_BYTES", 100_000)
+    monkeypatch.setattr(installation, "UNZIPPED_BYTES", 100_000)
     with pytest.raises(ArchiveError, match="Unzipped size must be smaller than 100000 bytes, this archive has 200000"):
         _layout(tmp_path, _zip({"bomb": "0" * 200_000}))
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ def test_a_later_archive_lies_over_an_earlier_one(tmp_path: Path) -> None:
 
 
 def test_only_what_is_wanted_is_written(tmp_path: Path) -> None:
-    folder = unpack.unpacked([_zip({"a": "1", "b": "1"})], tmp_path, [lambda name: name == "b"])
+    folder = installation.unpacked([_zip({"a": "1", "b": "1"})], tmp_path, [lambda name: name == "b"])
     assert [path.name for path in folder.iterdir()] == ["b"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from twin.sqs.answers import failed
+from twin.sqs.batches import failed
 
 BATCH = {"a", "b", "c"}
 
@@ -26,10 +26,10 @@ BATCH = {"a", "b", "c"}
         b'{"batchItemFailures": [{"itemIdentifier": ""}]}',
         b'{"batchItemFailures": [{"itemIdentifier": ["a"]}]}',
         b'{"batchItemFailures": [{"messageId": "a"}]}',
-        b'{"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "nobody"}]}',
+        b'{"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "unknown"}]}',
     ],
 )
-def test_an_answer_that_cannot_be_understood_fails_the_whole_batch(payload: bytes) -> None:
+def test_a_malformed_response_fails_the_whole_batch(payload: bytes) -> None:
     assert failed(BATCH, payload, error=False, reports=True) == BATCH
 
 
@@ -48,6 +48,6 @@ def test_only_the_reported_messages_fail() -> None:
     assert failed(BATCH, json.dumps(answer).encode(), error=False, reports=True) == {"b"}
 
 
-def test_without_report_batch_item_failures_the_answer_does_not_matter() -> None:
+def test_without_report_batch_item_failures_the_response_is_ignored() -> None:
     answer = b'{"batchItemFailures": [{"itemIdentifier": "b"}]}'
     assert failed(BATCH, answer, error=False, reports=False) == set()
