@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from cli.agent.batches import BILLED_BYTES
-from cli.agent.wiring import Order, stream, work
+from cli.agent.bootstrap import Order, stream, work
 from cli.target import Target, of_twin
 from demo.private_twin import private_twin
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.failures import CommandError, one_line
+from cli.errors import CommandError, one_line
 from cli.target import Target
 
 #: Seconds between two looks at a running query: short at first, since most answers take less than a second.

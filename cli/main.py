@@ -11,34 +11,34 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli.console import err
-from cli.failures import explain, one_line
+from cli.errors import explain, one_line
+from cli.formatting.console import err
 
 #: Sub-commands in the order of a first day. A module's `app` is imported when its command is called: boto3, DuckDB and
 #: moto together would cost seconds at each `usher --help`.
 COMMANDS = {
     "demo": ("cli.commands.demo", "The whole loop, from data to a model that people chose, on a private twin."),
-    "twin": ("cli.twin", "The application on this machine: up, down, status."),
-    "data": ("cli.data", "Where the data come from: real files, generated ones, MovieLens."),
-    "upload": ("cli.upload", "Send files to the landing bucket."),
-    "agent": ("cli.agent", "Send a file's rows to their stream, as it grows."),
-    "query": ("cli.query", "Ask the lake: a named query, or SQL."),
-    "runs": ("cli.runs", "Runs of training: what they decided, what they cost; start one."),
-    "run": ("cli.runs.one", "One run: its states, durations, cost, verdict, cause."),
-    "report": ("cli.report", "A run's report, as a page."),
-    "recommend": ("cli.recommend", "What one person may like."),
-    "similar": ("cli.recommend.similar", "Items liked by those who liked this one."),
-    "popular": ("cli.recommend.popular", "What most people like."),
-    "feedback": ("cli.feedback", "Say what a person did: a rating, a click, a purchase, a view."),
-    "experiment": ("cli.experiment", "How traffic moves to a new model: weights, evidence, decisions."),
-    "rollback": ("cli.experiment.rollback", "All traffic back to the model before, at once."),
-    "promote": ("cli.experiment.promote", "The challenger becomes the champion by hand: --force."),
-    "freeze": ("cli.experiment.freeze", "Hold an experiment: weights stay, nobody new enrols."),
-    "thaw": ("cli.experiment.thaw", "Let a frozen experiment go on."),
-    "quarantine": ("cli.quarantine", "Rows that were refused: list, show, replay."),
-    "sample": ("cli.sample", "A function's sample event, for this Usher: for sam local, or to invoke it."),
-    "image": ("cli.image", "Build the recommender's image on AWS, without Docker here."),
-    "simulate": ("cli.simulate", "How traffic moves from a champion to a challenger, simulated."),
+    "twin": ("cli.commands.twin", "The application on this machine: up, down, status."),
+    "data": ("cli.commands.data", "Where the data come from: real files, generated ones, MovieLens."),
+    "upload": ("cli.commands.upload", "Send files to the landing bucket."),
+    "agent": ("cli.commands.agent", "Send a file's rows to their stream, as it grows."),
+    "query": ("cli.commands.query", "Ask the lake: a named query, or SQL."),
+    "runs": ("cli.commands.runs", "Runs of training: what they decided, what they cost; start one."),
+    "run": ("cli.commands.run", "One run: its states, durations, cost, verdict, cause."),
+    "report": ("cli.commands.report", "A run's report, as a page."),
+    "recommend": ("cli.commands.recommend", "What one person may like."),
+    "similar": ("cli.commands.similar", "Items liked by those who liked this one."),
+    "popular": ("cli.commands.popular", "What most people like."),
+    "feedback": ("cli.commands.feedback", "Say what a person did: a rating, a click, a purchase, a view."),
+    "experiment": ("cli.commands.experiment", "How traffic moves to a new model: weights, evidence, decisions."),
+    "rollback": ("cli.commands.rollback", "All traffic back to the model before, at once."),
+    "promote": ("cli.commands.promote", "The challenger becomes the champion by hand: --force."),
+    "freeze": ("cli.commands.freeze", "Hold an experiment: weights stay, nobody new enrols."),
+    "thaw": ("cli.commands.thaw", "Let a frozen experiment go on."),
+    "quarantine": ("cli.commands.quarantine", "Rows that were refused: list, show, replay."),
+    "sample": ("cli.commands.sample", "A function's sample event, for this Usher: for sam local, or to invoke it."),
+    "image": ("cli.commands.image", "Build the recommender's image on AWS, without Docker here."),
+    "simulate": ("cli.commands.simulate", "How traffic moves from a champion to a challenger, simulated."),
 }
 
 

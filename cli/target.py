@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from cli.console import remark
-from cli.failures import CommandError, one_line
+from cli.errors import CommandError, one_line
+from cli.formatting.console import remark
 
 if TYPE_CHECKING:
     import boto3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cli import athena, questions
-from cli.landing.send import Sent
+from cli import athena, named_queries
 from cli.target import Target
+from cli.uploads.send import Sent
 
 if TYPE_CHECKING:
     from usher.store.ingested_objects import Entry
@@ -40,7 +40,7 @@ def disagreements(
 
 def _counts(target: Target) -> tuple[dict[str, int], dict[str, int]]:
     """Rows of each object in the lake and in quarantine, counted by Athena."""
-    question = questions.find("rows_per_object")
+    question = named_queries.find("rows_per_object")
     assert question is not None  # noqa: S101 - it is one of the repository's files
     lake = athena.ask(target, question.sql)
     refused = athena.ask(target, _QUARANTINE)

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cli.console import printable, say
-from cli.experiment import records, words
-from cli.experiment.records import Experiment, mapping, number
-from cli.failures import CommandError
+from cli.errors import CommandError
+from cli.experiments import presentation, records
+from cli.experiments.records import Experiment, mapping, number
+from cli.formatting.console import printable, say
 from cli.target import Target
 
 if TYPE_CHECKING:
@@ -106,8 +106,9 @@ def _decision(found: Experiment, item: Any) -> str:
     share = found.share(item)
     elapsed = records.moment_of(item) - found.started_at
     counted = f"{people[0]:,.0f} + {people[1]:,.0f} counted" if sum(people) > 0 else ""
+    hours = presentation.hours_text(found.hours(records.moment_of(item)))
     return printable(
-        f"  {elapsed:5.1f} s  {words.hours_text(found.hours(records.moment_of(item))):>7}  challenger {share:4.0%}  "
+        f"  {elapsed:5.1f} s  {hours:>7}  challenger {share:4.0%}  "
         f"{counted:>18}  {item['decision']}: {item.get('reason', '')}"
     )
 
@@ -115,7 +116,7 @@ def _decision(found: Experiment, item: Any) -> str:
 def explain(target: Target, experiment_id: str) -> str:
     """What runs, and how much faster than on AWS it is played."""
     found = records.read(target, experiment_id, 1)
-    preset = words.preset_of(found) if found is not None else None
+    preset = presentation.preset_of(found) if found is not None else None
     if found is None or preset is None:
         return f"experiment {experiment_id}"
     seconds = preset.horizon_hours * found.hour_seconds

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.console import remark
-from cli.experiment import records, words, write_page
-from cli.failures import CommandError
+from cli.commands.experiment import write_page
+from cli.errors import CommandError
+from cli.experiments import presentation, records
+from cli.formatting.console import remark
 from cli.target import Target
 from demo.course import Course
 from demo.simulated_users.tally import Tally
@@ -20,8 +21,8 @@ def write(target: Target, folder: Path, course: Course, tally: Tally) -> None:
     router = records.router_of(target)
     found = course.last
     record = {
-        "experiment": None if found is None else words.as_record(found, router),
-        "router": words.router_record(router),
+        "experiment": None if found is None else presentation.as_record(found, router),
+        "router": presentation.router_record(router),
         "challenger_share_by_version": course.versions,
         "people": {
             "visits": tally.visits,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cli.console import say
+from cli.formatting.console import say
 from cli.target import Target
 from demo.simulated_users.crowd import Crowd
 from demo.simulated_users.tally import Tally

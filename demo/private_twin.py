@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.console import out, printable, say
-from cli.failures import CommandError
-from cli.recommend import ask, show
-from cli.report import Trial, trials
-from cli.runs import cost, executions, verdict
+from cli.commands.recommend import ask, show
+from cli.commands.report import Trial, trials
+from cli.commands.runs import cost, verdict
+from cli.errors import CommandError
+from cli.formatting.console import out, printable, say
+from cli.runs import executions
 from cli.runs.executions import Run
 from cli.target import Target
 

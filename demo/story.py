@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.console import out, say
-from cli.failures import CommandError
-from cli.query import show_question
-from cli.runs import by_hand, cost, executions, verdict
+from cli.commands.query import show_question
+from cli.commands.runs import cost, verdict
+from cli.commands.upload import read_headers, send_all, watch
+from cli.errors import CommandError
+from cli.formatting.console import out, say
+from cli.runs import by_hand, executions
 from cli.runs.executions import Run
 from cli.target import Target
-from cli.upload import read_headers, send_all, watch
 from demo import artefact, check, course, kept, operator, people, planted, run, stream
 from demo.course import Course
 from demo.phases import Phases

@@ -12,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli import athena
-from cli.console import out
-from cli.data.sources import FILES
-from cli.failures import CommandError
+from cli.errors import CommandError
+from cli.formatting.console import out
+from cli.movielens import FILES
 from cli.target import Target
 from demo.phases import Part
 
@@ -33,7 +33,7 @@ class Sent:
 
 def send(target: Target, part: Part, scratch: Path) -> list[Sent]:
     """Send every file, ratings last; CommandError when a row could not be sent."""
-    from cli.agent.wiring import Order, stream, work  # noqa: PLC0415 - boto3
+    from cli.agent.bootstrap import Order, stream, work  # noqa: PLC0415 - boto3
 
     sent = []
     for name, path in part.files.items():

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import out, printable, say
+from cli.formatting.console import out, printable, say
 from demo.costs import Use, lines
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.agent.fingerprint import Fingerprint
-from cli.failures import CommandError
+from cli.errors import CommandError
 
 SCHEMA = 1
 #: Files that are remembered, those that moved on last; far more than an agent takes.

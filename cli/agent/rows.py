@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from json.encoder import encode_basestring
 from typing import NamedTuple, Protocol
 
-from cli.failures import CommandError
-from cli.landing.recognise import PERSONALIZE, misfit, spellings
+from cli.errors import CommandError
+from cli.uploads.recognise import PERSONALIZE, misfit, spellings
 from usher.schema.datasets import Dataset, Field, dataset
 from usher.schema.interactions import DEFAULT_EVENT_TYPE
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from rich.live import Live
 from rich.text import Text
 
-from cli.agent.run import Progress
-from cli.console import err, printable, remark
+from cli.agent.agent import Progress
+from cli.formatting.console import err, printable, remark
 
 #: Seconds between two plain lines.
 PLAIN_SECONDS = 10.0

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError, HTTPClientError, SSLError
 from botocore.parsers import ResponseParserError
 
 from cli.agent.batches import Batch
-from cli.failures import CommandError, explain, one_line
+from cli.errors import CommandError, explain, one_line
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 20.0

@@ -12,7 +12,7 @@ from cli.agent.checkpoint import Position
 from cli.agent.fingerprint import SPAN_BYTES, Fingerprint
 from cli.agent.lines import LINE_MAX_BYTES, Block, LineReader, TooLong
 from cli.agent.rows import Rows, rows_again, rows_for
-from cli.failures import CommandError
+from cli.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True)

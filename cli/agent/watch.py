@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cli.agent.checkpoint import Position
 from cli.agent.source import Source, holds, key_of, open_file
-from cli.failures import CommandError, explain, one_line
+from cli.errors import CommandError, explain, one_line
 
 #: A rotated file counts as finished when nothing was added to it for so long: its writer has reopened the new one.
 GRACE_SECONDS = 2.0

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cli.console import err, say
-from cli.data.sources import missing_files, real_data
-from cli.failures import CommandError
+from cli.errors import CommandError
+from cli.formatting.console import err, say
+from cli.movielens import missing_files, real_data
 
 if TYPE_CHECKING:
     from demo.story import Story
@@ -92,7 +92,7 @@ def _play(story: Story, scenario: str) -> None:
 
 
 def _generated(scratch: Path, seed: int) -> Path:
-    from cli.data import generate_with_progress  # noqa: PLC0415 - numpy, only without real data
+    from cli.commands.data import generate_with_progress  # noqa: PLC0415 - numpy, only without real data
     from demo.generator.world import Size  # noqa: PLC0415
 
     folder = scratch / "generated"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.target import Target
 from usher.schema.datasets import DATASETS
 from usher.schema.s3_paths import quarantine_prefix

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.quarantine.files import QuarantineFile
 from cli.target import Target
 from usher.schema.ids import is_stream_digest, object_digest

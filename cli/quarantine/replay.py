@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.quarantine.files import QuarantineFile, Record
 from cli.quarantine.original import Original
 from cli.target import Target

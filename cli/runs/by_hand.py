@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.runs import executions
 from cli.target import Target
 

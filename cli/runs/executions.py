@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.target import Target
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cli.drawing.charts import Chart, Line, svg
-from cli.drawing.page import document, pairs, table, text
+from cli.formatting.charts import Chart, Line, svg
+from cli.formatting.pages import document, pairs, table, text
 from cli.simulation.single import Step
 from usher.experiments.stats.presets import Preset
 

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.drawing.terminal import COLOURS, bar, e_value, interval, lift_text
+from cli.formatting.terminal import COLOURS, bar, e_value, interval, lift_text
 from cli.simulation.plan import Forecast, Plan
 from cli.simulation.single import Step
 from usher.experiments.stats.presets import Preset

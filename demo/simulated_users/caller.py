@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.target import Target
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

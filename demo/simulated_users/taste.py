@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from demo.simulated_users.calibration import Calibration, calibrate
 from demo.simulated_users.factors import Factors, fit_factors
 from demo.simulated_users.history import Floats, History, Ints

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli import questions
+from cli import named_queries
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def test_an_unknown_stack_is_one_line(usher: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_named_query_runs_on_the_empty_or_full_lake(usher: Any) -> None:
-    for question in questions.all_questions():
+    for question in named_queries.all_questions():
         given = [part for name, _ in question.parameters for part in ("--param", f"{name}=1")]
         assert isinstance(json.loads(usher("query", question.name, "--json", *given).stdout), list)
 

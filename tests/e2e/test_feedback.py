@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cli.recommend import api
+from cli import api_client
 from cli.target import Target
 from usher.schema.ids import user_hash
 from usher.store import keys
@@ -65,12 +65,12 @@ class Shop:
         self.table = twin.session.resource("dynamodb", endpoint_url=twin.endpoint).Table(twin.outputs["StateTable"])
 
     def recommend(self, user: str) -> dict[str, Any]:
-        return api.get(self.target, "/recommendations", {"user_id": user, "limit": 5})
+        return api_client.get(self.target, "/recommendations", {"user_id": user, "limit": 5})
 
     def send(self, user: str, item: str, kind: str, **fields: Any) -> dict[str, Any]:
         """One event; the API's result."""
         given = {"event_id": uuid.uuid4().hex, "user_id": user, "item_id": item, "type": kind, **fields}
-        answer = api.exchange(self.target, "POST", "/feedback", json.dumps(given).encode())
+        answer = api_client.exchange(self.target, "POST", "/feedback", json.dumps(given).encode())
         assert answer.status == 202, answer
         return dict(answer.body)
 

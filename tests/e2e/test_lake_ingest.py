@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.data.sources import real_data
+from cli.movielens import real_data
 from usher_lake.commit import digests_of
 
 pytestmark = pytest.mark.slow

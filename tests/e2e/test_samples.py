@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cli import sample
+from cli.commands import sample
 from cli.runs import by_hand, executions
 from cli.target import Target, of_twin
 from demo.generator.files import generate
@@ -50,8 +50,8 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def target(twin: Any, tmp_path_factory: pytest.TempPathFactory) -> Target:
     """The twin with four files in its lake and one run behind it."""
-    from cli.landing.follow import faults, follow  # noqa: PLC0415 - boto3
-    from cli.upload import read_headers, send_all  # noqa: PLC0415
+    from cli.commands.upload import read_headers, send_all  # noqa: PLC0415
+    from cli.uploads.follow import faults, follow  # noqa: PLC0415 - boto3
 
     target, folder = of_twin(twin.running), tmp_path_factory.mktemp("data")
     generate(folder, Size(200, 300, 12_000), 5)

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "demo": {"usher", "twin", "cli"},
 }
 #: The commands that may start the demo's code, each when it is called.
-USES_DEMO = {"cli/commands/demo.py", "cli/data/__init__.py"}
+USES_DEMO = {"cli/commands/demo.py", "cli/commands/data.py"}
 
 
 CONTRACTS = {f"usher.schema.{path.stem}" for path in (PROJECT / "layers/core/python/usher/schema").glob("[a-z]*.py")}

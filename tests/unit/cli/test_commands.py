@@ -17,7 +17,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.failures import explain
+from cli.errors import explain
 from cli.target import Target
 from usher.schema.ids import object_digest
 from usher.store.ingested_objects import Entry
@@ -130,7 +130,7 @@ def test_a_defect_says_how_to_see_where(monkeypatch: pytest.MonkeyPatch, capsys:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr("cli.upload.read_headers", broken)
+    monkeypatch.setattr("cli.commands.upload.read_headers", broken)
     assert main.run(["upload", "x"], debug=False) == 1
     assert capsys.readouterr().err == "usher: ZeroDivisionError: a b (repeat with --debug to see where)\n"
 
@@ -141,7 +141,7 @@ def test_ctrl_c_is_said_and_has_the_shells_exit_code(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.upload.read_headers", interrupted)
+    monkeypatch.setattr("cli.commands.upload.read_headers", interrupted)
     assert main.run(["upload", "x"], debug=False) == 130
     assert capsys.readouterr().err == "usher: interrupted\n"
 
@@ -160,7 +160,7 @@ def test_a_pipe_that_closes_early_is_no_error(monkeypatch: pytest.MonkeyPatch) -
     def closed(*_: object, **__: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr("cli.upload.read_headers", closed)
+    monkeypatch.setattr("cli.commands.upload.read_headers", closed)
     monkeypatch.setattr(sys, "stderr", open("/dev/null", "w"))  # noqa: PTH123, SIM115 - closed by the command
     assert main.run(["upload", "x"], debug=False) == 0
 

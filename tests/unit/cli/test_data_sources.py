@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cli.data import movielens, sources
-from cli.data.movielens import download
-from cli.data.sources import FILES, real_data
-from cli.failures import CommandError
+from cli import movielens, movielens_download
+from cli.errors import CommandError
+from cli.movielens import FILES, real_data
+from cli.movielens_download import download
 
 
 def fill(folder: Path, *, without: str = "") -> Path:
@@ -37,7 +37,7 @@ def test_a_named_folder_comes_first_then_the_one_beside_then_none(tmp_path: Path
     assert real_data({"USHER_DATA": str(named)}, beside) == named
     assert real_data({}, beside) == beside
     assert real_data({}, tmp_path / "nowhere") is None
-    assert sources.BESIDE.name == "ml-latest-small"
+    assert movielens.BESIDE.name == "ml-latest-small"
 
 
 def archive(*, without: str = "", extra: dict[str, bytes] | None = None, size: int = 10) -> bytes:
@@ -73,7 +73,7 @@ def digest(body: bytes) -> str:
         (TimeoutError("timed out"), r"cannot be reached \(timed out\)"),
         (ConnectionResetError("reset"), "cannot be reached"),
         (urllib.error.HTTPError("https://x", 503, "busy", Message(), None), "answered 503 busy"),
-        (b"x" * (movielens.ARCHIVE_BYTES_MAX + 1), "larger than"),
+        (b"x" * (movielens_download.ARCHIVE_BYTES_MAX + 1), "larger than"),
         (archive(), "SHA-256 is"),
     ],
 )

@@ -21,8 +21,8 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.experiment import plots, records, words
-from cli.failures import explain
+from cli.errors import explain
+from cli.experiments import charts, presentation, records
 from cli.simulation.single import Step, steps
 from cli.simulation.worlds import World
 from cli.target import Resources, Target
@@ -424,7 +424,7 @@ def test_the_drawn_share_is_the_share_of_each_decision(target: Target, story: St
     course = story.run(closed=False)
     found = records.find(target, "last", records.router_of(target))
     assert found is not None
-    chart = next(each for each in plots.charts(found, words.preset_of(found)) if "share" in each.title)
+    chart = next(each for each in charts.charts(found, presentation.preset_of(found)) if "share" in each.title)
     (line,) = chart.lines
     assert all(first <= second for first, second in pairwise(line.x))
     drawn = {round(x, 6): y for x, y in zip(line.x, line.y, strict=True)}
@@ -441,7 +441,7 @@ def test_bars_of_one_stratum_end_where_the_next_one_begins(target: Target, story
         story.put(keys.stratum(NAME, version), **span, weights={}, champion=one, challenger=one)
     found = records.read(target, NAME)
     assert found is not None
-    (chart,) = [each for each in plots.charts(found, None) if each.bars]
+    (chart,) = [each for each in charts.charts(found, None) if each.bars]
     seconds = [
         round(3600 * right, 1) for right in next(b for b in chart.bars if b.label == "challenger: enrolled").right
     ]
@@ -452,7 +452,7 @@ def test_bars_add_up_to_what_was_counted(target: Target, story: Story) -> None:
     course = story.run(closed=False)
     found = records.find(target, "last", records.router_of(target))
     assert found is not None
-    chart = next(each for each in plots.charts(found, None) if each.bars)
+    chart = next(each for each in charts.charts(found, None) if each.bars)
     heights = {bars.label: sum(bars.y) for bars in chart.bars}
     for role in records.ROLES:
         assert heights[f"{role}: enrolled"] == course[-1].number(f"users_{role}") > 0
@@ -465,7 +465,7 @@ def test_on_a_terminal_the_picture_moves_until_the_experiment_closes(
     story.run(closed=False)
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, height=60)
-    monkeypatch.setattr("cli.experiment.out", lambda: console)
+    monkeypatch.setattr("cli.commands.experiment.out", lambda: console)
     monkeypatch.setattr("time.sleep", lambda _: story.run())
     assert call(target, "--watch").exit_code == 0
     assert "testing" in written.getvalue() and "closed: promoted" in written.getvalue()

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.failures import CommandError, explain
-from cli.feedback.sending import BATCH_BYTES, LINE_MAX_BYTES, TRIES, send, send_file
+from cli.errors import CommandError, explain
+from cli.feedback_client import BATCH_BYTES, LINE_MAX_BYTES, TRIES, send, send_file
 from cli.target import Resources, Target
 
 NAMES = {"landing_bucket": "l", "lake_bucket": "k", "database": "d", "state_table": "t", "workgroup": "w"}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cli import image
-from cli.failures import CommandError
+from cli.commands import image
+from cli.errors import CommandError
 
 PROJECT = Path(__file__).parents[3]
 

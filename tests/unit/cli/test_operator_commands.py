@@ -13,8 +13,8 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.experiment import orders, records
-from cli.failures import explain
+from cli.errors import explain
+from cli.experiments import operator_commands, records
 from cli.target import Resources, Target
 from usher.schema import ids
 from usher.store import keys
@@ -275,9 +275,9 @@ def test_an_order_is_written_with_who_and_why_and_starts_the_workflow(target: Ta
 
 def test_on_a_twin_the_machines_user_is_named_too(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
-    assert not orders.who(target).endswith(" (ada)")
+    assert not operator_commands.who(target).endswith(" (ada)")
     target.endpoint = "http://127.0.0.1:1"  # the client is there already and still moto's
-    assert orders.who(target).endswith(" (ada)")
+    assert operator_commands.who(target).endswith(" (ada)")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.failures import CommandError
-from cli.landing.recognise import recognise
-from cli.landing.send import measure
+from cli.errors import CommandError
+from cli.uploads.recognise import recognise
+from cli.uploads.send import measure
 
 RATINGS = b"userId,movieId,rating,timestamp\n1,2,3.5,964982703\n"
 

@@ -20,10 +20,12 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.failures import explain
-from cli.recommend import read_rating
-from cli.recommend.liked import literal
-from cli.runs import as_record, executions, one, verdict
+from cli.commands.liked import literal
+from cli.commands.recommend import read_rating
+from cli.commands.run import what_next
+from cli.commands.runs import as_record, verdict
+from cli.errors import explain
+from cli.runs import executions
 from cli.target import Target
 
 EVIL = "Heat\x1b[31m [bold]"
@@ -258,10 +260,10 @@ def test_a_run_says_how_it_stands_and_what_to_do() -> None:
 
     refused = made("SUCCEEDED", status="refused", gate={"verdict": "worse", "reason": "it is worse", "passed": False})
     assert (refused.said, verdict(refused), refused.seconds(at)) == ("refused", "worse: it is worse", 90)
-    assert "What serves goes on serving" in one.what_next(refused)
+    assert "What serves goes on serving" in what_next(refused)
     assert made("RUNNING", status="failed").said == "running"
     assert made("TIMED_OUT", status="running").said == "timed_out"
-    assert "usher report r1-1" in one.what_next(made("SUCCEEDED", status="succeeded"))
+    assert "usher report r1-1" in what_next(made("SUCCEEDED", status="succeeded"))
     assert as_record(made("ABORTED"))["status"] == "aborted"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from cli import sam_local
-from cli.failures import CommandError
+from cli import sam_template
+from cli.errors import CommandError
 from cli.target import Target
 from twin.cloudformation import template as templates
 
@@ -23,7 +23,7 @@ def template() -> Any:
 
 def test_each_route_is_an_event_of_the_function_behind_it(template: Any) -> None:
     resources = template["Resources"]
-    sam_local._routed(resources)
+    sam_template._routed(resources)
     found = {
         f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}": name
         for name, resource in resources.items()
@@ -39,20 +39,20 @@ def test_each_route_is_an_event_of_the_function_behind_it(template: Any) -> None
 
 def test_paths_are_absolute_wherever_the_copy_lies(template: Any, tmp_path: Path) -> None:
     layer = template["Resources"]["CoreLayer"]["Properties"]
-    sam_local._anchor(layer, tmp_path)
+    sam_template._anchor(layer, tmp_path)
     assert Path(layer["ContentUri"]).is_absolute()
     remote = {"CodeUri": "s3://bucket/key"}
-    sam_local._anchor(remote, tmp_path)
+    sam_template._anchor(remote, tmp_path)
     assert remote == {"CodeUri": "s3://bucket/key"}
 
 
 def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     target = Target(boto3.Session("a", "b", None, "eu-west-1"), "usher", "the twin", endpoint="http://127.0.0.1:9")
     with pytest.raises(CommandError, match="`make build` first"):
-        sam_local.write(target, {}, tmp_path, tmp_path / "sam.json")
-    built = tmp_path / sam_local.BUILT
+        sam_template.write(target, {}, tmp_path, tmp_path / "sam.json")
+    built = tmp_path / sam_template.BUILT
     built.parent.mkdir(parents=True)
     built.write_text("Resources: {}")
     with pytest.raises(CommandError, match="containers cannot reach the twin: start it with the address"):
-        sam_local.write(target, {}, tmp_path, tmp_path / "sam.json")
+        sam_template.write(target, {}, tmp_path, tmp_path / "sam.json")
     assert not (tmp_path / "sam.json").exists()

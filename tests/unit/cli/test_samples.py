@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import sample
+from cli.commands import sample
 from usher.schema.datasets import DATASETS
 
 PROJECT = Path(__file__).parents[3]

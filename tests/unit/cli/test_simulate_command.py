@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli.drawing.charts import Chart, Line, svg, ticks
+from cli.formatting.charts import Chart, Line, svg, ticks
 from cli.main import run
 from cli.simulation import screen
 from cli.simulation.page import page

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from moto import mock_aws
 
 from cli import target as targets
-from cli.failures import CommandError, explain
+from cli.errors import CommandError, explain
 from cli.target import Choice, Resources, Target, find
 
 OUTPUTS = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.experiment.records import Experiment
-from cli.failures import CommandError
+from cli.errors import CommandError
+from cli.experiments.records import Experiment
 from demo.costs import Use, lines
 from demo.course import Course, ending, look
 from demo.simulated_users.caller import Answer

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import main
+from cli import main, movielens
 from cli.commands import demo
-from cli.data import sources
-from cli.failures import explain
-from cli.landing.recognise import recognise
+from cli.errors import explain
+from cli.uploads.recognise import recognise
 from demo.generator import ratings as drawing
 from demo.generator.files import Kinds, generate
 from demo.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
@@ -105,7 +104,7 @@ def test_chunks_are_whole_users_and_do_not_change_the_counts(monkeypatch: pytest
 
 def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_path: Path) -> None:
     written = generate(tmp_path, SIZE, SEED)
-    for name, dataset in sources.FILES.items():
+    for name, dataset in movielens.FILES.items():
         assert recognise(folder / name).dataset == dataset
         assert len(rows(folder / name)) == written[name]
     assert written["ratings.csv"] == SIZE.ratings
@@ -168,7 +167,7 @@ def test_people_buy_what_they_would_rate_high(tmp_path: Path) -> None:
 
 def test_the_demo_without_real_data_generates_files_of_movielens_size(tmp_path: Path) -> None:
     made = demo._generated(tmp_path, 42)
-    assert sources.missing_files(made) == []
+    assert movielens.missing_files(made) == []
     assert len(rows(made / "ratings.csv")) == 100_836
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from demo.generator.files import generate
 from demo.generator.world import Size
 from demo.simulated_users.calibration import Calibration

@@ -14,7 +14,7 @@ import boto3
 import numpy as np
 import pytest
 
-from cli.failures import CommandError
+from cli.errors import CommandError
 from cli.target import Resources, Target
 from demo.simulated_users import visits
 from demo.simulated_users.calibration import Calibration

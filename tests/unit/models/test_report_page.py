@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import report
+from cli.commands import report
 from usher_models.evaluation import page as container_page
 from usher_models.evaluation.drawing import bars, intervals
 from usher_models.evaluation.page import page

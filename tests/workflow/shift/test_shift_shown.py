@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.experiment import plots, records, words
+from cli.experiments import charts, presentation, records
 from cli.target import Resources, Target
 from twin import context
 
@@ -65,7 +65,7 @@ def test_every_decision_is_shown_with_its_reason_and_every_stratum_is_drawn(
 
     found = records.find(target, "last", records.router_of(target))
     assert found is not None
-    drawn = {chart.title: chart for chart in plots.charts(found, words.preset_of(found))}
+    drawn = {chart.title: chart for chart in charts.charts(found, presentation.preset_of(found))}
     bars = {each.label: sum(each.y) for each in drawn["Users by stratum"].bars}
     for role in records.ROLES:
         counted = sum(item[role]["n"] for item in shift.items("STRATUM"))

@@ -15,9 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
+from cli.agent.agent import Progress
+from cli.agent.bootstrap import Order, work
 from cli.agent.checkpoint import Stream
-from cli.agent.run import Progress
-from cli.agent.wiring import Order, work
 from cli.target import Target
 
 RATINGS = "userId,movieId,rating,timestamp\n"

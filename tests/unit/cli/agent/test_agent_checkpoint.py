@@ -13,7 +13,7 @@ import pytest
 
 from cli.agent.checkpoint import FILES_KEPT, Checkpoint, Position, Stream, locked
 from cli.agent.fingerprint import Fingerprint
-from cli.failures import CommandError
+from cli.errors import CommandError
 
 STREAM = Stream("usher-ratings", "2026-03-01")
 

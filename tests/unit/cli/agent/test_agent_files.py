@@ -12,7 +12,7 @@ import pytest
 
 from cli.agent import sending
 from cli.agent.checkpoint import Stream
-from cli.failures import CommandError, explain
+from cli.errors import CommandError, explain
 
 HEADER = "userId,movieId,rating,timestamp\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.agent.rows import CsvRows, JsonRows, rows_again, rows_for
-from cli.failures import CommandError
+from cli.errors import CommandError
 
 HEADERS = {
     "ratings": "userId,movieId,rating,timestamp",

@@ -12,9 +12,9 @@ import pytest
 
 from cli.agent import sending
 from cli.agent.batches import Batch
+from cli.agent.bootstrap import client
 from cli.agent.sending import Sender, Stopped
-from cli.agent.wiring import client
-from cli.failures import CommandError, explain
+from cli.errors import CommandError, explain
 
 BUSY = (503, {"__type": "ServiceUnavailableException", "message": "Slow down."})
 

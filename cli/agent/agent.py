@@ -1,0 +1,187 @@
+"""The agent's loop: read, pack, send, checkpoint, look again; and a clean end whatever ends it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.agent.aside import Aside
+from cli.agent.batches import RECORD_BYTES, Batch, Packer
+from cli.agent.checkpoint import Checkpoint, Position
+from cli.agent.delivery import Pipeline
+from cli.agent.sending import Sender, Stopped, Tally
+from cli.agent.source import Row, Source
+from cli.agent.watch import Watch
+
+#: How often the files are looked at when there is nothing to send.
+POLL_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was done so far.
+
+    rows, size_bytes: acknowledged.  aside: rows that cannot be sent.  lag_bytes: in the files, not acknowledged yet.
+    """
+
+    rows: int = 0
+    size_bytes: int = 0
+    aside: int = 0
+    lag_bytes: int = 0
+    tally: Tally = field(default_factory=Tally)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        plain = {name: getattr(self, name) for name in ("rows", "size_bytes", "aside", "lag_bytes")}
+        repeated = {"retries": self.tally.retries, "resent": self.tally.resent}
+        return plain | repeated | {"seconds": round(self.seconds, 3)}
+
+
+class Agent:
+    """Delivers the rows of the watched files to a stream, until they are at their end or it is told to stop."""
+
+    def __init__(  # noqa: PLR0913 - its parts
+        self,
+        watch: Watch,
+        sender: Sender,
+        checkpoint: Checkpoint,
+        aside: Aside,
+        packer: Packer,
+        *,
+        window: int,
+        show: Callable[[Progress], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """window: calls under way at a time. show: is called after each acknowledgement and each look."""
+        self.progress = Progress(tally=sender.tally)
+        self._watch, self._sender, self._checkpoint, self._aside = watch, sender, checkpoint, aside
+        self._packer, self._show, self._clock = packer, show, clock
+        self._looked = clock()
+        self._pipeline = Pipeline(sender, window, self._acknowledged)
+        self._reached: dict[Source, tuple[int, int]] = {}  # of the batch that is being packed
+        self._left: dict[tuple[int, int], Position] = {}  # of files that were finished in it
+
+    def run(self, ends: threading.Event) -> Progress:
+        """Work until all is delivered or `ends` is set; what was read is delivered first, if the stream takes it.
+
+        Raises CommandError, OSError and what boto3 raises; whatever it is, the checkpoint holds all that is delivered.
+        """
+        try:
+            self._watch.start()
+            self._looked = self._clock()
+            while not ends.is_set():
+                if not self._round(ends) and not self._idle(ends):
+                    break
+            self._flush()
+            self._pipeline.drain()
+        except Stopped:
+            pass
+        finally:
+            self._pipeline.close()
+            self._measure()
+            self._watch.close()
+        return self.progress
+
+    def _round(self, ends: threading.Event) -> bool:
+        """Read some of each file; whether there was anything."""
+        anything = False
+        if self._watch.follow and self._clock() - self._looked >= POLL_SECONDS:
+            self._look()
+        for source in self._watch.opened():
+            self._reached.setdefault(source, (source.offset, source.unended))
+        for source in self._watch.sources():
+            if ends.is_set():
+                break
+            read = self._take(source, source.read())
+            anything |= read
+            if read:
+                source.remember()
+            elif not self._watch.follow or self._watch.finished(source, anything=read):
+                self._finish(source)
+                anything = True
+        return anything
+
+    def _take(self, source: Source, rows: Iterable[Row]) -> bool:
+        """Pack rows, sending each batch as it is full; whether there was one."""
+        anything = False
+        for row in rows:
+            anything = True
+            if row.record is None:
+                pass
+            elif not row.record or not self._packer.fits(row.record):
+                self._set_aside(source, row)
+            else:
+                if self._packer.is_full_for(row.record):
+                    self._send()
+                self._packer.add(row.record)
+            self._reached[source] = (row.end, row.unended)
+        return anything
+
+    def _set_aside(self, source: Source, row: Row) -> None:
+        size = (row.end - row.start - 1) if row.record == b"" else len(row.raw)
+        reason = f"longer than the {RECORD_BYTES:,} bytes of a record"
+        self._aside.keep(str(source.path), row.start, size, reason, row.raw)
+        self.progress.aside += 1
+
+    def _finish(self, source: Source) -> None:
+        """A file is at its end, and nobody writes it any more."""
+        self._take(source, source.rest())
+        self._watch.leave(source)
+        if source in self._reached:
+            self._left[source.key] = source.position(*self._reached.pop(source))
+        source.close()
+
+    def _idle(self, ends: threading.Event) -> bool:
+        """Nothing to read: deliver what there is, then look again; False when that was all."""
+        self._flush()
+        if not self._watch.follow:
+            return False
+        self._pipeline.settle()
+        self._measure()
+        self._show(self.progress)
+        ends.wait(POLL_SECONDS)
+        self._look()
+        return True
+
+    def _look(self) -> None:
+        """Notice what happened to the files. What was read is packed off before: a file may be let go of."""
+        self._flush()
+        self._watch.look()
+        self._looked = self._clock()
+
+    def _flush(self) -> None:
+        if self._reached or self._left:
+            self._send()
+
+    def _send(self) -> None:
+        positions = self._left | {source.key: source.position(*at) for source, at in self._reached.items()}
+        batch = self._packer.take(positions)
+        self._reached, self._left = {}, {}
+        self._pipeline.feed(batch)
+
+    def _acknowledged(self, batches: list[Batch]) -> None:
+        positions: dict[tuple[int, int], Position] = {}
+        for batch in batches:
+            positions |= batch.positions
+            self.progress.rows += batch.rows
+            self.progress.size_bytes += batch.size
+        self._checkpoint.save(positions)
+        self._measure()
+        self._show(self.progress)
+
+    def _measure(self) -> None:
+        saved = self._checkpoint.positions
+        behind = 0
+        for source in self._watch.sources():
+            position = saved.get(source.key)
+            behind += max(0, source.size - (position.offset + position.ended if position else 0))
+        self.progress.lag_bytes = behind

@@ -1,0 +1,165 @@
+"""`usher simulate`: watch an experiment decide in a world whose truth you set, or plan one before you run it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cli.errors import CommandError
+from cli.formatting import console
+from cli.simulation import plan as plans
+from cli.simulation import screen
+from cli.simulation.page import changes, page
+from cli.simulation.single import Step, steps
+from cli.simulation.worlds import World
+from usher.experiments.stats.errors import PresetError
+from usher.experiments.stats.presets import Preset, preset
+
+app = typer.Typer(add_completion=False)
+
+Lift = Annotated[float, typer.Option(min=-1.0, max=100.0, help="The challenger's true relative lift: 0.05 is +5 %.")]
+Users = Annotated[float, typer.Option(min=0.1, max=1e6, help="New users an hour.")]
+Rate = Annotated[float, typer.Option(min=1e-5, max=1.0, help="The champion's conversion rate.")]
+Drift = Annotated[float, typer.Option(min=0.0, max=0.9, help="Amplitude of the base rate's daily cycle: 0.5 is ±50 %.")]
+Trend = Annotated[float, typer.Option(min=0.05, max=20.0, help="The base rate's factor at the end: 0.5 halves it.")]
+Delay = Annotated[float, typer.Option(min=0.0, max=1000.0, help="Mean hours until a conversion.")]
+Window = Annotated[
+    float, typer.Option(min=0.0, max=168.0, help="Hours a conversion may take to count: twice the delay.")
+]
+Errors = Annotated[float, typer.Option(min=0.0, max=1.0, help="The challenger's share of server errors.")]
+Epoch = Annotated[float | None, typer.Option(min=0.5, max=1440.0, help="Minutes between decisions: 60, demo 1.")]
+Html = Annotated[Path | None, typer.Option(help="Also write the experiment as one HTML page.")]
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    lift: Lift = 0.05,
+    users_per_hour: Users = 2000.0,
+    base_rate: Rate = 0.10,
+    drift: Drift = 0.0,
+    trend: Trend = 1.0,
+    delay_hours: Delay = 0.0,
+    window_hours: Window = 0.0,
+    error_rate: Errors = 0.0,
+    epoch_minutes: Epoch = None,
+    preset_name: Annotated[str, typer.Option("--preset", help="default, patient, cautious or demo.")] = "default",
+    plan: Annotated[bool, typer.Option("--plan", help="Power, duration and cost instead of one experiment.")] = False,
+    runs: Annotated[int, typer.Option(min=20, max=20_000, help="Simulated experiments a row of the plan.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same experiment.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to show it; 0 is at once.")] = 10.0,
+    html: Html = None,
+    json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Watch weights, evidence and decisions move in a simulated world, or plan an experiment with --plan.
+
+    The decisions are taken by the very code that runs on AWS. Without a lift (--lift 0) nothing should be promoted.
+    """
+    chosen = _preset(preset_name)
+    world = World(
+        lift=lift,
+        users_per_hour=users_per_hour,
+        base_rate=base_rate,
+        daily=drift,
+        trend=(1.0, trend),
+        trend_hours=chosen.horizon_hours,
+        delay_hours=delay_hours,
+        window_hours=window_hours or delay_hours * 2,
+        epoch_hours=(epoch_minutes or (1.0 if chosen.name == "demo" else 60.0)) / 60,
+    )
+    _check(world, chosen)
+    if plan:
+        if html:
+            raise CommandError("--html writes one experiment: leave out --plan")
+        _show_plan(world, chosen, runs, seed, json)
+        return
+    history = _watch(
+        steps(world, chosen, seed, error_rate), chosen, world, seconds=0.0 if json else seconds, quiet=json
+    )
+    if json:
+        console.print_json([{"hours": step.hours, **asdict(step.decision)} for step in changes(history)])
+    if html:
+        _write_page(html, world, chosen, history, error_rate)
+
+
+def _preset(name: str) -> Preset:
+    try:
+        return preset(name)
+    except PresetError as error:
+        raise CommandError(str(error)) from error
+
+
+def _check(world: World, chosen: Preset) -> None:
+    """What the options allow one by one but not together."""
+    peak = world.base_rate * (1 + world.daily) * max(world.trend) * max(1.0, 1 + world.lift)
+    if peak > 1:
+        raise CommandError(f"a conversion rate would reach {peak:.0%}: lower --base-rate, --lift, --drift or --trend")
+    if world.window_hours >= chosen.horizon_hours:
+        raise CommandError(
+            f"a window of {world.window_hours:g} h never closes in the {chosen.horizon_hours:g} h of "
+            f"preset {chosen.name}: lower --window-hours or --delay-hours"
+        )
+    if world.epoch_hours >= chosen.horizon_hours:
+        raise CommandError(f"an epoch of {world.epoch_hours * 60:g} minutes is longer than preset {chosen.name} runs")
+
+
+def _watch(moves: Iterator[Step], chosen: Preset, world: World, *, seconds: float, quiet: bool) -> list[Step]:
+    """Show each step as it comes, on a terminal as a moving picture, else the steps that changed something."""
+    out = console.out()
+    if quiet or not out.is_terminal or seconds == 0:
+        history = list(moves)
+        if not quiet:
+            for step in changes(history):
+                out.print(screen.line(step), markup=False, soft_wrap=True)
+        return history
+    pause = seconds / (chosen.horizon_hours / world.epoch_hours)
+    history = []
+    with Live(console=out, auto_refresh=False) as live:
+        for step in moves:
+            history.append(step)
+            live.update(screen.frame(step, chosen), refresh=True)
+            time.sleep(pause)
+    return history
+
+
+def _show_plan(world: World, chosen: Preset, runs: int, seed: int, json: bool) -> None:
+    columns = (TextColumn("simulating {task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console.err(), transient=True) as progress:
+        task = progress.add_task("", total=plans.rows_of(chosen.name))
+        planned = plans.plan(
+            world, chosen.name, runs, seed, lambda label: progress.update(task, description=label, advance=1)
+        )
+    if json:
+        console.print_json(asdict(planned))
+        return
+    out = console.out()
+    for table in screen.plan_tables(planned, chosen.name):
+        out.print(table)
+    console.remark(
+        "promoted: by mistake where the true lift is none or below. lost: conversions, against always serving the "
+        "better one until the experiment ends. users: who see the challenger."
+    )
+
+
+def _write_page(path: Path, world: World, chosen: Preset, history: list[Step], error_rate: float) -> None:
+    settings = (
+        ("true lift", f"{world.lift:+.1%}"),
+        ("new users an hour", f"{world.users_per_hour:g}"),
+        ("base rate", f"{world.base_rate:.2%}"),
+        ("daily cycle", f"±{world.daily:.0%}"),
+        ("base rate at the end", f"× {world.trend[1]:g}"),
+        ("mean delay, window", f"{world.delay_hours:g} h, {world.window_hours:g} h"),
+        ("the challenger's server errors", f"{error_rate:.1%}"),
+        ("preset", f"{chosen.name}: {chosen.doc}"),
+    )
+    try:
+        path.write_text(page("A simulated experiment", settings, chosen, history), encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+    console.remark(f"written: {path}")

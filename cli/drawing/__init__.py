@@ -1,1 +1,0 @@
-"""How commands draw: charts and pages that need nothing from elsewhere, bars and intervals in a terminal."""
