@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 
 from usher.store.ingested_objects import Ledger
-from usher_lake.cataloging import catalog_batch
+from usher_lake.commit import catalog_batch
 from usher_lake.ingest import ingest_object
 from usher_lake.landing import parse_event
 from usher_lake.tables import ensure_tables, load_table, open_catalog

@@ -20,8 +20,8 @@ from typing import Any
 import boto3
 
 from twin import lifecycle
-from usher_lake.quarantine import Quarantine
-from usher_lake.stream import Batch, check
+from usher_lake.firehose import FirehoseBatch, check_batch
+from usher_lake.writers import Quarantine
 
 ARN = "arn:aws:firehose:eu-west-1:123456789012:deliverystream/usher-ratings"
 BATCH_BYTES = 1 << 20
@@ -94,12 +94,12 @@ def events(records: Sequence[bytes]) -> list[str]:
 
 def transform(event: str) -> tuple[int, int]:
     """What the function does between its runtime's two ends; good and bad lines."""
-    checked = check(Batch.of(json.loads(event), "usher-"))
+    checked = check_batch(FirehoseBatch.of(json.loads(event), "usher-"))
     store: Any = Store()
     quarantine = Quarantine(store, "lake", checked.batch.digest, checked.batch.arrived_at)
     quarantine.add(checked.batch.dataset, checked.bad)
     quarantine.close()
-    json.dumps({"records": checked.results(bad_is_kept=True)})
+    json.dumps({"records": checked.results(bad_is_stored=True)})
     return checked.rows_ok, len(checked.bad)
 
 

@@ -13,7 +13,7 @@ from usher.runs.trigger import Head, ask_when_quiet
 from usher.schema.settings import Settings
 from usher.sqs_batches import answer
 from usher.store.ingested_objects import Ledger
-from usher_lake.cataloging import catalog_batch
+from usher_lake.commit import catalog_batch
 from usher_lake.tables import load_table, open_catalog
 
 logger = Logger(service="catalog_objects")

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from usher.clients import client
 from usher.metrics import count
 from usher.schema.settings import Settings
-from usher_lake.quarantine import Quarantine
-from usher_lake.stream import Batch, Checked, check
+from usher_lake.firehose import CheckedBatch, FirehoseBatch, check_batch
+from usher_lake.writers import Quarantine
 
 SERVICE = "ingest_stream"
 logger = Logger(service=SERVICE)
@@ -21,16 +21,16 @@ logger = Logger(service=SERVICE)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """One batch of a Firehose data transformation; a stream that is none of Usher's fails it."""
     settings = Settings.read(os.environ, "lake_bucket", "stream_prefix")
-    checked = check(Batch.of(event, settings.stream_prefix))
+    checked = check_batch(FirehoseBatch.of(event, settings.stream_prefix))
     kept = _quarantine(checked, settings.lake_bucket)
     rows_bad = len(checked.bad)
     rows = {"RowsIn": checked.rows_ok + rows_bad, "RowsAccepted": checked.rows_ok}
     rows["RowsQuarantined" if kept else "RowsNotQuarantined"] = rows_bad
     count(rows, service=SERVICE, dataset=checked.batch.dataset)
-    return {"records": checked.results(bad_is_kept=kept)}
+    return {"records": checked.results(bad_is_stored=kept)}
 
 
-def _quarantine(checked: Checked, bucket: str) -> bool:
+def _quarantine(checked: CheckedBatch, bucket: str) -> bool:
     """Whether all bad lines stand in quarantine; a second try writes the same bytes to the same key."""
     batch = checked.batch
     try:

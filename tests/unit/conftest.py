@@ -42,8 +42,8 @@ def read() -> Callable[..., Outcome]:
     """`read(data, "ratings", name="x.csv", chunk_bytes=…, max_line_bytes=…)`: all rows, good and bad, of an object."""
     from usher.schema.datasets import dataset  # noqa: PLC0415
     from usher_lake.framer import Limits  # noqa: PLC0415
+    from usher_lake.ingest import read_object  # noqa: PLC0415
     from usher_lake.landing import LandingObject, OpenObject  # noqa: PLC0415 - Arrow is not for the other tests
-    from usher_lake.reading import read_object  # noqa: PLC0415
 
     def reading(data: bytes, name: str = "ratings", file: str = "file", **limits: int) -> Outcome:
         landing = LandingObject("landing", f"{name}/upload/{file}", "", "etag", len(data))

@@ -20,8 +20,8 @@ from usher import clients
 from usher.errors import CommitContended, UnreadableFile
 from usher.store.ingested_objects import Ledger
 from usher.store.run_progress import Commit, count_commits
-from usher_lake import cataloging, commit
-from usher_lake.commit import Addition, commit_objects, committed_objects
+from usher_lake import commit
+from usher_lake.commit import ObjectFiles, commit_objects, committed_objects
 from usher_lake.tables import load_table, open_catalog
 
 HEADER = b"userId,movieId,rating,timestamp\n"
@@ -68,7 +68,7 @@ CRASH_POINTS = [
     (GlueCatalog, "_update_glue_table", 0),
     (Ledger, "committed", 0),
     (Ledger, "committed", 1),
-    (cataloging, "count_commits", 0),
+    (commit, "count_commits", 0),
 ]
 
 
@@ -160,7 +160,7 @@ def test_after_a_row_delete_a_message_brings_nobody_back(ready: Any) -> None:
 
 @pytest.mark.parametrize("committers", [2, 5])
 def test_committers_at_once_on_the_same_objects_add_each_once(ready: Any, committers: int) -> None:
-    additions = _additions(ready)
+    additions = _object_files(ready)
     barrier = threading.Barrier(committers)
 
     def work(_: int) -> dict[str, int]:
@@ -177,7 +177,7 @@ def test_committers_at_once_on_different_objects_lose_none(lake: Any) -> None:
     lake.make_tables("ratings")
     events = [lake.put(f"ratings/upload/{n}.csv", rating_file(f"u{n:02}", f"v{n:02}")) for n in range(8)]
     assert lake.ingest(*events) == []
-    additions = _additions(lake)
+    additions = _object_files(lake)
     barrier = threading.Barrier(8)
 
     def work(number: int) -> dict[str, int]:
@@ -192,7 +192,7 @@ def test_committers_at_once_on_different_objects_lose_none(lake: Any) -> None:
 
 def test_pyicebergs_own_retry_would_add_an_object_twice(ready: Any) -> None:
     """Why the commit has a loop of its own: PyIceberg's adds again what another committer has added meanwhile."""
-    additions = _additions(ready)
+    additions = _object_files(ready)
     transaction = load_table(open_catalog(), "usher", "ratings").transaction()
     transaction.add_files([path for addition in additions for path in addition.paths], check_duplicate_files=False)
     commit_objects(ready.table("ratings"), additions)
@@ -203,7 +203,7 @@ def test_pyicebergs_own_retry_would_add_an_object_twice(ready: Any) -> None:
 def test_the_loser_of_a_race_sees_what_the_winner_added(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     late = load_table(open_catalog(), "usher", "ratings")
     early = load_table(open_catalog(), "usher", "ratings")
-    additions = _additions(ready)
+    additions = _object_files(ready)
     real = commit._append
     waits: list[float] = []
 
@@ -225,13 +225,13 @@ def test_a_commit_that_always_loses_ends_in_words(ready: Any, monkeypatch: pytes
 
     monkeypatch.setattr(commit, "_append", lose)
     with pytest.raises(CommitContended, match="ratings: other commits came first 30 times"):
-        commit_objects(ready.table("ratings"), _additions(ready), sleep=lambda _: None)
+        commit_objects(ready.table("ratings"), _object_files(ready), sleep=lambda _: None)
 
 
-def _additions(lake: Any) -> list[Addition]:
+def _object_files(lake: Any) -> list[ObjectFiles]:
     entries = sorted(lake.entries().values(), key=lambda entry: str(entry["key"]))
     digests = [str(entry["pk"]).partition("#")[2] for entry in entries]
-    return [Addition(digest, (f"s3://lake/lake/ratings/data/{digest}-0000.parquet",)) for digest in digests]
+    return [ObjectFiles(digest, (f"s3://lake/lake/ratings/data/{digest}-0000.parquet",)) for digest in digests]
 
 
 def _at_once(work: Callable[[int], dict[str, int]], count: int) -> list[dict[str, int]]:
@@ -287,7 +287,7 @@ def test_a_missing_data_file_fails_its_own_object_and_holds_up_no_other(lake: An
 
 @pytest.mark.parametrize("without", ["statistics", "a partition's column"])
 def test_a_file_without_statistics_is_refused(ready: Any, without: str) -> None:
-    key = _additions(ready)[0].paths[0].removeprefix("s3://lake/")
+    key = _object_files(ready)[0].paths[0].removeprefix("s3://lake/")
     table = pq.read_table(io.BytesIO(ready.s3.get_object(Bucket="lake", Key=key)["Body"].read()))
     if without != "statistics":
         table = table.set_column(6, "ingested_date", pa.nulls(len(table), pa.date32()))
@@ -295,7 +295,7 @@ def test_a_file_without_statistics_is_refused(ready: Any, without: str) -> None:
     pq.write_table(table, written, write_statistics=without != "statistics", store_schema=False)
     ready.s3.put_object(Bucket="lake", Key=key, Body=written.getvalue())
     with pytest.raises(UnreadableFile):
-        commit_objects(ready.table("ratings"), _additions(ready))
+        commit_objects(ready.table("ratings"), _object_files(ready))
     assert users(ready) == []
 
 
@@ -328,7 +328,7 @@ def test_a_filter_on_the_partition_finds_the_rows(ready: Any) -> None:
 
 def test_a_stale_table_is_refreshed_before_it_commits(ready: Any) -> None:
     stale = ready.table("ratings")
-    additions = _additions(ready)
+    additions = _object_files(ready)
     commit_objects(ready.table("ratings"), additions[:1])
     commit_objects(stale, additions[1:])
     assert users(ready) == ["a", "b", "c", "d", "e"]

@@ -16,7 +16,7 @@ from usher.errors import IncompatibleSchema, TableMissing
 from usher.schema import datasets
 from usher.schema.datasets import DATASETS, Dataset, Field
 from usher_lake import tables
-from usher_lake.schemas import file_schema
+from usher_lake.arrow_types import file_schema
 from usher_lake.tables import ensure_tables, iceberg_schema, load_table, open_catalog, quarantine_table
 
 HEADER = b"userId,movieId,rating,timestamp\n"
@@ -134,7 +134,7 @@ def test_an_answer_that_is_not_taken_is_sent_again(lake: Any, answers: Answers) 
 
 
 def test_a_missing_table_is_told_with_what_to_do(lake: Any) -> None:
-    with pytest.raises(TableMissing, match=r"usher\.ratings is not there: deploy the stack again"):
+    with pytest.raises(TableMissing, match=r"usher\.ratings does not exist: deploy the stack again"):
         load_table(open_catalog(), "usher", "ratings")
 
 
@@ -193,9 +193,9 @@ def test_a_new_optional_field_is_added_and_old_rows_have_none(lake: Any, monkeyp
 
 
 def _forget_schemas() -> None:
-    from usher_lake import json_rows, schemas  # noqa: PLC0415
+    from usher_lake import arrow_types, json_rows  # noqa: PLC0415
 
-    for cached in (schemas.row_schema, schemas.file_schema, json_rows._decoder, json_rows._names):
+    for cached in (arrow_types.row_schema, arrow_types.file_schema, json_rows._decoder, json_rows._names):
         cached.cache_clear()
 
 

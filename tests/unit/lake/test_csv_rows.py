@@ -106,7 +106,7 @@ def test_text_longer_than_its_field_is_bad(read: Callable[..., Any]) -> None:
     [
         (b"userId,movieId,rating", "rated_at", "header has no column rated_at (data set ratings)"),
         (b"a,b", "user_id", "header has no column user_id, item_id, rating, rated_at (data set ratings)"),
-        (b"userId,user_id,movieId,rating,timestamp", "user_id", "two columns are user_id"),
+        (b"userId,user_id,movieId,rating,timestamp", "user_id", "two columns map to user_id"),
         (b"userId;movieId;rating;timestamp", "", "columns are not separated by commas"),
         (b'"userId,movieId', "", "header is not valid CSV"),
         (b"userId,movieId,\xff,timestamp", "", "header is not UTF-8"),
@@ -130,7 +130,7 @@ def test_under_a_header_that_cannot_be_read_every_line_is_bad_with_that_reason(
 
 def test_a_header_longer_than_a_line_may_be_refuses_the_object(read: Callable[..., Any]) -> None:
     outcome = read(b"x" * 5000 + b"\n" + GOOD, max_line_bytes=1000, chunk_bytes=100)
-    assert outcome.reasons == [(1, "", "is longer than 1000 bytes"), (2, "", "comes under a header that is no line")]
+    assert outcome.reasons == [(1, "", "is longer than 1000 bytes"), (2, "", "follows a header that could not be read")]
     assert outcome.bad[0].raw == b"x" * 1000
 
 
@@ -168,7 +168,7 @@ def test_a_truncated_gzip_keeps_the_rows_before_the_break(read: Callable[..., An
     assert len(outcome.rows) > 5000
     assert outcome.lines == list(range(2, 2 + len(outcome.rows)))
     (bad,) = outcome.bad
-    assert bad.reason == "gzip stream breaks off before its end"
+    assert bad.reason == "gzip stream is truncated"
     assert bad.line == len(outcome.rows) + 2
     assert rows.split(b"\n")[bad.line - 2].startswith(bad.raw)
 
@@ -319,7 +319,7 @@ def test_personalize_interactions_are_events(read: Callable[..., Any], landed_as
     (row,) = outcome.rows
     assert (row["type"], row["value"], row["line"]) == ("click", 2.5, 2)
     assert len(row["event_id"]) == 34 and row["event_id"].endswith("-2")
-    assert outcome.reasons == [(3, "type", "is none of click, purchase, view")]
+    assert outcome.reasons == [(3, "type", "is not one of click, purchase, view")]
 
 
 @pytest.mark.parametrize("landed_as", ["events", "ratings"])

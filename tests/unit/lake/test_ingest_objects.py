@@ -118,7 +118,7 @@ def test_with_too_little_time_an_object_is_left_to_the_next_invocation(lake: Any
 def test_an_object_that_takes_too_long_is_given_up_without_a_trace(lake: Any) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD * 200_000 + BAD)
     left = iter([100.0, 90.0, 10.0])
-    with pytest.raises(OutOfTime, match="needs more time than is left"):
+    with pytest.raises(OutOfTime, match="takes longer than one invocation"):
         ingest_object(lake.s3, parse_event(json.dumps(event)), "lake", lambda: next(left))
     assert lake.s3.list_objects_v2(Bucket="lake").get("Contents", []) == []
 
@@ -215,8 +215,8 @@ def test_every_row_says_where_it_came_from(lake: Any) -> None:
 
 
 def test_files_roll_at_their_size_and_count_every_row(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usher_lake.data_files.FILE_ROWS", 2500)
-    monkeypatch.setattr("usher_lake.data_files.GROUP_ROWS", 1000)
+    monkeypatch.setattr("usher_lake.writers.FILE_ROWS", 2500)
+    monkeypatch.setattr("usher_lake.writers.GROUP_ROWS", 1000)
     lake.ingest(lake.put("ratings/upload/a.csv", HEADER + GOOD * 6001))
     assert [len(pq_rows(lake, key)) for key in data_keys(lake)] == [2500, 2500, 1001]
     assert lake.entries()["ratings/upload/a.csv"]["files"] == 3

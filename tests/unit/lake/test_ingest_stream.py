@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.errors import NotAnEvent, UnknownPlace
-from usher_lake.stream import Batch, check
+from usher_lake.firehose import FirehoseBatch, check_batch
 
 ARN = "arn:aws:firehose:eu-west-1:123456789012:deliverystream/usher-"
 EVENTS = Path(__file__).parents[3] / "events"
@@ -204,8 +204,8 @@ _PIECES = st.sampled_from(
 @given(st.lists(st.lists(_PIECES, max_size=6).map(b"".join), max_size=8))
 def test_what_goes_on_is_never_refused_by_ingest_and_no_line_is_lost(read: Any, data: Sequence[bytes]) -> None:
     given_event = event(*data)
-    checked = check(Batch.of(given_event, "usher-"))
-    answer = {"records": checked.results(bad_is_kept=True)}
+    checked = check_batch(FirehoseBatch.of(given_event, "usher-"))
+    answer = {"records": checked.results(bad_is_stored=True)}
     body = b"".join(row or b"" for _, row in results(answer))
     lines = [line for item in data for line in re.sub(rb"^(\xef\xbb\xbf)+", b"", item).split(b"\n")]
     assert checked.rows_ok + len(checked.bad) == sum(line not in (b"", b"\r") for line in lines)

@@ -73,7 +73,7 @@ def test_a_changed_column_type_is_told_for_every_row(
     read: Callable[..., Any], column: str, values: Any, kind: str
 ) -> None:
     outcome = read(file(**{column: values}))
-    assert outcome.reasons == [(row, column, f"has the column type {kind}") for row in (1, 2)]
+    assert outcome.reasons == [(row, column, f"has the unsupported column type {kind}") for row in (1, 2)]
 
 
 @pytest.mark.parametrize(

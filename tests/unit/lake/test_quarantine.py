@@ -12,16 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher_lake.quarantine import Quarantine, record
-from usher_lake.rows import Bad
-from usher_lake.upload import Upload
+from usher_lake.reasons import BadRow
+from usher_lake.writers import Quarantine, Upload, record
 
 DAY = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
 
 
 @given(raw=st.binary(max_size=200), reason=st.text(min_size=1, max_size=50), field=st.text(max_size=20))
 def test_a_record_is_one_line_of_ascii_json_that_gives_back_the_bytes(raw: bytes, reason: str, field: str) -> None:
-    line = record(Bad(reason, field, 7, 70, len(raw), raw), "d" * 32)
+    line = record(BadRow(reason, field, 7, 70, len(raw), raw), "d" * 32)
     assert line.isascii() and line.endswith(b"\n") and line.count(b"\n") == 1
     found = json.loads(line)
     assert base64.b64decode(found.pop("raw_base64")) == raw
@@ -44,7 +43,7 @@ def test_no_bad_row_writes_no_file(lake: Any) -> None:
 
 def test_the_file_lies_under_the_day_on_which_the_object_landed(lake: Any) -> None:
     quarantine = Quarantine(lake.s3, "lake", "d", DAY)
-    quarantine.add("ratings", [Bad("r", "", 1, 0, 1, b"x")])
+    quarantine.add("ratings", [BadRow("r", "", 1, 0, 1, b"x")])
     quarantine.close()
     (found,) = lake.s3.list_objects_v2(Bucket="lake")["Contents"]
     assert found["Key"] == "quarantine/ratings/dt=2026-03-01/d.jsonl"
@@ -75,11 +74,11 @@ def test_bad_rows_are_written_while_they_are_found(lake: Any, monkeypatch: pytes
     """A generator of a million rows is never a list: no more of it is alive than one part."""
     alive = 0
 
-    def rows() -> Iterator[Bad]:
+    def rows() -> Iterator[BadRow]:
         nonlocal alive
         for number in range(100_000):
             alive = number
-            yield Bad("r", "", number, 0, 100, b"x" * 100)
+            yield BadRow("r", "", number, 0, 100, b"x" * 100)
 
     quarantine = Quarantine(lake.s3, "lake", "d", DAY)
     sent: list[int] = []

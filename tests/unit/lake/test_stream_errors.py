@@ -23,7 +23,7 @@ def test_what_is_no_error_record_is_quarantine_all_the_same(lake: Any) -> None:
     assert lake.ingest(lake.put(KEY, b"\n".join(bad))) == []
     found = lake.quarantine("ratings")
     assert [record["raw"] for record in found] == bad
-    assert {record["reason"] for record in found} == {"is no error record of Firehose"}
+    assert {record["reason"] for record in found} == {"is not a Firehose error record"}
 
 
 def test_every_line_of_a_failed_record_is_quarantine_and_none_a_row(lake: Any) -> None:

@@ -1,7 +1,7 @@
-"""The rules of `usher.schema.datasets` on whole Arrow columns: values in the table's types, and which are bad.
+"""Checks whole Arrow columns by the rules of `usher.schema.datasets`: values in the table's types, and which are bad.
 
-Every rule stands in the definition alone (bounds, lengths, choices); here is only how to test it quickly. Columns come
-as text (CSV), or typed (JSON, Parquet): the same value gets the same verdict in either form.
+The rules (bounds, lengths, choices) are in the definition alone; here is how to test them quickly. Columns are strings
+(CSV) or typed (JSON, Parquet): the same value has the same result in either form.
 """
 
 from __future__ import annotations
@@ -13,47 +13,46 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usher.schema.datasets import TIME_MAX_US, Dataset, Field
-from usher_lake import casting, times
-from usher_lake.reasons import MISSING, explain
-from usher_lake.rows import Fault
-from usher_lake.schemas import TIME, arrow_type
+from usher_lake import arrow_types
+from usher_lake.arrow_types import TIME, arrow_type
+from usher_lake.reasons import MISSING, Fault, explain
 
 _CONTROL = bytes([*range(0x20), 0x7F])
 _CONTROL_PATTERN = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
 
 
-class Verdict(NamedTuple):
-    """values: the column in its type. ok: for each row; None when all are."""
+class CheckedColumn(NamedTuple):
+    """values: the column in its type. ok: a mask of the good rows; None when all are good."""
 
     values: pa.Array
     ok: pa.Array | None
 
 
-class Checked(NamedTuple):
-    """columns: the data set's fields in order, every row. faults: of the rows at fault, by index."""
+class CheckedColumns(NamedTuple):
+    """columns: the data set's fields in order, every row. faults: of the bad rows, by index."""
 
     columns: list[pa.Array]
     faults: dict[int, Fault]
 
 
-def check_columns(data: Dataset, columns: Mapping[str, pa.Array], rows: int) -> Checked:
-    """Check the raw columns of a piece; a field without a column counts as absent in every row."""
+def check_columns(data: Dataset, columns: Mapping[str, pa.Array], rows: int) -> CheckedColumns:
+    """Check raw columns; a field without a column is absent in every row."""
     values = []
     faults: dict[int, Fault] = {}
     for field in data.fields:
-        raw = casting.plain(columns[field.name]) if field.name in columns else pa.nulls(rows, pa.string())
-        verdict = check(field, raw)
-        values.append(verdict.values)
-        if verdict.ok is not None:
-            _collect(field, raw, verdict, faults)
-    return Checked(values, faults)
+        raw = arrow_types.plain(columns[field.name]) if field.name in columns else pa.nulls(rows, pa.string())
+        checked = check(field, raw)
+        values.append(checked.values)
+        if checked.ok is not None:
+            _collect(field, raw, checked, faults)
+    return CheckedColumns(values, faults)
 
 
-def _collect(field: Field, raw: pa.Array, verdict: Verdict, faults: dict[int, Fault]) -> None:
-    """Put the reason of each bad value into `faults`; a row keeps the first that was found."""
-    bad = pc.invert(verdict.ok)
+def _collect(field: Field, raw: pa.Array, checked: CheckedColumn, faults: dict[int, Fault]) -> None:
+    """Add the reason of each bad value to `faults`; a row keeps its first fault."""
+    bad = pc.invert(checked.ok)
     present = pc.invert(_absent(raw)).filter(bad).to_pylist()
-    parsed = verdict.values.is_valid().filter(bad).to_pylist()
+    parsed = checked.values.is_valid().filter(bad).to_pylist()
     values = raw.filter(bad).to_pylist() if _in_python(raw.type) else present
     column_type = str(raw.type)
     for place, index in enumerate(pc.indices_nonzero(bad).to_pylist()):
@@ -68,21 +67,21 @@ def _in_python(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def check(field: Field, column: pa.Array) -> Verdict:
-    """One column against its field."""
+def check(field: Field, column: pa.Array) -> CheckedColumn:
+    """Check one column by the rules of its field."""
     if pa.types.is_null(column.type):
         return _settle(field, pa.nulls(len(column), arrow_type(field)), pa.array([True] * len(column)), column)
     return _CHECKS[field.kind](field, column)
 
 
-def _settle(field: Field, values: pa.Array, ok: pa.Array, absent_in: pa.Array) -> Verdict:
-    """Absent is good where the field is optional; null in `ok` is bad."""
+def _settle(field: Field, values: pa.Array, ok: pa.Array, absent_in: pa.Array) -> CheckedColumn:
+    """An absent value is good where the field is optional; a null in `ok` is bad."""
     if not field.required:
         ok = pc.or_kleene(ok, _absent(absent_in))
     elif values.null_count:
         ok = pc.and_kleene(ok, values.is_valid())
     ok = pc.fill_null(ok, False)
-    return Verdict(values, None if pc.all(ok, min_count=0).as_py() else ok)
+    return CheckedColumn(values, None if pc.all(ok, min_count=0).as_py() else ok)
 
 
 def _absent(column: pa.Array) -> pa.Array:
@@ -91,8 +90,8 @@ def _absent(column: pa.Array) -> pa.Array:
     return column.is_null()
 
 
-def _refuse(field: Field, column: pa.Array) -> Verdict:
-    """A column of a type that can never hold the field; only its nulls may pass."""
+def _refuse(field: Field, column: pa.Array) -> CheckedColumn:
+    """Refuse a column of a type that cannot hold the field, except its nulls where the field is optional."""
     return _settle(field, pa.nulls(len(column), arrow_type(field)), pa.array([False] * len(column)), column)
 
 
@@ -102,37 +101,37 @@ def _as_text(column: pa.Array) -> pa.Array | None:
     return column if pa.types.is_string(column.type) else None
 
 
-def _check_id(field: Field, column: pa.Array) -> Verdict:
+def _check_id(field: Field, column: pa.Array) -> CheckedColumn:
     text = _as_text(column)
     if text is None:
         return _refuse(field, column)
     size = pc.binary_length(text)
     ok = pc.and_(pc.greater(size, 0), pc.less_equal(size, field.max_bytes))
-    raw = casting.text_bytes(text)
+    raw = arrow_types.text_bytes(text)
     if not raw.isascii() or len(raw.translate(None, _CONTROL)) != len(raw):
         ok = pc.and_(ok, pc.invert(pc.match_substring_regex(text, _CONTROL_PATTERN)))
     return _settle(field, text, ok, text)
 
 
-def _check_text(field: Field, column: pa.Array) -> Verdict:
+def _check_text(field: Field, column: pa.Array) -> CheckedColumn:
     text = _as_text(column)
     if text is None:
         return _refuse(field, column)
     size = pc.binary_length(text)
     ok = pc.and_(pc.greater(size, 0), pc.less_equal(size, field.max_bytes))
-    if b"\0" in casting.text_bytes(text):
+    if b"\0" in arrow_types.text_bytes(text):
         ok = pc.and_(ok, pc.invert(pc.match_substring(text, "\0")))
     if field.choices:
         text = pc.utf8_lower(text)
         ok = pc.and_(ok, pc.is_in(text, pa.array(field.choices)))
     if not field.required:
-        text = casting.only(text, pc.greater(size, 0))
+        text = arrow_types.only(text, pc.greater(size, 0))
     return _settle(field, text, ok, column)
 
 
-def _check_number(field: Field, column: pa.Array) -> Verdict:
+def _check_number(field: Field, column: pa.Array) -> CheckedColumn:
     if pa.types.is_string(column.type):
-        number = casting.text_to_float(column)
+        number = arrow_types.text_to_float(column)
     elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         number = column.cast(pa.float64(), safe=False)
     else:
@@ -145,22 +144,22 @@ def _check_number(field: Field, column: pa.Array) -> Verdict:
     return _settle(field, number, ok, column)
 
 
-def _check_timestamp(field: Field, column: pa.Array) -> Verdict:
+def _check_timestamp(field: Field, column: pa.Array) -> CheckedColumn:
     if pa.types.is_string(column.type):
-        us = times.text_to_us(column, years=field.earliest_us < 0)
+        us = arrow_types.text_to_us(column, years=field.earliest_us < 0)
     elif pa.types.is_integer(column.type):
-        us = times.integer_to_us(casting.cast_or_null(column, pa.int64()))
+        us = arrow_types.integer_to_us(arrow_types.cast_or_null(column, pa.int64()))
     elif pa.types.is_floating(column.type):
-        us = times.float_to_us(column.cast(pa.float64()))
+        us = arrow_types.float_to_us(column.cast(pa.float64()))
     elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        us = times.timestamp_to_us(column)
+        us = arrow_types.timestamp_to_us(column)
     else:
         return _refuse(field, column)
     ok = pc.and_(pc.greater_equal(us, field.earliest_us), pc.less(us, TIME_MAX_US))
     return _settle(field, us.cast(TIME), ok, column)
 
 
-def _check_text_list(field: Field, column: pa.Array) -> Verdict:
+def _check_text_list(field: Field, column: pa.Array) -> CheckedColumn:
     if pa.types.is_string(column.type):
         column = _split(field, column)
     elif not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
@@ -168,11 +167,11 @@ def _check_text_list(field: Field, column: pa.Array) -> Verdict:
     try:
         values = column.cast(arrow_type(field))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        values = casting.cast_or_null(column, arrow_type(field))
+        values = arrow_types.cast_or_null(column, arrow_type(field))
     words = values.flatten()
     size = pc.binary_length(words)
     good = pc.and_(pc.greater(size, 0), pc.less_equal(size, field.max_bytes))
-    if b"\0" in casting.text_bytes(words):
+    if b"\0" in arrow_types.text_bytes(words):
         good = pc.and_(good, pc.invert(pc.match_substring(words, "\0")))
     ok = values.is_valid()
     if not pc.all(good, min_count=0).as_py():
@@ -182,16 +181,16 @@ def _check_text_list(field: Field, column: pa.Array) -> Verdict:
 
 
 def _split(field: Field, column: pa.Array) -> pa.Array:
-    """`a|b` as a list; empty parts are dropped, and what stands for none is none."""
-    text = casting.only(column, pc.invert(pc.is_in(column, pa.array(["", *field.nothing]))))
+    """`a|b` as a list; empty parts are dropped; null for a spelling that stands for no value."""
+    text = arrow_types.only(column, pc.invert(pc.is_in(column, pa.array(["", *field.nothing]))))
     text = pc.utf8_trim(pc.replace_substring_regex(text, r"\|{2,}", "|"), "|")
-    return pc.split_pattern(casting.only(text, pc.greater(pc.binary_length(text), 0)), "|")
+    return pc.split_pattern(arrow_types.only(text, pc.greater(pc.binary_length(text), 0)), "|")
 
 
-def _check_attributes(field: Field, column: pa.Array) -> Verdict:
+def _check_attributes(field: Field, column: pa.Array) -> CheckedColumn:
     if not pa.types.is_map(column.type):
         return _refuse(field, column)
-    values = casting.cast_or_null(column, arrow_type(field))
+    values = arrow_types.cast_or_null(column, arrow_type(field))
     size = pc.binary_length(values.items)
     if not pc.all(pc.less_equal(size, field.max_bytes), min_count=0).as_py():
         return _settle(field, values, _attribute_sizes(field, values), column)
@@ -203,7 +202,7 @@ def _attribute_sizes(field: Field, values: pa.Array) -> pa.Array:
     return pa.array([row is None or all(len(text.encode()) <= limit for _, text in row) for row in values.to_pylist()])
 
 
-_CHECKS: Mapping[str, Callable[[Field, pa.Array], Verdict]] = {
+_CHECKS: Mapping[str, Callable[[Field, pa.Array], CheckedColumn]] = {
     "id": _check_id,
     "text": _check_text,
     "number": _check_number,

@@ -1,35 +1,38 @@
-"""Commits the data files of many landing objects in one Iceberg snapshot, each object exactly once.
+"""Commits the data files of landing objects to the tables: many objects in one Iceberg snapshot, each exactly once.
 
-The snapshot's summary holds the digests of its objects, so a commit and the knowledge of it are one atomic write. Each
-attempt first looks through the summaries of all snapshots: what is found there was committed, whatever else says so.
-PyIceberg's own retry would commit again without looking, and add a file twice when two race with the same object, so
-it is off.
+The snapshot's summary contains the digests of its objects, so that a commit and its record are one atomic write. Each
+attempt first reads the summaries of all snapshots: an object found there is committed, whatever the state table says.
+PyIceberg's own retry is off: it commits again without that check, and two racing commits would add a file twice.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import TableProperties
 
-from usher.errors import CommitContended, UnreadableFile
+from usher.errors import CommitContended, NotAnEvent, NotInLedger, UnreadableFile
 from usher.schema.ids import digest_list
-from usher.store.run_progress import Commit
+from usher.schema.s3_paths import data_key
+from usher.store.ingested_objects import Entry, Ledger
+from usher.store.run_progress import Commit, count_commits
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-#: The summary's property that names the landing objects of a commit.
+#: The property of a snapshot's summary with the digests of its landing objects.
 DIGESTS = "usher.digests"
 _ATTEMPTS = 30
 _FIRST_WAIT_SECONDS = 0.05
@@ -38,7 +41,85 @@ _FOOTERS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
+class BatchResult:
+    """snapshots: the snapshot that contains each object, by digest. errors: of the failed messages, by message id."""
+
+    snapshots: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+
+def catalog_batch(
+    messages: Mapping[str, str], ledger: Ledger, load: Callable[[str], Table], lake_bucket: str
+) -> BatchResult:
+    """Commit the objects in these messages (body by id), one commit for each data set, independent of the others.
+
+    Only the digest is taken from a message: the data set of an object is read from the state table.
+    """
+    result = BatchResult()
+    digests = _digests(messages, result.errors)
+    entries = ledger.find_all(digests.values())
+    groups: dict[str, list[str]] = defaultdict(list)
+    for message, digest in digests.items():
+        if digest in entries:
+            groups[entries[digest].dataset].append(message)
+        else:
+            result.errors[message] = NotInLedger(f"object {digest} is not in the state table: upload the object again")
+    for dataset, group in groups.items():
+        commit = functools.partial(_commit, functools.partial(load, dataset), ledger, lake_bucket)
+        commit({message: entries[digests[message]] for message in group}, result)
+    return result
+
+
+def _commit(
+    load: Callable[[], Table], ledger: Ledger, lake_bucket: str, chosen: Mapping[str, Entry], result: BatchResult
+) -> None:
+    """Commit the objects of one data set (by message id). An unreadable data file is isolated by halving the batch."""
+    try:
+        entries = {entry.digest: entry for entry in chosen.values()}
+        result.snapshots.update(catalog_objects(load(), ledger, lake_bucket, entries.values()))
+    except Exception as error:  # noqa: BLE001 - the rest of the batch continues; the handler logs it
+        messages = list(chosen)
+        if len(messages) == 1 or not isinstance(error, UnreadableFile | FileNotFoundError):
+            result.errors.update(dict.fromkeys(messages, error))
+            return
+        half = len(messages) // 2
+        for part in (messages[:half], messages[half:]):
+            _commit(load, ledger, lake_bucket, {message: chosen[message] for message in part}, result)
+
+
+def _digests(messages: Mapping[str, str], errors: dict[str, Exception]) -> dict[str, str]:
+    found = {}
+    for message, body in messages.items():
+        try:
+            found[message] = str(json.loads(body)["digest"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            errors[message] = NotAnEvent(f"not a catalog message: {body[:200]!r}")
+    return found
+
+
+def catalog_objects(table: Table, ledger: Ledger, lake_bucket: str, entries: Iterable[Entry]) -> dict[str, int]:
+    """Commit these objects of one data set; the snapshot that contains each, by digest.
+
+    Every step can be repeated: after a crash the redelivered message completes the work.
+    """
+    waiting = [entry for entry in entries if entry.status in ("parsed", "committing")]
+    for entry in waiting:
+        if entry.status == "parsed":
+            ledger.committing(entry.digest)
+    held = commit_objects(table, [_files_of(entry, lake_bucket) for entry in waiting])
+    for digest, snapshot_id in held.items():
+        ledger.committed(digest, snapshot_id)
+    count_commits(ledger.table, table.name()[-1], commits(table))
+    return held
+
+
+def _files_of(entry: Entry, lake_bucket: str) -> ObjectFiles:
+    keys = (data_key(entry.dataset, entry.digest, part) for part in range(entry.files))
+    return ObjectFiles(entry.digest, tuple(f"s3://{lake_bucket}/{key}" for key in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFiles:
     """The data files of one landing object."""
 
     digest: str
@@ -46,14 +127,14 @@ class Addition:
 
 
 def commit_objects(
-    table: Table, additions: Iterable[Addition], *, sleep: Callable[[float], None] = time.sleep
+    table: Table, objects: Iterable[ObjectFiles], *, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, int]:
-    """Commit what is not committed yet; the snapshot id that holds each object.
+    """Commit the objects that are not committed yet; the snapshot id that contains each, by digest.
 
-    UnreadableFile when a file has no statistics or no partition (nothing is committed then), CommitContended when
-    others were faster every time. Any other failure leaves open whether the commit was made: call again.
+    Raises UnreadableFile when a file has no statistics or no partition (nothing is committed then), CommitContended
+    when every attempt lost against another commit. After any other error the commit may have been made: call again.
     """
-    wanted = {addition.digest: addition for addition in additions}
+    wanted = {object_files.digest: object_files for object_files in objects}
     files: dict[str, DataFile] = {}
     for attempt in range(_ATTEMPTS):
         table.refresh()
@@ -66,26 +147,26 @@ def commit_objects(
             _append(table, missing, files)
         except CommitFailedException:
             sleep(_wait_seconds(attempt))
-    raise CommitContended(f"{table.name()[-1]}: other commits came first {_ATTEMPTS} times in a row")
+    raise CommitContended(f"{table.name()[-1]}: {_ATTEMPTS} attempts lost against other commits: commit again")
 
 
 def _wait_seconds(attempt: int) -> float:
     longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
-    return random.uniform(0, longest)  # noqa: S311 - jitter, so that two committers do not meet again
+    return random.uniform(0, longest)  # noqa: S311 - jitter
 
 
-def _read_footers(table: Table, missing: list[Addition], files: dict[str, DataFile]) -> None:
-    """Put the manifest entries of files that were not read yet into `files`; each costs three requests, so at once."""
-    paths = [path for addition in missing for path in addition.paths if path not in files]
+def _read_footers(table: Table, missing: list[ObjectFiles], files: dict[str, DataFile]) -> None:
+    """Add the manifest entries of unread files to `files`, in parallel: each costs three requests."""
+    paths = [path for object_files in missing for path in object_files.paths if path not in files]
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
         files.update(zip(paths, pool.map(functools.partial(_data_file, table), paths), strict=True))
 
 
-def _append(table: Table, missing: list[Addition], files: dict[str, DataFile]) -> None:
-    # Only this copy of the properties: the table's own, for other writers, stay as they are.
+def _append(table: Table, missing: list[ObjectFiles], files: dict[str, DataFile]) -> None:
+    # Changes only this copy of the properties, not those of the table.
     table.metadata.properties[TableProperties.COMMIT_NUM_RETRIES] = "0"
-    properties = {DIGESTS: digest_list(addition.digest for addition in missing)}
-    paths = [path for addition in missing for path in addition.paths]
+    properties = {DIGESTS: digest_list(object_files.digest for object_files in missing)}
+    paths = [path for object_files in missing for path in object_files.paths]
     with table.transaction() as transaction:
         if table.metadata.name_mapping() is None:
             mapping = table.schema().name_mapping.model_dump_json()
@@ -96,11 +177,11 @@ def _append(table: Table, missing: list[Addition], files: dict[str, DataFile]) -
 
 
 def _data_file(table: Table, path: str) -> DataFile:
-    """The file's entry for the manifest; a file without statistics would lie in no partition, and filters miss it."""
+    """The manifest entry of a file; without statistics the file would be in no partition, and filters would miss it."""
     try:
         file = parquet_file_to_data_file(table.io, table.metadata, path)
     except ValueError as error:
-        raise UnreadableFile(f"{path} does not fit {table.name()[-1]}: {error}") from error
+        raise UnreadableFile(f"{path} does not fit the table {table.name()[-1]}: {error}") from error
     schema = table.schema()
     required = [field.field_id for field in schema.fields if field.required]
     bounds = file.lower_bounds or {}
@@ -111,7 +192,7 @@ def _data_file(table: Table, path: str) -> DataFile:
 
 
 def committed_objects(table: Table) -> dict[str, int]:
-    """Every object that a snapshot's summary names, with that snapshot's id."""
+    """Every object in a snapshot's summary, with that snapshot's id."""
     found: dict[str, int] = {}
     for snapshot in table.metadata.snapshots:
         for digest in digests_of(snapshot):
@@ -120,13 +201,13 @@ def committed_objects(table: Table) -> dict[str, int]:
 
 
 def digests_of(snapshot: Snapshot) -> list[str]:
-    """The landing objects that a snapshot brought."""
+    """The landing objects that a snapshot added."""
     text = (snapshot.summary.additional_properties if snapshot.summary else {}).get(DIGESTS, "")
     return text.split(",") if text else []
 
 
 def commits(table: Table) -> list[Commit]:
-    """The snapshots that brought landing objects, for RUN/HEAD."""
+    """The snapshots that added landing objects, for the progress of runs."""
     return [
         Commit(
             snapshot_id=snapshot.snapshot_id,

@@ -1,7 +1,7 @@
-"""Reads CSV: the bad lines exactly, all the good rows, in columns.
+"""Reads CSV: every bad line with its number and bytes, all good rows in columns.
 
-pyarrow parses, as it is fast; around it stands what it lacks. Lines that could hide others never reach it
-(`csv_lines`), and the rows it gives are counted against the lines it got: so a row's index always gives its line.
+pyarrow parses, because it is fast, and this module adds what it lacks. Lines that could damage their neighbours never
+reach it, and the rows that it returns are counted against the lines it got, so that a row's index gives its line.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from usher.schema.datasets import Dataset
-from usher_lake import csv_lines
-from usher_lake.checks import check_columns
-from usher_lake.derive import complete, fill_release
-from usher_lake.framer import Chunk
-from usher_lake.header import Header, HeaderRefused, resolve, spellings, split_header
-from usher_lake.rows import Bad, Fault, Parsed, bad_lines, numbers_from
-from usher_lake.schemas import row_schema
+from usher_lake.framer import BLANK_LINES, BOM, Chunk, is_utf8, split_lines
+from usher_lake.header import Header, HeaderRefused, complete, resolve, spellings, split_header
+from usher_lake.reasons import (
+    CARRIAGE_RETURN,
+    MISPLACED_BOM,
+    MISQUOTED,
+    NO_HEADER,
+    NOT_UTF8,
+    NUL_BYTE,
+    REPEATED_HEADER,
+    UNREADABLE_HEADER,
+    Fault,
+)
+from usher_lake.rows import ParsedRows, all_but, bad_lines, check_rows, numbers_from, one_bad
 
-REPEATED_HEADER = Fault("", "repeats the header")
+#: RFC 4180, one line: fields without quotes, or quoted whole with inner quotes doubled.
+_WELL_QUOTED = r'^(?s:[^",]*|"[^"]*(?:""[^"]*)*")(?:,(?:[^",]*|"[^"]*(?:""[^"]*)*"))*\r?$'
+_BLANK = Fault("", "is blank")
 
 
 class CsvReader:
@@ -34,26 +43,23 @@ class CsvReader:
         self._digest = digest
         self._refused: Fault | None = None
 
-    def read(self, chunks: Iterable[Chunk]) -> Iterator[Parsed]:
-        """The object piece by piece. Under a header that no data set can be read with, every line is bad."""
+    def read(self, chunks: Iterable[Chunk]) -> Iterator[ParsedRows]:
+        """The object piece by piece. When the header is refused, every line is bad."""
         for chunk in chunks:
             if chunk.fault is not None:
                 if self.header is None and self._refused is None:
-                    self._refused = Fault("", "comes under a header that is no line")
+                    self._refused = UNREADABLE_HEADER
                 yield one_bad(chunk, chunk.fault)
                 continue
-            rest = chunk if self._has_header() else self._take_header(chunk)
+            has_header = self.header is not None or self._refused is not None
+            rest = chunk if has_header else self._take_header(chunk)
             if rest is not None:
                 yield self._chunk(rest)
 
-    def _has_header(self) -> bool:
-        return self.header is not None or self._refused is not None
-
     def _take_header(self, chunk: Chunk) -> Chunk | None:
-        """Read the header from the first line that is not blank; what is left of the chunk (None: only blanks)."""
-        bom = len(csv_lines.BOM) if chunk.line == 1 and chunk.data.startswith(csv_lines.BOM) else 0
-        blank = len(chunk.data) - bom - len(chunk.data[bom:].lstrip(b"\r\n"))
-        start = bom + blank
+        """Read the header from the first line that is not blank; the rest of the chunk (None: nothing is left)."""
+        bom = len(BOM) if chunk.line == 1 and chunk.data.startswith(BOM) else 0
+        start = len(chunk.data) - len(chunk.data[bom:].lstrip(b"\r\n"))
         if start == len(chunk.data):
             return None
         end = chunk.data.index(b"\n", start)
@@ -66,56 +72,35 @@ class CsvReader:
         line = chunk.line + chunk.data[: end + 1].count(b"\n")
         return replace(chunk, line=line, offset=chunk.offset + end + 1, data=data, length=len(data)) if data else None
 
-    def _chunk(self, chunk: Chunk) -> Parsed:
+    def _chunk(self, chunk: Chunk) -> ParsedRows:
         if self.header is None:
-            return self._all_bad(chunk)
-        suspect = csv_lines.is_suspect(chunk.data)
-        lines = _split(chunk.data) if suspect else None
-        faults = csv_lines.suspects(chunk.data, lines) if lines is not None else {}
+            lines = split_lines(chunk.data)
+            faults = dict.fromkeys(range(len(lines)), self._refused or NO_HEADER)
+            return _parsed(None, None, chunk, faults, lines)
+        suspect = split_lines(chunk.data) if is_suspect(chunk.data) else None
+        faults = suspects(chunk.data, suspect) if suspect is not None else {}
         places = None
         work = chunk.data
         rows = chunk.data.count(b"\n") - len(faults)
-        if faults and lines is not None:
-            places = [index for index in range(len(lines)) if index not in faults]
-            work = b"".join([lines[index] + b"\n" for index in places])
+        if faults and suspect is not None:
+            places = [index for index in range(len(suspect)) if index not in faults]
+            work = b"".join([suspect[index] + b"\n" for index in places])
         table, invalid = parse(work, rows, self.header)
         faults |= {places[index] if places else index: fault for index, fault in invalid.items()}
-        return self._check(chunk, table, faults, lines)
+        return self._check(self.header, chunk, table, faults, suspect)
 
-    def _check(self, chunk: Chunk, table: pa.Table, faults: dict[int, Fault], lines: list[bytes] | None) -> Parsed:
-        """The parsed rows against the definition. faults: of the lines that gave no row of the table."""
-        header = self.header
-        assert header is not None  # noqa: S101 - _chunk asks
-        numbers = _line_numbers(chunk, table.num_rows, faults)
+    def _check(
+        self, header: Header, chunk: Chunk, table: pa.Table, faults: dict[int, Fault], lines: list[bytes] | None
+    ) -> ParsedRows:
+        """Check the parsed rows. faults: of the lines that are not in the table."""
+        numbers = numbers_from(chunk.line, table.num_rows + len(faults))
+        if faults:
+            numbers = numbers.filter(all_but(faults, len(numbers)))
         raw = {name: table.column(name).combine_chunks() for name in table.column_names}
-        checked = check_columns(header.dataset, complete(header, raw, numbers, self._digest), table.num_rows)
-        wrong = checked.faults | dict.fromkeys(_repeated_headers(header, raw), REPEATED_HEADER)
-        batch = pa.RecordBatch.from_arrays(
-            fill_release(header.dataset, checked.columns), schema=row_schema(header.dataset.name)
-        )
-        if wrong:
-            at = numbers.take(pa.array(list(wrong), pa.int64())).to_pylist()
-            faults |= {line - chunk.line: fault for line, fault in zip(at, wrong.values(), strict=True)}
-            good = _all_but(wrong, table.num_rows)
-            batch, numbers = batch.filter(good), numbers.filter(good)
-        return _parsed(batch, numbers, chunk, faults, lines)
-
-    def _all_bad(self, chunk: Chunk) -> Parsed:
-        refused = self._refused or Fault("", "has no header")
-        lines = _split(chunk.data)
-        return _parsed(None, None, chunk, dict.fromkeys(range(len(lines)), refused), lines)
-
-
-def one_bad(chunk: Chunk, reason: str) -> Parsed:
-    """A single line that is no record."""
-    bad = Bad(reason, "", chunk.line, chunk.offset, chunk.length, chunk.data)
-    return Parsed(None, None, (bad,), 1)
-
-
-def _split(data: bytes) -> list[bytes]:
-    lines = data.split(b"\n")
-    lines.pop()
-    return lines
+        repeated = dict.fromkeys(_repeated_headers(header, raw), REPEATED_HEADER)
+        checked = check_rows(header.dataset, complete(header, raw, numbers, self._digest), numbers, repeated)
+        faults |= {line - chunk.line: fault for line, fault in checked.faults.items()}
+        return _parsed(checked.rows, checked.lines, chunk, faults, lines)
 
 
 def _parsed(
@@ -124,33 +109,63 @@ def _parsed(
     chunk: Chunk,
     faults: dict[int, Fault],
     lines: list[bytes] | None,
-) -> Parsed:
-    """The piece, with the lines at fault by index. A blank line is no row: it is left out, whatever was found wrong.
+) -> ParsedRows:
+    """The piece with its bad lines. Blank lines are not rows: they are left out, whatever fault was found.
 
-    The parser makes a row of empty fields of it, so that it is always at fault: every data set has a required field.
+    The parser makes a row of empty fields of a blank line, which always has a fault: every data set has a required
+    field.
     """
     if not faults:
-        return Parsed(rows, numbers, (), 0)
-    lines = _split(chunk.data) if lines is None else lines
-    bad = {index: fault for index, fault in faults.items() if lines[index] not in (b"", b"\r")}
-    return Parsed(rows, numbers, bad_lines(lines, bad, chunk.line, chunk.offset), len(bad))
+        return ParsedRows(rows, numbers, (), 0)
+    lines = split_lines(chunk.data) if lines is None else lines
+    bad = {index: fault for index, fault in faults.items() if lines[index] not in BLANK_LINES}
+    return ParsedRows(rows, numbers, bad_lines(chunk, lines, bad), len(bad))
 
 
-def _line_numbers(chunk: Chunk, rows: int, faults: dict[int, Fault]) -> pa.Array:
-    """The line number of each parsed row: all lines of the chunk but those at fault."""
-    lines = numbers_from(chunk.line, rows + len(faults))
-    return lines.filter(_all_but(faults, rows + len(faults))) if faults else lines
+def is_suspect(chunk: bytes) -> bool:
+    """Whether a line of the chunk may have to be kept from the parser. Blank lines alone need not."""
+    if b'"' in chunk or b"\0" in chunk:
+        return True
+    if not chunk.isascii() and (BOM in chunk or not is_utf8(chunk)):
+        return True
+    return b"\r" in chunk and chunk.count(b"\r") != chunk.count(b"\r\n")
 
 
-def _all_but(faults: dict[int, Fault], rows: int) -> pa.Array:
-    mask = bytearray(b"\1") * rows
-    for index in faults:
-        mask[index] = 0
-    return pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(mask)]).cast(pa.bool_())
+def suspects(chunk: bytes, lines: list[bytes]) -> dict[int, Fault]:
+    """The lines to keep from the parser, by index: the blank ones, which are not rows, and the bad ones.
+
+    An unclosed quote swallows the following rows, a NUL or a bare carriage return splits a row, and invalid UTF-8
+    aborts the parser. Each test is vectorised and runs only where the chunk has such bytes.
+    """
+    column = pa.array(lines, pa.binary())
+    found: dict[int, Fault] = {}
+
+    def mark(mask: pa.Array, fault: Fault) -> None:
+        for index in pc.indices_nonzero(mask).to_pylist():
+            found.setdefault(index, fault)
+
+    mark(pc.is_in(column, pa.array(BLANK_LINES)), _BLANK)
+    if b"\0" in chunk:
+        mark(pc.match_substring(column, b"\0"), NUL_BYTE)
+    if not is_utf8(chunk):
+        mark(pa.array([not is_utf8(line) for line in lines]), NOT_UTF8)
+    if BOM in chunk:
+        mark(pc.starts_with(column, BOM), MISPLACED_BOM)
+    if chunk.count(b"\r") != chunk.count(b"\r\n"):
+        mark(pc.match_substring_regex(column, "\r."), CARRIAGE_RETURN)
+    if b'"' in chunk:
+        mark(_misquoted(column), MISQUOTED)
+    return found
+
+
+def _misquoted(column: pa.Array) -> pa.Array:
+    """The regular expression runs only on the lines that have a quote."""
+    quoted = pc.match_substring(column, b'"')
+    return pc.and_(quoted, pc.invert(pc.match_substring_regex(pc.if_else(quoted, column, b""), _WELL_QUOTED)))
 
 
 def _repeated_headers(header: Header, raw: dict[str, pa.Array]) -> list[int]:
-    """Rows that are the header again, in any of its spellings: where all is text nothing else would refuse them."""
+    """Rows that repeat the header, in any of its spellings: where all fields are text no other check finds them."""
     first = raw[header.first.name]
     names = sorted({header.names[header.positions[header.first.name]], header.first.name, *header.first.aliases})
     candidates = pc.indices_nonzero(pc.is_in(first, pa.array(names))).to_pylist()
@@ -162,38 +177,33 @@ def _is_header(header: Header, row: dict[str, str]) -> bool:
 
 
 def parse(work: bytes, rows: int, header: Header) -> tuple[pa.Table, dict[int, Fault]]:
-    """The columns of `rows` lines as text, and by index the lines that cannot be one row.
+    """The columns of `rows` lines as strings, and by index the lines that are not one row each.
 
-    Where pyarrow finds more or fewer rows than lines, or gives up, the lines are halved until one is alone.
+    Where pyarrow finds more or fewer rows than lines, or fails, the lines are halved until the bad one is alone.
     """
-    columns = _columns(header)
-    if not rows:
-        return pa.table({name: pa.array([], pa.string()) for name in columns}), {}
+    columns = header.positions | {f"attribute {name}": position for name, position in header.attributes}
     invalid: dict[int, Fault] = {}
     reason = "cannot be parsed"
-    try:
-        table = _read(work, header, columns, invalid)
-        if table.num_rows + len(invalid) == rows:
-            return table, invalid
-    except pa.ArrowInvalid as error:
-        reason = f"cannot be parsed ({str(error).partition(':')[0][:80]})"
-    if rows == 1:
-        return pa.table({name: pa.array([], pa.string()) for name in columns}), {0: Fault("", reason)}
+    if rows:
+        try:
+            table = _read(work, header, columns, invalid)
+            if table.num_rows + len(invalid) == rows:
+                return table, invalid
+        except pa.ArrowInvalid as error:
+            reason = f"cannot be parsed ({str(error).partition(':')[0][:80]})"
+    if rows <= 1:
+        empty = pa.table({name: pa.array([], pa.string()) for name in columns})
+        return empty, {0: Fault("", reason)} if rows else {}
     return _halves(work, rows, header)
 
 
 def _halves(work: bytes, rows: int, header: Header) -> tuple[pa.Table, dict[int, Fault]]:
-    lines = [line + b"\n" for line in _split(work)]
+    lines = [line + b"\n" for line in split_lines(work)]
     half = rows // 2
     first, first_invalid = parse(b"".join(lines[:half]), half, header)
     second, second_invalid = parse(b"".join(lines[half:]), rows - half, header)
     moved = {index + half: fault for index, fault in second_invalid.items()}
     return pa.concat_tables([first, second]), first_invalid | moved
-
-
-def _columns(header: Header) -> dict[str, int]:
-    """The columns to read, by the name they get here."""
-    return header.positions | {f"attribute {name}": position for name, position in header.attributes}
 
 
 def _read(work: bytes, header: Header, columns: dict[str, int], invalid: dict[int, Fault]) -> pa.Table:

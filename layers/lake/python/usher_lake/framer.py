@@ -1,6 +1,6 @@
 """Cuts a byte stream into chunks of whole physical lines, in memory bounded by the chunk and the longest line allowed.
 
-Where a chunk ends never changes what a line is: an oversize line is one at every chunk size.
+The chunk size never changes the result for a line: an oversize line is oversize at every chunk size.
 """
 
 from __future__ import annotations
@@ -9,13 +9,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-#: How much of an oversize line is kept.
+#: How much of an oversize line is stored.
 HEAD_BYTES = 4096
+#: The byte order mark that some editors write at the start of a file.
+BOM = b"\xef\xbb\xbf"
+BLANK_LINES = [b"", b"\r"]
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are valid UTF-8."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def split_lines(data: bytes) -> list[bytes]:
+    """Whole lines without their newlines."""
+    lines = data.split(b"\n")
+    lines.pop()
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds the memory: bytes read at once, and the longest line that can be a record."""
+    """Memory bounds: the bytes read at once, and the longest line accepted."""
 
     chunk_bytes: int = 1 << 20
     max_line_bytes: int = 1 << 20
@@ -25,7 +46,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class Source(Protocol):
-    """A stream of bytes. damage: after the last byte, why the stream ended too early (None when it did not)."""
+    """A stream of bytes. damage: after the last byte, why the stream ended too early (None: it is complete)."""
 
     @property
     def damage(self) -> str | None: ...
@@ -37,13 +58,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole physical lines, each with its newline; or one line that is no record.
+    """Whole physical lines, each with its newline; or one line that cannot be a row.
 
     line:   the number of its first line, from 1.
     offset: the byte at which it starts.
-    data:   the lines; of an oversize line the head, of a broken-off line what there is.
+    data:   the lines; of an oversize line its head, of a truncated line all that was read.
     length: the bytes of that one line where `fault` is set, else of all lines.
-    fault:  why this single line cannot be a record (None for ordinary lines).
+    fault:  why this single line cannot be a row (None for ordinary lines).
     """
 
     line: int
@@ -54,7 +75,7 @@ class Chunk:
 
 
 def frames(source: Source, limits: Limits = DEFAULT_LIMITS) -> Iterator[Chunk]:
-    """The stream as chunks in order. A last line without a newline is a line; what damage broke off is a fault."""
+    """The stream as chunks in order. A last line needs no newline; a line truncated by damage is a fault."""
     framer = _Framer(source, limits.max_line_bytes)
     while data := _fill(source, limits.chunk_bytes):
         yield from framer.feed(data)
@@ -124,7 +145,7 @@ class _Framer:
 
 
 def _fill(source: Source, size: int) -> bytes:
-    """Exactly `size` bytes unless the stream ends, however little a read gives: so chunks fall the same each time."""
+    """Exactly `size` bytes unless the stream ends, however short its reads: chunks are the same each time."""
     data = source.read(size)
     if not data or len(data) == size:
         return data

@@ -1,26 +1,28 @@
-"""Reads a header: which column is which field, in any order and either spelling, and which data set that makes."""
+"""Reads a header: which column is which field, in any order and spelling, and which data set the columns make."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from usher.schema.datasets import DATASETS, Dataset, Field
+import pyarrow as pa
+import pyarrow.compute as pc
 
-#: More columns than this are no table: checking them would cost more than the rows are worth.
+from usher.schema.datasets import DATASETS, Dataset, Field
+from usher.schema.interactions import DEFAULT_EVENT_TYPE
+from usher_lake.arrow_types import arrow_type
+
+#: A wider file is not a table: checking it would cost more than its rows are worth.
 MAX_COLUMNS = 1000
 
-#: Amazon Personalize's interactions, in its own spelling: what makes them events, or ratings.
+#: The columns of Amazon Personalize's interactions, which are events or ratings.
 _PERSONALIZE = frozenset({"USER_ID", "ITEM_ID", "TIMESTAMP"})
 _INTERACTIONS = ("events", "ratings")
 
 
 class HeaderRefused(Exception):
-    """No data set can be read under this header: the whole object goes to quarantine.
-
-    field: the field at fault, "" when none is.
-    """
+    """The header fits no data set: the whole object goes to quarantine. field: the field at fault, "" without one."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
@@ -30,12 +32,12 @@ class HeaderRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header that was understood.
+    """The columns of one object.
 
     names:       the columns as written, in their order.
     positions:   the column of each field that the object has.
     attributes:  columns that become attributes (items only), name and position.
-    ignored:     columns that no field takes: reported, not kept.
+    ignored:     columns that match no field: reported, not stored.
     personalize: event ids are made from the object's digest and the line; without EVENT_TYPE a row is a view.
     """
 
@@ -48,12 +50,12 @@ class Header:
 
     @property
     def first(self) -> Field:
-        """The field whose column tells a repeated header from a row."""
+        """The field whose column shows whether a row repeats the header."""
         return next(field for field in self.dataset.fields if field.name in self.positions)
 
 
 def split_header(line: bytes) -> list[str]:
-    """The names in a CSV header; HeaderRefused when it is none."""
+    """The names in a CSV header; HeaderRefused when the line cannot be one."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -72,7 +74,7 @@ def split_header(line: bytes) -> list[str]:
 
 
 def resolve(names: Sequence[str], landed_as: Dataset) -> Header:
-    """Match the columns with fields; HeaderRefused when a required one is missing, or there are two of one.
+    """Match columns with fields; HeaderRefused when a required field has no column, or a field has two.
 
     landed_as: the data set that the object's key names; Personalize's headers decide between events and ratings.
     """
@@ -87,7 +89,7 @@ def resolve(names: Sequence[str], landed_as: Dataset) -> Header:
         if field is None:
             others.append((name.strip(), position))
         elif field.name in positions:
-            raise HeaderRefused(f"two columns are {field.name}", field.name)
+            raise HeaderRefused(f"two columns map to {field.name}", field.name)
         else:
             positions[field.name] = position
     _require(data, positions, personalize)
@@ -108,7 +110,7 @@ def _field(data: Dataset, name: str) -> Field | None:
 
 
 def spellings(field: Field) -> frozenset[str]:
-    """Every name a field's column may have, without regard to case."""
+    """Every name that a field's column may have, in lower case."""
     return frozenset(name.casefold() for name in (field.name, *field.aliases))
 
 
@@ -125,7 +127,32 @@ def _header(
     has_attributes = any(field.kind == "attributes" for field in data.fields)
     attributes = tuple((name, position) for name, position in others if name) if has_attributes else ()
     if len({name for name, _ in attributes}) < len(attributes):
-        raise HeaderRefused("two further columns have the same name", "attributes")
+        raise HeaderRefused("two attribute columns have the same name", "attributes")
     taken = {position for _, position in attributes}
     ignored = tuple(name for name, position in others if position not in taken)
     return Header(data, tuple(names), positions, attributes, ignored, personalize)
+
+
+def complete(header: Header, columns: Mapping[str, pa.Array], lines: pa.Array, digest: str) -> dict[str, pa.Array]:
+    """The raw columns by field, with attributes and Personalize's event ids and types added.
+
+    columns: by field name; attribute columns by `attribute <name>`.
+    """
+    full = {name: columns[name] for name in header.positions}
+    if header.attributes:
+        full["attributes"] = _attributes(header, {name: columns[f"attribute {name}"] for name, _ in header.attributes})
+    if header.personalize and header.dataset.name == "events":
+        if "event_id" not in full:
+            full["event_id"] = pc.binary_join_element_wise(f"{digest}-", lines.cast(pa.string()), "")
+        if "type" not in full:
+            full["type"] = pa.array([DEFAULT_EVENT_TYPE] * len(lines), pa.string())
+    return full
+
+
+def _attributes(header: Header, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Attribute columns as one map a row, without empty values; null where nothing is left."""
+    kind = arrow_type(header.dataset.field("attributes"))
+    names = list(columns)
+    rows = zip(*(column.cast(pa.string()).to_pylist() for column in columns.values()), strict=True)
+    pairs = ([(name, value) for name, value in zip(names, row, strict=True) if value] for row in rows)
+    return pa.array([pair or None for pair in pairs], kind)

@@ -1,7 +1,7 @@
-"""Reads JSON lines: a whole chunk in one call where every line is as it should be, else line by line.
+"""Reads JSON lines: a whole chunk in one call where every line has the expected form, else line by line.
 
-The quick way decodes into a structure made from the data set's definition. Whatever it cannot take (an id that is a
-number, another spelling of a name, a further field, a broken line) goes the slow way, which gives the same verdicts.
+The fast path decodes into a structure made from the data set's definition. A chunk with anything else (an id that is a
+number, another spelling of a name, an unknown field, a broken line) takes the slow path, which has the same results.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import msgspec
 import pyarrow as pa
 
 from usher.schema.datasets import Dataset, Field, Kind, dataset
-from usher_lake.checks import check_columns
-from usher_lake.csv_lines import BOM, is_utf8
-from usher_lake.csv_rows import one_bad
-from usher_lake.derive import fill_release
-from usher_lake.framer import Chunk
+from usher_lake.arrow_types import arrow_type
+from usher_lake.framer import BLANK_LINES, BOM, Chunk, is_utf8, split_lines
 from usher_lake.header import spellings
-from usher_lake.rows import Fault, Parsed, bad_lines, numbers_from
-from usher_lake.schemas import arrow_type, row_schema
+from usher_lake.reasons import NOT_AN_OBJECT, NOT_JSON, NOT_UTF8, Fault
+from usher_lake.rows import ParsedRows, bad_lines, check_rows, numbers_from, one_bad
 
 _PYTHON_TYPES: dict[Kind, Any] = {
     "id": str,
@@ -32,8 +29,6 @@ _PYTHON_TYPES: dict[Kind, Any] = {
     "text_list": list[str],
     "attributes": dict[str, str],
 }
-_ARROW_TYPES: dict[Kind, pa.DataType] = {"id": pa.string(), "text": pa.string(), "number": pa.float64()}
-_BLANK = (b"", b"\r")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -44,27 +39,25 @@ class JsonReader:
         self._data = landed_as
         self._decoder = _decoder(landed_as.name)
 
-    def read(self, chunks: Iterable[Chunk]) -> Iterator[Parsed]:
+    def read(self, chunks: Iterable[Chunk]) -> Iterator[ParsedRows]:
         """The object piece by piece."""
         for chunk in chunks:
-            yield self._chunk(_without_mark(chunk)) if chunk.fault is None else one_bad(chunk, chunk.fault)
+            yield self._chunk(_without_bom(chunk)) if chunk.fault is None else one_bad(chunk, chunk.fault)
 
-    def _chunk(self, chunk: Chunk) -> Parsed:
+    def _chunk(self, chunk: Chunk) -> ParsedRows:
         rows = chunk.data.count(b"\n")
         columns = self._quick(chunk.data, rows)
         if columns is not None:
-            numbers = numbers_from(chunk.line, rows)
-            return self._check(chunk, columns, numbers, {}, None)
-        lines = chunk.data.split(b"\n")
-        lines.pop()
+            return self._check(chunk, columns, numbers_from(chunk.line, rows), {}, None)
+        lines = split_lines(chunk.data)
         columns, numbers, faults = self._slow(chunk.line, lines)
         return self._check(chunk, columns, numbers, faults, lines)
 
     def _quick(self, data: bytes, rows: int) -> dict[str, pa.Array] | None:
         """The columns when each line is one object of the expected form, else None.
 
-        Every line starts with { and ends with }, so no object can reach over a newline or share a line with another
-        once there are as many objects as lines.
+        Every line starts with { and ends with }: with as many objects as lines, no object spans two lines and no line
+        holds two objects.
         """
         ends = data.count(b"}\n") + data.count(b"}\r\n")
         if ends != rows or not data.startswith(b"{") or data.count(b"\n{") != rows - 1:
@@ -85,7 +78,7 @@ class JsonReader:
         numbers: list[int] = []
         faults: dict[int, Fault] = {}
         for index, line in enumerate(lines):
-            if line in _BLANK:
+            if line in BLANK_LINES:
                 continue
             row = read_line(self._data, line)
             if isinstance(row, Fault):
@@ -104,24 +97,17 @@ class JsonReader:
         numbers: pa.Array,
         faults: dict[int, Fault],
         lines: list[bytes] | None,
-    ) -> Parsed:
-        checked = check_columns(self._data, columns, len(numbers))
-        batch = pa.RecordBatch.from_arrays(
-            fill_release(self._data, checked.columns), schema=row_schema(self._data.name)
-        )
-        if checked.faults:
-            good = pa.array([index not in checked.faults for index in range(len(numbers))])
-            at = numbers.take(pa.array(list(checked.faults), pa.int64())).to_pylist()
-            faults |= {line - chunk.line: fault for line, fault in zip(at, checked.faults.values(), strict=True)}
-            batch, numbers = batch.filter(good), numbers.filter(good)
+    ) -> ParsedRows:
+        checked = check_rows(self._data, columns, numbers, {})
+        faults |= {line - chunk.line: fault for line, fault in checked.faults.items()}
         if not faults:
-            return Parsed(batch, numbers, (), 0)
-        split = lines if lines is not None else chunk.data.split(b"\n")
-        return Parsed(batch, numbers, bad_lines(split, faults, chunk.line, chunk.offset), len(faults))
+            return ParsedRows(checked.rows, checked.lines, (), 0)
+        bad = bad_lines(chunk, split_lines(chunk.data) if lines is None else lines, faults)
+        return ParsedRows(checked.rows, checked.lines, bad, len(faults))
 
 
-def _without_mark(chunk: Chunk) -> Chunk:
-    """The first chunk without the byte order mark that some editors write."""
+def _without_bom(chunk: Chunk) -> Chunk:
+    """The first chunk without a byte order mark."""
     if chunk.line > 1 or not chunk.data.startswith(BOM):
         return chunk
     data = chunk.data.removeprefix(BOM)
@@ -130,7 +116,7 @@ def _without_mark(chunk: Chunk) -> Chunk:
 
 @functools.cache
 def _decoder(name: str) -> Any:
-    """A decoder of the data set's rows in their plain form; further fields are an error where they mean something."""
+    """A decoder of the data set's rows in the expected form; unknown fields are an error where they are attributes."""
     data = dataset(name)
     fields: list[Any] = [
         (field.name, _PYTHON_TYPES[field.kind])
@@ -148,31 +134,32 @@ def _quick_type(field: Field) -> pa.DataType:
 
 
 def _slow_type(field: Field) -> pa.DataType:
-    """Scalars as text, so that they are read as a CSV's are."""
+    """Scalars are strings, so that they are read as those of CSV are."""
     return pa.string() if field.kind in ("id", "text", "number", "timestamp") else arrow_type(field)
 
 
 def read_line(data: Dataset, line: bytes) -> dict[str, Any] | Fault:
-    """One line as values by field, scalars as text; or why it is none."""
+    """One line as values by field, scalars as strings; or why the line is refused."""
     if not is_utf8(line):
-        return Fault("", "is not UTF-8")
+        return NOT_UTF8
     try:
         found = _decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Fault("", "is not JSON")
+        return NOT_JSON
     if not isinstance(found, dict):
-        return Fault("", "is not a JSON object")
+        return NOT_AN_OBJECT
     row: dict[str, Any] = {}
-    further: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     for name, value in found.items():
         field = _names(data.name).get(name.casefold())
         if field is not None and field.name != name and field.name in found:
             continue  # the name itself counts, not its other spelling
-        fault = _further(further, name, value) if field is None else _take(row, field, value)
-        if fault is not None:
+        if field is None:
+            _put_attribute(attributes, name, value)
+        elif (fault := _put(row, field, value)) is not None:
             return fault
-    if further and "attributes" in {field.name for field in data.fields}:
-        row["attributes"] = (row.get("attributes") or {}) | further
+    if attributes and "attributes" in {field.name for field in data.fields}:
+        row["attributes"] = (row.get("attributes") or {}) | attributes
     return row
 
 
@@ -186,57 +173,54 @@ def _names(name: str) -> dict[str, Field]:
     return found
 
 
-def _take(row: dict[str, Any], field: Field, value: Any) -> Fault | None:
-    """Put one value into the row as the checks take it; the fault when its JSON type cannot hold the field."""
+def _put(row: dict[str, Any], field: Field, value: Any) -> Fault | None:
+    """Put one value into the row in the form that the checks read; a fault when its JSON type does not fit."""
     if row.get(field.name) is not None:
-        return Fault(field.name, "is there twice")
+        return Fault(field.name, "appears twice")
     if value is None:
         return None
     if field.kind == "attributes":
-        return _take_attributes(row, value)
+        return _put_attributes(row, value)
     if field.kind == "text_list":
-        return _take_list(row, field, value)
+        return _put_list(row, field, value)
     text = _scalar(value)
     if text is None:
-        return Fault(field.name, f"has the JSON type {_json_type(value)}")
+        return _unsupported(field.name, value)
     row[field.name] = text
     return None
 
 
-def _take_list(row: dict[str, Any], field: Field, value: Any) -> Fault | None:
+def _put_list(row: dict[str, Any], field: Field, value: Any) -> Fault | None:
     if isinstance(value, str):
         parts = [] if value in field.nothing else [part for part in value.split("|") if part]
         row[field.name] = parts or None
         return None
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-        return Fault(field.name, f"has the JSON type {_json_type(value)}, not a list of text")
+        return Fault(field.name, "is not a list of strings")
     row[field.name] = value
     return None
 
 
-def _take_attributes(row: dict[str, Any], value: Any) -> Fault | None:
+def _put_attributes(row: dict[str, Any], value: Any) -> Fault | None:
     if not isinstance(value, dict):
-        return Fault("attributes", f"has the JSON type {_json_type(value)}")
-    further: dict[str, str] = {}
+        return _unsupported("attributes", value)
+    attributes: dict[str, str] = {}
     for name, inner in value.items():
-        fault = _further(further, name, inner)
-        if fault is not None:
-            return fault
-    row["attributes"] = further or None
+        _put_attribute(attributes, name, inner)
+    row["attributes"] = attributes or None
     return None
 
 
-def _further(further: dict[str, str], name: str, value: Any) -> Fault | None:
-    """A further field as an attribute: text as it is, anything else as JSON."""
+def _put_attribute(attributes: dict[str, str], name: str, value: Any) -> None:
+    """An unknown field as an attribute: a string as it is, anything else as JSON, empty values left out."""
     if value is None or value == "":
-        return None
+        return
     text = _scalar(value)
-    further[name] = text if text is not None else msgspec.json.encode(value).decode()
-    return None
+    attributes[name] = text if text is not None else msgspec.json.encode(value).decode()
 
 
 def _scalar(value: Any) -> str | None:
-    """Text, or a number as text; None for anything else."""
+    """A string, or a number as a string; None for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -244,5 +228,6 @@ def _scalar(value: Any) -> str | None:
     return str(value)
 
 
-def _json_type(value: Any) -> str:
-    return {bool: "boolean", list: "array", dict: "object"}.get(type(value), "null")
+def _unsupported(field: str, value: Any) -> Fault:
+    kind = {bool: "boolean", list: "array", dict: "object", str: "string"}.get(type(value), "number")
+    return Fault(field, f"has the unsupported JSON type {kind}")

@@ -1,4 +1,4 @@
-"""Reads Parquet: row batches of bounded size, columns of other types than expected checked value by value."""
+"""Reads Parquet in row batches of bounded size; columns of unexpected types are checked value by value."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from usher.schema.datasets import Dataset
-from usher_lake.casting import plain
-from usher_lake.checks import check_columns
-from usher_lake.derive import complete, fill_release
-from usher_lake.header import Header, HeaderRefused, resolve
-from usher_lake.rows import Bad, Fault, Parsed, numbers_from
-from usher_lake.schemas import row_schema
+from usher_lake.arrow_types import plain
+from usher_lake.header import Header, HeaderRefused, complete, resolve
+from usher_lake.reasons import BadRow, Fault
+from usher_lake.rows import ParsedRows, check_rows, numbers_from
 
 MAGIC = b"PAR1"
-#: A batch of rows takes about this much memory, by what the file says of its own size.
+#: A batch of rows takes about this much memory, by the sizes in the file's footer.
 _BATCH_BYTES = 32 << 20
 _BATCH_ROWS = 65_536
 #: A larger row group cannot be read in bounded memory.
@@ -36,8 +34,8 @@ class ParquetReader:
         self._landed_as = landed_as
         self._digest = digest
 
-    def read(self, file: Any) -> Iterator[Parsed]:
-        """The object piece by piece. A file that cannot be read at all, or not to its end, is one bad row."""
+    def read(self, file: Any) -> Iterator[ParsedRows]:
+        """The object piece by piece. A file that cannot be read to its end has one bad row more."""
         row = 1
         try:
             parquet = pq.ParquetFile(
@@ -57,22 +55,15 @@ class ParquetReader:
                 raise  # S3 failed, not the file
             yield _whole(Fault("", f"Parquet cannot be read: {str(error).splitlines()[0][:120]}"), row)
 
-    def _batch(self, batch: pa.RecordBatch, first: int) -> Parsed:
+    def _batch(self, batch: pa.RecordBatch, first: int) -> ParsedRows:
         header = self.header
         assert header is not None  # noqa: S101 - read() made it
         numbers = numbers_from(first, batch.num_rows)
         names = {name: header.names[place] for name, place in header.positions.items()}
         names |= {f"attribute {name}": header.names[place] for name, place in header.attributes}
         raw = {name: plain(batch.column(column)) for name, column in names.items()}
-        checked = check_columns(header.dataset, complete(header, raw, numbers, self._digest), batch.num_rows)
-        rows = pa.RecordBatch.from_arrays(
-            fill_release(header.dataset, checked.columns), schema=row_schema(header.dataset.name)
-        )
-        if not checked.faults:
-            return Parsed(rows, numbers, (), 0)
-        good = pa.array([index not in checked.faults for index in range(batch.num_rows)])
-        bad = _bad_rows(batch, checked.faults, first)
-        return Parsed(rows.filter(good), numbers.filter(good), bad, len(checked.faults))
+        checked = check_rows(header.dataset, complete(header, raw, numbers, self._digest), numbers, {})
+        return ParsedRows(checked.rows, checked.lines, _bad_rows(batch, checked.faults, first), len(checked.faults))
 
 
 def _wanted(header: Header) -> list[str]:
@@ -81,7 +72,7 @@ def _wanted(header: Header) -> list[str]:
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:
-    """Rows a batch, so that it stays near _BATCH_BYTES; ArrowInvalid when a row group is too large to read at all."""
+    """Rows in a batch of about _BATCH_BYTES; ArrowInvalid when a row group is too large to read."""
     rows = size = 0
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
@@ -92,21 +83,20 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // average))
 
 
-def _whole(fault: Fault, row: int) -> Parsed:
-    return Parsed(None, None, (Bad(fault.reason, fault.field, row, 0, 0, b""),), 1)
+def _whole(fault: Fault, row: int) -> ParsedRows:
+    return ParsedRows(None, None, (BadRow(fault.reason, fault.field, row, 0, 0, b""),), 1)
 
 
-def _bad_rows(batch: pa.RecordBatch, faults: dict[int, Fault], first: int) -> Iterator[Bad]:
-    """Rows have no bytes of their own: they are kept as JSON, which replays as JSON lines."""
-    for index in sorted(faults):
-        fault = faults[index]
-        raw = json.dumps(_row(batch.slice(index, 1)), default=_json_value, ensure_ascii=False)
+def _bad_rows(batch: pa.RecordBatch, faults: dict[int, Fault], first: int) -> Iterator[BadRow]:
+    """The bad rows by number. Rows of Parquet have no bytes of their own: they are stored as JSON lines."""
+    for number, fault in sorted(faults.items()):
+        raw = json.dumps(_row(batch.slice(number - first, 1)), default=_json_value, ensure_ascii=False)
         data = raw.encode("utf-8", "surrogateescape")
-        yield Bad(fault.reason, fault.field, first + index, 0, len(data), data)
+        yield BadRow(fault.reason, fault.field, number, 0, len(data), data)
 
 
 def _row(row: pa.RecordBatch) -> dict[str, Any]:
-    """One row as Python values; what Python cannot hold (nanoseconds, far years) as Arrow writes it."""
+    """One row as Python values; those that Python cannot hold (nanoseconds, far years) as Arrow prints them."""
     values: dict[str, Any] = {}
     for name in row.schema.names:
         scalar = row.column(name)[0]

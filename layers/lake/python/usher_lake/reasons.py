@@ -1,34 +1,66 @@
-"""Says in words why a value was refused: few reasons, without the values in them, so that they can be counted."""
+"""The reasons with which ingest refuses a row: few, and without the value, so that they can be counted."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from usher.schema.datasets import Field, Kind
 
-MISSING = "is missing"
 
-#: What a column of the wrong type is told by: the kinds that the checks read from each Arrow type are theirs to know.
-_NO_VALUE = {"number": "is not a number", "timestamp": "is not a time"}
+class Fault(NamedTuple):
+    """Why a row is refused. field: the field at fault; "" when the whole line is."""
+
+    field: str
+    reason: str
+
+
+class BadRow(NamedTuple):
+    """One line (of Parquet: one row) that goes to quarantine.
+
+    field:  the field at fault; "" when the whole line is.
+    line:   its number, from 1.
+    offset: the byte at which it starts (after decompression); 0 for a row of a Parquet file.
+    length: its whole length in bytes, of which `raw` may be only the head.
+    raw:    exactly its bytes, without the newline.
+    """
+
+    reason: str
+    field: str
+    line: int
+    offset: int
+    length: int
+    raw: bytes
+
+
+MISSING = "is missing"
+NOT_UTF8 = Fault("", "is not UTF-8")
+NUL_BYTE = Fault("", "has a NUL byte")
+MISPLACED_BOM = Fault("", "starts with a byte order mark")
+CARRIAGE_RETURN = Fault("", "has a bare carriage return")
+MISQUOTED = Fault("", "has an unclosed or misplaced quote")
+REPEATED_HEADER = Fault("", "repeats the header")
+NO_HEADER = Fault("", "has no header")
+UNREADABLE_HEADER = Fault("", "follows a header that could not be read")
+NOT_JSON = Fault("", "is not JSON")
+NOT_AN_OBJECT = Fault("", "is not a JSON object")
+
+_NOT_READABLE = {"number": "is not a number", "timestamp": "is not a time"}
 
 
 def explain(field: Field, value: Any, parsed: bool, column_type: str) -> str:
     """Why the checks refused `value`.
 
-    value:       as the input had it, where text or a number; else anything.
+    value:       as the input had it, where a string or a number; else anything.
     parsed:      whether it could be read as the field's kind at all.
     column_type: Arrow's name of the input's type.
     """
     if not parsed:
         readable = column_type == "string" or not isinstance(value, bool)
-        return _NO_VALUE.get(field.kind, "") if readable and field.kind in _NO_VALUE else _wrong_type(column_type)
+        unsupported = f"has the unsupported column type {column_type}"
+        return _NOT_READABLE.get(field.kind, unsupported) if readable else unsupported
     return _EXPLAIN[field.kind](field, value)
-
-
-def _wrong_type(column_type: str) -> str:
-    return f"has the column type {column_type}"
 
 
 def _text(field: Field, value: Any) -> str:
@@ -37,17 +69,15 @@ def _text(field: Field, value: Any) -> str:
         return f"is longer than {field.max_bytes} bytes"
     if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in text):
         return "has a control character"
-    return f"is none of {', '.join(field.choices)}"
+    return f"is not one of {', '.join(field.choices)}"
 
 
 def _number(field: Field, value: Any) -> str:
     if not math.isfinite(float(value)):
         return "is not a finite number"
-    return f"is outside {_bound(field.minimum)} to {_bound(field.maximum)}"
-
-
-def _bound(value: float | None) -> str:
-    return "any number" if value is None else f"{value:g}"
+    low = -math.inf if field.minimum is None else field.minimum
+    high = math.inf if field.maximum is None else field.maximum
+    return f"is outside {low:g} to {high:g}"
 
 
 def _timestamp(field: Field, _value: Any) -> str:

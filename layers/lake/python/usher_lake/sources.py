@@ -1,4 +1,4 @@
-"""Byte sources in bounded memory: plain, or gzip with several members, damage and zip bombs held."""
+"""Byte streams in bounded memory: plain, and gzip with several members, damaged ends and a limit of expansion."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from usher_lake.framer import Source
 
 GZIP_MAGIC = b"\x1f\x8b"
-#: gzip reaches 1,032 to 1; text that people send stays far below 100.
+#: gzip reaches 1,032 to 1; real data stays far below 100.
 MAX_GZIP_RATIO = 100
-#: Below this no ratio counts: a small file of equal rows is no bomb.
+#: Below this the ratio is not limited: a small file of equal rows is harmless.
 FREE_GZIP_BYTES = 1 << 30
 _INPUT_BYTES = 64 << 10
 
 
 class Plain:
-    """A stream as it is, with a head that was read before to see what it is."""
+    """A stream with its head, which was read before to detect the format."""
 
     def __init__(self, body: Any, head: bytes = b"") -> None:
         self._body = body
@@ -24,7 +24,7 @@ class Plain:
 
     @property
     def damage(self) -> str | None:
-        """What the stream beneath met, where that can meet any."""
+        """The damage of the underlying stream, where it reports any."""
         damage: str | None = getattr(self._body, "damage", None)
         return damage
 
@@ -36,9 +36,9 @@ class Plain:
 
 
 class Gzip:
-    """A gzip stream decompressed as it is read: at most `size` bytes at a time, whatever it would expand to.
+    """A gzip stream, decompressed as it is read: at most `size` bytes at a time.
 
-    limit: how many bytes it may expand to; then it ends with damage. All bytes before a damage are given.
+    limit: the bytes to which it may expand before it ends with damage. All bytes before the damage are returned.
     """
 
     def __init__(self, source: Source, limit: int) -> None:
@@ -82,7 +82,7 @@ class Gzip:
         return bytes(data)
 
     def _salvage(self, member: Any, size: int, error: zlib.error) -> bytes:
-        """zlib drops what it had when it meets damage: feed it byte by byte for all that comes before."""
+        """zlib loses its output at damage: decompress byte by byte to get everything before it."""
         parts = []
         try:
             for position in range(len(self._input)):
@@ -95,14 +95,14 @@ class Gzip:
         return b"".join(parts)
 
     def _flush(self) -> bytes:
-        self._end(None if self._between else "gzip stream breaks off before its end")
+        self._end(None if self._between else "gzip stream is truncated")
         return b""
 
     def _count(self, data: bytes) -> bytes:
         self._given += len(data)
         if self._given > self._limit:
             data = data[: len(data) - (self._given - self._limit)]
-            self._end(f"expands to more than {self._limit} bytes, too much for its compressed size: split it")
+            self._end(f"expands to more than {self._limit} bytes, too much for its compressed size: split the file")
         return data
 
     def _end(self, damage: str | None) -> None:
@@ -118,5 +118,5 @@ def _why(error: zlib.error) -> str:
 
 
 def gzip_limit(compressed_bytes: int) -> int:
-    """How many bytes a gzip object of that size may expand to."""
+    """The bytes to which a gzip object of that size may expand."""
     return max(FREE_GZIP_BYTES, MAX_GZIP_RATIO * compressed_bytes)

@@ -1,4 +1,4 @@
-"""The Iceberg tables, made from the data sets' definition, and the table over the quarantine files."""
+"""Creates and updates the Iceberg tables of the data sets, and the table over the quarantine files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 PARTITION = "ingested_date"
 
-#: What every table of Usher's has. Name mapping is added with the first commit: the data files carry no field ids,
-#: so that they fit a table whatever its history of added columns is.
+#: The properties of every table. The first commit adds a name mapping: data files have no field ids, so that they fit
+#: a table whatever columns were added to it.
 PROPERTIES = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
@@ -43,7 +43,7 @@ PROPERTIES = {
 
 
 def open_catalog() -> GlueCatalog:
-    """Glue's catalog with the function's own credentials; AWS_ENDPOINT_URL, where it is set, counts for S3 too."""
+    """Glue's catalog with the function's own credentials; AWS_ENDPOINT_URL, if set, applies to S3 too."""
     properties = {"s3.region": boto3.Session().region_name or ""}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -52,19 +52,19 @@ def open_catalog() -> GlueCatalog:
 
 
 def load_table(catalog: GlueCatalog, database: str, dataset: str) -> Table:
-    """The table of a data set; TableMissing when there is none."""
+    """The table of a data set; TableMissing when it does not exist."""
     try:
         return catalog.load_table((database, dataset))
     except NoSuchTableError as error:
         raise TableMissing(
-            f"{database}.{dataset} is not there: deploy the stack again, catalog_tables makes it"
+            f"the table {database}.{dataset} does not exist: deploy the stack again to create it"
         ) from error
 
 
 def ensure_tables(catalog: GlueCatalog, database: str, lake_bucket: str) -> dict[str, str]:
-    """Make the tables that are missing and bring the others up to date; what was done, by data set.
+    """Create missing tables and update the others to the definition; what was done, by data set.
 
-    IncompatibleSchema, before anything is changed, when a table has what the definition cannot become.
+    Raises IncompatibleSchema, before any change, when a table cannot be updated to the definition.
     """
     existing = {name: _existing(catalog, database, name) for name in DATASETS}
     for name, table in existing.items():
@@ -90,7 +90,7 @@ def _ensure(catalog: GlueCatalog, database: str, lake_bucket: str, name: str, ta
 
 
 def iceberg_schema(data: Dataset) -> Schema:
-    """The table's schema. Ids count up; Iceberg gives its own when the table is made and never changes them."""
+    """The table's schema. Field ids count up from 1; Iceberg assigns its own when it creates the table."""
     ids = _Ids(len(data.columns))
     return Schema(
         *(
@@ -125,7 +125,7 @@ def iceberg_type(kind: Kind, ids: _Ids) -> IcebergType:
 
 
 def partition_spec(schema: Schema) -> PartitionSpec:
-    """By the day on which the object landed: all rows of an object lie in one partition."""
+    """By the day on which the object landed: all rows of an object are in one partition."""
     source = schema.find_field(PARTITION).field_id
     return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), PARTITION))
 
@@ -134,18 +134,21 @@ def _refuse_incompatible(table: Table, data: Dataset) -> None:
     schema = table.schema()
     wanted = iceberg_schema(data)
     for field in data.columns:
+        column = f"{data.name}.{field.name}"
         found = schema.find_field(field.name) if field.name in schema.column_names else None
         if found is None and field.required:
-            raise IncompatibleSchema(f"{data.name}.{field.name} is new and required: rows before it have none")
+            raise IncompatibleSchema(f"{column} is new and required, but older rows have no value: make it optional")
         if found is None:
             continue
         kind = wanted.find_field(field.name).field_type
         if _shape(found.field_type) != _shape(kind):
-            raise IncompatibleSchema(f"{data.name}.{field.name} is {found.field_type} in the table, not {kind}")
+            raise IncompatibleSchema(
+                f"{column} is {found.field_type} in the table, not {kind}: add a column of another name"
+            )
         if found.required and not field.required:
             continue  # made optional below
         if field.required and not found.required:
-            raise IncompatibleSchema(f"{data.name}.{field.name} is optional in the table: rows may have none")
+            raise IncompatibleSchema(f"{column} is optional in the table, and rows may have no value: make it optional")
     names = [partition.name for partition in table.spec().fields]
     if names != [PARTITION]:
         raise IncompatibleSchema(f"{data.name} is partitioned by {names}, not by {PARTITION}")
@@ -161,7 +164,7 @@ def _shape(kind: IcebergType) -> str:
 
 
 def _evolve(table: Table, data: Dataset) -> str:
-    """Add what is new. A column that the definition no longer has stays: rows before have it."""
+    """Add new columns. A column that is no longer in the definition stays: older rows have it."""
     schema, wanted = table.schema(), iceberg_schema(data)
     done = []
     with table.update_schema() as update:
@@ -181,7 +184,7 @@ def _evolve(table: Table, data: Dataset) -> str:
 
 
 def ensure_quarantine_table(glue: Any, database: str, lake_bucket: str) -> str:
-    """The external table over the quarantine files, its partitions found by projection: nothing has to be added."""
+    """Create or update the external table over the quarantine files; partition projection finds its partitions."""
     table = quarantine_table(lake_bucket)
     try:
         glue.get_table(DatabaseName=database, Name=table["Name"])
@@ -196,8 +199,8 @@ def quarantine_table(lake_bucket: str) -> dict[str, Any]:
     """Glue's TableInput of `quarantine`."""
     location = f"s3://{lake_bucket}/quarantine/"
     columns = [
-        ("reason", "string", "why, in words, without the value"),
-        ("field", "string", "the field at fault; null when the whole line is"),
+        ("reason", "string", "why the row was refused, without its value"),
+        ("field", "string", "the field at fault; null when the whole line is bad"),
         ("line", "bigint", "the line (of Parquet: the row) in the landing object, from 1"),
         ("source", "string", "<object digest>:<line>"),
         ("offset", "bigint", "the byte at which the line starts, after decompression"),
@@ -206,7 +209,7 @@ def quarantine_table(lake_bucket: str) -> dict[str, Any]:
     ]
     return {
         "Name": "quarantine",
-        "Description": "What ingest refused, with the reason. Made by catalog_tables.",
+        "Description": "Rows that ingest refused, with the reason.",
         "TableType": "EXTERNAL_TABLE",
         "Parameters": {
             "EXTERNAL": "TRUE",
