@@ -219,12 +219,12 @@ def test_the_loser_of_a_race_sees_what_the_winner_added(ready: Any, monkeypatch:
     assert users(ready) == ["a", "b", "c", "d", "e"]
 
 
-def test_a_commit_that_always_loses_ends_in_words(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_loses_every_attempt_raises_commit_contended(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def lose(*_: Any) -> None:
         raise CommitFailedException("someone else was first")
 
     monkeypatch.setattr(commit, "_append", lose)
-    with pytest.raises(CommitContended, match="ratings: other commits came first 30 times"):
+    with pytest.raises(CommitContended, match="ratings: 30 attempts lost against other commits"):
         commit_objects(ready.table("ratings"), _object_files(ready), sleep=lambda _: None)
 
 
