@@ -32,10 +32,10 @@ SERVICES = (
     "twin.awslambda.pool:Pool",
     "twin.apigateway.gateway:Gateway",
     "twin.sqs.event_sources:EventSources",
-    "twin.firehose.service:Firehose",
+    "twin.firehose.backend:Firehose",
     "twin.events.schedules:Schedules",
     "twin.cloudwatch.alarms:Alarms",
-    "twin.sagemaker.service:SageMaker",
+    "twin.sagemaker.account:SageMaker",
 )
 """`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from twin.context import Context
-from twin.firehose import faults
+from twin.firehose import backend
 
 HEADER = "userId,movieId,rating,timestamp\n"
 OUTPUTS = {"LandingBucket": "landing", "LakeBucket": "lake", "Database": "d", "StateTable": "s", "Workgroup": "w"}
@@ -122,7 +122,7 @@ def until(probe: Callable[[], Any], seconds: float = 90.0) -> None:
 @pytest.mark.slow
 def test_an_agent_that_is_killed_again_and_again_loses_nothing(stack: Stack) -> None:
     stack.path.write_text(HEADER + rows(0, 20_000))
-    stack.fault(faults.FAIL_RECORDS, "0.5")
+    stack.fault(backend.FAIL_RECORDS, "0.5")
     kills = 3
     for _ in range(kills):
         before = stack.offset()
@@ -130,7 +130,7 @@ def test_an_agent_that_is_killed_again_and_again_loses_nothing(stack: Stack) -> 
         until(lambda before=before: stack.offset() > before)  # type: ignore[misc]
         process.kill()
         process.wait()
-    stack.fault(faults.FAIL_RECORDS, "0")
+    stack.fault(backend.FAIL_RECORDS, "0")
     stack.agent(*stack.ratings("--record-bytes", 0))
     until(lambda: len(stack.delivered()) == 20_000)
     assert sum(stack.delivered().values()) <= 20_000 + kills * 4 * 500
@@ -151,7 +151,7 @@ def test_sigterm_ends_a_following_agent_in_order(stack: Stack) -> None:
 
 def test_ctrl_c_ends_an_agent_at_once_when_the_stream_takes_nothing(stack: Stack) -> None:
     stack.path.write_text(HEADER + rows(0, 100))
-    stack.fault(faults.FAIL_CALLS, "1000000")
+    stack.fault(backend.FAIL_CALLS, "1000000")
     process = stack.start(*stack.ratings())
     until(lambda: stack.checkpoint.with_name("checkpoint.json.lock").exists())
     time.sleep(0.5)  # most likely it has tried to send by now; the outcome is the same when it has not
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_an_agent_at_once_when_the_stream_takes_nothing(stack: Stack
     output, last = stack.ended(process, 130)
     assert output.startswith("0 rows (")
     assert last == "usher: interrupted"
-    stack.fault(faults.FAIL_CALLS, "0")
+    stack.fault(backend.FAIL_CALLS, "0")
     assert stack.agent(*stack.ratings())[0].startswith("100 rows (")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from twin.firehose import api, faults
+from twin.firehose import api, backend
 
 Client = Callable[[str], Any]
 Eventually = Callable[..., Any]
@@ -246,22 +246,24 @@ def test_while_s3_fails_nothing_is_lost(client: Client, stream: Callable[..., st
 def test_a_call_throttles_as_often_as_the_tag_says(client: Client, stream: Callable[..., str]) -> None:
     name = stream()
     firehose = client("firehose")
-    firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": faults.FAIL_CALLS, "Value": "1000"}])
+    firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "1000"}])
     with pytest.raises(ClientError) as refused:
         put(client, name, b"one")
     assert code(refused) == "ServiceUnavailableException"
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-    firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": faults.FAIL_CALLS, "Value": "0"}])
+    firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "0"}])
     assert put(client, name, b"one")["FailedPutCount"] == 0
     with pytest.raises(ClientError, match="often"):
-        firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": faults.FAIL_CALLS, "Value": "often"}])
+        firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "often"}])
 
 
 def test_a_share_of_a_batch_fails_when_that_is_asked_for(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream()
-    client("firehose").tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": faults.FAIL_RECORDS, "Value": "0.5"}])
+    client("firehose").tag_delivery_stream(
+        DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_RECORDS, "Value": "0.5"}]
+    )
     waiting, calls = [b"%03d\n" % number for number in range(200)], 0
     while waiting:
         answer = put(client, name, *waiting)
@@ -271,7 +273,7 @@ def test_a_share_of_a_batch_fails_when_that_is_asked_for(
         waiting = [item for item, again in zip(waiting, failed, strict=True) if again]
         calls += 1
     assert calls > 3
-    client("firehose").untag_delivery_stream(DeliveryStreamName=name, TagKeys=[faults.FAIL_RECORDS])
+    client("firehose").untag_delivery_stream(DeliveryStreamName=name, TagKeys=[backend.FAIL_RECORDS])
     assert put(client, name, b"999\n")["FailedPutCount"] == 0
     wanted = sorted([b"%03d\n" % number for number in range(200)] + [b"999\n"])
     eventually(lambda: sorted(b"".join(objects(client, "in/").values()).splitlines(keepends=True)) == wanted)
@@ -362,7 +364,7 @@ def test_puts_processing_and_delivery_are_measured(
     client: Client, stream: Callable[..., str], function: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream(function(UPPER))
-    client("firehose").tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": faults.FAIL_CALLS, "Value": "1"}])
+    client("firehose").tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "1"}])
     put(client, name, b"one", b"two")  # the client's own second try succeeds
     eventually(lambda: objects(client, "in/"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from twin.stepfunctions import pace
+from twin.stepfunctions import flow
 
 Client = Callable[[str], Any]
 Function = Callable[..., str]
@@ -36,7 +36,7 @@ def _types(found: dict[str, Any]) -> list[str]:
 @pytest.fixture
 def small_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits shrink with the clock from the first second on."""
-    monkeypatch.setattr(pace, "LIMIT_FLOOR_SECONDS", 0.1)
+    monkeypatch.setattr(flow, "LIMIT_FLOOR_SECONDS", 0.1)
 
 
 def test_an_execution_that_takes_too_long_is_timed_out(execute: Any, small_floor: None) -> None:
@@ -53,7 +53,7 @@ def test_limits_shrink_with_the_twins_clock(execute: Any, function: Function, sm
 
 
 def test_a_limit_on_real_work_never_shrinks_below_a_minute(server: Any) -> None:
-    assert [pace.limit_seconds(seconds) for seconds in (5, 60, 900, 7200)] == [5, 60, 60, 120]
+    assert [flow.limit_seconds(seconds) for seconds in (5, 60, 900, 7200)] == [5, 60, 60, 120]
 
 
 def test_a_task_that_takes_too_long_is_a_states_timeout_at_the_twins_pace(

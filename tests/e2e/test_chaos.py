@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from twin.firehose import faults
+from twin.firehose import backend
 
 pytestmark = pytest.mark.slow
 
@@ -222,7 +222,7 @@ def send_stream(application: Application, lines: Sequence[bytes], chance: random
     waiting = list(lines)
     while waiting:
         if chance.random() < 0.1:
-            tags = [{"Key": faults.FAIL_RECORDS, "Value": "0.2"}, {"Key": faults.FAIL_CALLS, "Value": "6"}]
+            tags = [{"Key": backend.FAIL_RECORDS, "Value": "0.2"}, {"Key": backend.FAIL_CALLS, "Value": "6"}]
             application.firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=tags)
         size = chance.randint(1, 200)
         batch, waiting = waiting[:size], waiting[size:]
@@ -236,7 +236,7 @@ def send_stream(application: Application, lines: Sequence[bytes], chance: random
             told = zip(batch, answer["RequestResponses"], strict=True)
             waiting += [line for line, one in told if "ErrorCode" in one]
         time.sleep(0.1)
-    application.firehose.untag_delivery_stream(DeliveryStreamName=name, TagKeys=[faults.FAIL_RECORDS])
+    application.firehose.untag_delivery_stream(DeliveryStreamName=name, TagKeys=[backend.FAIL_RECORDS])
 
 
 def upload(application: Application, chance: random.Random) -> None:

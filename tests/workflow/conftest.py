@@ -358,7 +358,7 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415
 
     from twin.sagemaker import images  # noqa: PLC0415
-    from twin.sagemaker.service import SageMaker  # noqa: PLC0415
+    from twin.sagemaker.account import SageMaker  # noqa: PLC0415
     from usher import clients  # noqa: PLC0415
 
     moto_api_backend.reset()

@@ -11,8 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
 from twin.athena import functions
-from twin.athena.errors import QueryError, Unsupported
-from twin.athena.results import UNNAMED
+from twin.athena.results import UNNAMED, QueryError, Unsupported
 
 #: Athena's own limit on a query's length, in bytes.
 QUERY_MAX_BYTES = 262_144

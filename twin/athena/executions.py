@@ -1,4 +1,4 @@
-"""Query executions: each runs in a thread of its own, from QUEUED to its end, and can be stopped."""
+"""Athena's query executions: each runs its query in a thread, from QUEUED to its end, and can be stopped."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
 from twin import context
-from twin.athena.errors import Cancelled, QueryError
-from twin.athena.results import Results
+from twin.athena.results import Cancelled, QueryError, Results
 
 #: How many queries run at once; others wait QUEUED. Each may take the session's memory limit.
 RUNNING_MAX = 4
 #: How many executions are remembered; Athena keeps 45 days.
 KEPT_MAX = 500
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+#: Rows that pass from DuckDB to the spool at once.
+BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,3 +176,39 @@ def _folder() -> Path:
     folder = context.current().folder / "athena"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def compute(execution: Execution) -> None:
+    """Run the execution's query; raises QueryError, Cancelled, or DuckDB's own errors."""
+    from twin.athena import (  # noqa: PLC0415 - DuckDB, sqlglot, PyIceberg: 2 s of imports
+        dialect,
+        tables,
+    )
+
+    request = execution.request
+    statement = dialect.read(request.query, request.database, request.parameters)
+    spill = context.current().folder / "athena" / f"{execution.id}.spill"
+    connection = tables.open_session(spill)
+    try:
+        execution.attach(connection)
+        tables.load(connection, statement, execution.scanned)
+        relation = connection.sql(statement.sql)
+        types = [str(kind) for kind in relation.types]
+        execution.results.write(relation.columns, types, relation.to_arrow_reader(BATCH_ROWS))
+    finally:
+        execution.detach()
+        connection.close()
+    _deliver(execution)
+
+
+def _deliver(execution: Execution) -> None:
+    """Leave the CSV at the output location, as Athena does."""
+    bucket, _, key = execution.output_location.removeprefix("s3://").partition("/")
+    try:
+        context.client("s3").upload_file(str(execution.results.csv), bucket, key, ExtraArgs={"ContentType": "text/csv"})
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise QueryError(f"Unable to write the result to {execution.output_location}: {error}") from error
+    execution.results.csv.unlink(missing_ok=True)
+
+
+EXECUTIONS = Executions(compute)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from twin.athena.errors import QueryError, Unsupported
+from twin.athena.results import QueryError, Unsupported
 
 #: Trino's list of functions and operators (engine version 3), without geography, Teradata and machine learning.
 TRINO = frozenset(

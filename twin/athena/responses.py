@@ -1,4 +1,4 @@
-"""Athena's API calls about query executions, in place of moto's: `self` is moto's AthenaResponse."""
+"""Athena's API calls in place of moto's: `self` is moto's AthenaResponse."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import re
 from typing import Any
 
-from twin.athena.compute import EXECUTIONS
-from twin.athena.executions import Execution, Request
+from twin.athena.executions import EXECUTIONS, Execution, Request
 from twin.athena.results import PAGE_MAX
 
 Answer = str | tuple[str, dict[str, int]]
 
 _LOCATION = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+
+_RESULTS = "ResultConfigurationUpdates"
 
 
 def start_query_execution(self: Any) -> Answer:
@@ -183,3 +184,30 @@ def _statistics(execution: Execution) -> dict[str, Any]:
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
+
+
+def update_work_group(self: Any) -> Answer:
+    """Change a workgroup's description, state and configuration."""
+    name = self._get_param("WorkGroup")
+    if name not in self.athena_backend.work_groups:
+        refusal: Answer = self.error(f"WorkGroup {name} is not found.", 400)
+        return refusal
+    group = self.athena_backend.work_groups[name]
+    asked = json.loads(self.body)
+    group.description = asked.get("Description", group.description)
+    group.state = asked.get("State", group.state)
+    updates = dict(asked.get("ConfigurationUpdates", {}))
+    if _RESULTS in updates:
+        results = {**group.configuration.get("ResultConfiguration", {}), **updates.pop(_RESULTS)}
+        group.configuration["ResultConfiguration"] = results
+    group.configuration.update(updates)
+    return "{}"
+
+
+def delete_named_query(self: Any) -> Answer:
+    """Remove a named query."""
+    identity = self._get_param("NamedQueryId")
+    if self.athena_backend.named_queries.pop(identity, None) is None:
+        refusal: Answer = self.error(f"NamedQuery {identity} was not found", 400)
+        return refusal
+    return "{}"

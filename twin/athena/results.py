@@ -1,18 +1,61 @@
-"""What a query returned: spooled to disk, read back by pages, and written as the CSV that Athena leaves in S3."""
+"""How a query ends: its errors, or its rows (spooled to disk, paged, written as CSV) with Athena's types and text."""
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Iterable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from twin.athena.values import column_info, text
 
 #: The label of a column that the query leaves without a name; Athena calls it `_col` and its position.
 UNNAMED = "_usher_unnamed_"
 #: GetQueryResults returns at most this many rows at once.
 PAGE_MAX = 1000
+
+_TYPES = {
+    "TINYINT": "tinyint",
+    "SMALLINT": "smallint",
+    "INTEGER": "integer",
+    "BIGINT": "bigint",
+    "HUGEINT": "bigint",  # DuckDB widens sums of bigint, Trino does not
+    "UTINYINT": "smallint",
+    "USMALLINT": "integer",
+    "UINTEGER": "bigint",
+    "UBIGINT": "bigint",
+    "FLOAT": "real",
+    "DOUBLE": "double",
+    "BOOLEAN": "boolean",
+    "VARCHAR": "varchar",
+    "BLOB": "varbinary",
+    "DATE": "date",
+    "TIME": "time",
+    "JSON": "json",
+    "UUID": "uuid",
+    "INTERVAL": "interval day to second",
+    '"NULL"': "unknown",
+}
+#: Type → (precision, scale) as GetQueryResults states them.
+_PRECISION = {"bigint": 19, "integer": 10, "smallint": 5, "tinyint": 3, "double": 17, "real": 17, "boolean": 0}
+_VARCHAR_PRECISION = 2_147_483_647
+
+
+class QueryError(Exception):
+    """The query ends FAILED with this reason."""
+
+
+class Unsupported(QueryError):
+    """Athena could do it, the twin cannot."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not supported by the twin: {what}")
+
+
+class Cancelled(Exception):
+    """The query ends CANCELLED: it was stopped, or it would read more than its workgroup allows."""
 
 
 class Page(NamedTuple):
@@ -67,3 +110,95 @@ class Results:
         """Remove the files."""
         self._rows.unlink(missing_ok=True)
         self.csv.unlink(missing_ok=True)
+
+
+def type_name(duckdb_type: str) -> str:
+    """Athena's name of a DuckDB type."""
+    if duckdb_type.endswith("[]"):
+        return "array"
+    head = duckdb_type.partition("(")[0]
+    if head in ("MAP", "DECIMAL"):
+        return head.lower()
+    if head == "STRUCT":
+        return "row"
+    if head.startswith("TIMESTAMP"):
+        return "timestamp with time zone" if "WITH TIME ZONE" in duckdb_type else "timestamp"
+    return _TYPES.get(head, "varchar")
+
+
+def column_info(label: str, duckdb_type: str) -> dict[str, Any]:
+    """One member of ResultSetMetadata.ColumnInfo."""
+    name, precision, scale = type_name(duckdb_type), 0, 0
+    if name == "decimal":
+        precision, scale = (int(number) for number in re.findall(r"\d+", duckdb_type)[:2])
+    else:
+        precision = _PRECISION.get(name, _VARCHAR_PRECISION if name == "varchar" else 3 if "timestamp" in name else 0)
+    return {
+        "CatalogName": "hive",
+        "SchemaName": "",
+        "TableName": "",
+        "Name": label,
+        "Label": label,
+        "Type": name,
+        "Precision": precision,
+        "Scale": scale,
+        "Nullable": "UNKNOWN",
+        "CaseSensitive": name == "varchar",
+    }
+
+
+def text(value: Any) -> str | None:
+    """A value as Athena's results and CSV files show it; None stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    for types, write in _WRITERS.items():
+        if isinstance(value, types):
+            return write(value)
+    return str(value)
+
+
+def _double(value: float) -> str:
+    """Java's Double.toString: plain from 0.001 to 10,000,000, else with an exponent."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        plain = format(Decimal(repr(value)), "f")
+        return plain if "." in plain else f"{plain}.0"
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    shown = "".join(map(str, digits)).rstrip("0") or "0"
+    power = int(exponent) + len(digits) - 1
+    return f"{'-' if sign else ''}{shown[0]}.{shown[1:] or '0'}E{power}"
+
+
+def _timestamp(value: datetime.datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat(sep=" ", timespec="milliseconds")
+    return f"{value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(sep=' ', timespec='microseconds')} UTC"
+
+
+def _inner(value: Any) -> str:
+    written = text(value)
+    return "null" if written is None else written
+
+
+def _pairs(pairs: Any) -> str:
+    return "{" + ", ".join(f"{_inner(key)}={_inner(item)}" for key, item in pairs) + "}"
+
+
+def _list(value: Any) -> str:
+    if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # Arrow gives a map as its pairs
+        return _pairs(value)
+    return "[" + ", ".join(_inner(item) for item in value) + "]"
+
+
+#: In this order: a bool is an int, a datetime is a date.
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    bool: lambda value: "true" if value else "false",
+    float: _double,
+    datetime.datetime: _timestamp,
+    bytes: lambda value: value.hex(" "),
+    dict: lambda value: _pairs(value.items()),
+    list: _list,
+}

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from twin import context as twins
-from twin.cloudwatch import actions, definitions, evaluation, expression
-from twin.cloudwatch.arrivals import Arrivals
-from twin.cloudwatch.evaluation import EXTRA_PERIODS
-from twin.cloudwatch.queues import publish_queues
-from twin.cloudwatch.statistics import Metric, StatisticError, statistic_of
+from twin.cloudwatch import actions, alarm_rules, expression
+from twin.cloudwatch.alarm_rules import EXTRA_PERIODS
+from twin.cloudwatch.data import publish_queues
+from twin.cloudwatch.series import Arrivals, Metric, StatisticError, statistic_of
 from twin.context import Context
 
 ROUND_SECONDS = 30.0
@@ -73,18 +72,18 @@ class Alarms:
                 _log.exception("a round over the alarms failed")
 
     def _pause_seconds(self) -> float:
-        periods = [definitions.period_of(alarm) for alarm in list(_backend().alarms.values())]
+        periods = [alarm_rules.period_of(alarm) for alarm in list(_backend().alarms.values())]
         fast = any(period < 60 for period in periods)
         pause = self._context.real_seconds(FAST_ROUND_SECONDS if fast else ROUND_SECONDS)
         return max(_SHORTEST_ROUND_SECONDS, pause)
 
     def _judge(self, alarm: Any, now: float) -> None:
-        rule, previous = definitions.rule_of(alarm), actions.snapshot(alarm)
+        rule, previous = alarm_rules.rule_of(alarm), actions.snapshot(alarm)
         points = self._points(alarm, rule.periods + EXTRA_PERIODS, now)
-        state = evaluation.evaluate(rule, points, previous["value"])
+        state = alarm_rules.evaluate(rule, points, previous["value"])
         if state == previous["value"]:
             return
-        reason = evaluation.reason(rule, points, state, previous["value"])
+        reason = alarm_rules.reason(rule, points, state, previous["value"])
         alarm.update_state(reason, _reason_data(alarm, rule, points), state)
         _log.info("alarm %s: %s -> %s. %s", alarm.name, previous["value"], state, reason)
         actions.announce(alarm, previous)
@@ -94,7 +93,7 @@ class Alarms:
 
         As on AWS they end at the last full minute: an alarm over five minutes looks every minute at the last five.
         """
-        period = definitions.period_of(alarm)
+        period = alarm_rules.period_of(alarm)
         length, step = self._context.real_seconds(period), self._context.real_seconds(min(period, 60))
         end = now // step * step
         return [self._value(alarm, end - back * length, length) for back in range(count, 0, -1)]
@@ -103,7 +102,7 @@ class Alarms:
         """The alarm's value in one period; None without data. start and length in real seconds."""
         if not alarm.metric_data_queries:
             statistic = alarm.statistic or alarm.extended_statistic
-            return self._statistic(definitions.metric_of(alarm), statistic, alarm.unit, start, length)
+            return self._statistic(alarm_rules.metric_of(alarm), statistic, alarm.unit, start, length)
         series: dict[str, dict[float, float]] = {}
         for query in alarm.metric_data_queries:
             if query.metric_stat:
@@ -132,7 +131,7 @@ def _backend() -> Any:
     return cloudwatch_backends[twins.ACCOUNT][twins.current().region]
 
 
-def _reason_data(alarm: Any, rule: evaluation.Rule, points: list[float | None]) -> str:
+def _reason_data(alarm: Any, rule: alarm_rules.Rule, points: list[float | None]) -> str:
     recent = [value for value in points if value is not None][-rule.periods :]
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
     return json.dumps(
@@ -140,7 +139,7 @@ def _reason_data(alarm: Any, rule: evaluation.Rule, points: list[float | None]) 
             "version": "1.0",
             "queryDate": now,
             "statistic": alarm.statistic or alarm.extended_statistic,
-            "period": definitions.period_of(alarm),
+            "period": alarm_rules.period_of(alarm),
             "recentDatapoints": recent,
             "threshold": rule.threshold,
         }

@@ -13,8 +13,7 @@ from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParam
 from moto.core.responses import ActionResult
 
 from twin.cloudwatch.expression import ExpressionError, evaluate
-from twin.cloudwatch.series import data_of
-from twin.cloudwatch.statistics import SIMPLE, Metric, StatisticError, by_period, check, seconds, statistic_of
+from twin.cloudwatch.series import SIMPLE, Metric, StatisticError, by_period, check, data_of, seconds, statistic_of
 
 
 def get_metric_statistics(self: Any) -> ActionResult:

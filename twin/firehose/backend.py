@@ -1,18 +1,71 @@
-"""moto's backend for Firehose with streams that buffer, transform and deliver, where moto writes each put at once."""
+"""moto's Firehose backend with streams that buffer, transform and deliver; tags make a stream throttle on demand.
+
+    aws firehose tag-delivery-stream --delivery-stream-name usher-ratings --tags Key=usher:twin:fail-calls,Value=3
+
+A tag is the one thing that every AWS client can set on a stream; on AWS these tags change nothing.
+"""
 
 from __future__ import annotations
 
 import base64
 import copy
+import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from moto.firehose.exceptions import InvalidArgumentException, ResourceNotFoundException
 from moto.firehose.models import FirehoseBackend
 
+from twin.context import Context
 from twin.firehose.configuration import Destination
-from twin.firehose.faults import Faults
 from twin.firehose.stream import Stream
+
+FAIL_CALLS = "usher:twin:fail-calls"
+"""So many PutRecord and PutRecordBatch calls, from now on, are answered with ServiceUnavailableException."""
+
+FAIL_RECORDS = "usher:twin:fail-records"
+"""This share of the records of PutRecordBatch (0 to 1) fails with ServiceUnavailableException, the others are taken."""
+
+_SEED = 20261124
+
+
+class Faults:
+    """What one stream is to do wrong. Thread-safe; the same calls in the same order meet the same faults."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._share = 0.0
+        self._random = random.Random(_SEED)  # noqa: S311 - not for secrets
+
+    def set(self, tag: str, value: str) -> None:
+        """Take on a tag; other tags mean nothing here. InvalidArgumentException for a value that is none."""
+        try:
+            if tag == FAIL_CALLS:
+                self._calls = int(value)
+            elif tag == FAIL_RECORDS:
+                share = float(value)
+                if not 0 <= share <= 1:
+                    raise ValueError(value)
+                self._share, self._random = share, random.Random(_SEED)  # noqa: S311
+        except ValueError:
+            raise InvalidArgumentException(f"the value {value!r} of the tag {tag} is none") from None
+
+    def call_fails(self) -> bool:
+        """Whether this call is one that fails."""
+        if not self._calls:
+            return False
+        with self._lock:
+            self._calls = max(0, self._calls - 1)
+            return True
+
+    def failing(self, records: int) -> frozenset[int]:
+        """Which records of a batch fail, by index."""
+        if not self._share:
+            return frozenset()
+        with self._lock:
+            return frozenset(index for index in range(records) if self._random.random() < self._share)
 
 
 class Backend(FirehoseBackend):
@@ -108,3 +161,22 @@ def _created(create: Callable[..., str], *arguments: Any, **named: Any) -> str:
         raise InvalidArgumentException("the twin's Firehose takes direct puts and delivers to ExtendedS3 alone")
     Destination.of(given["extended_s3"])
     return create(*arguments, **named)
+
+
+class Firehose:
+    """A service of the twin. A twin that ends takes its lake with it, so what is still under way is not delivered."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def start(self) -> Self:
+        """Nothing: a stream's thread starts with its first record."""
+        return self
+
+    def stop(self) -> None:
+        """End every stream's thread; the log says what was not delivered."""
+        from moto.firehose.models import firehose_backends  # noqa: PLC0415 - moto is heavy
+
+        backends: list[Any] = [backend for account in firehose_backends.values() for backend in account.values()]
+        for backend in backends:
+            backend.close()

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from twin import context
-from twin.firehose import naming
+from twin.firehose import configuration
 from twin.firehose.configuration import Destination
 from twin.firehose.records import Delivered, Failure
 
@@ -31,7 +31,9 @@ def records_object(
 ) -> tuple[str, bytes]:
     """Key and body of an object of records."""
     body = b"".join(item.data for item in batch)
-    key = naming.object_key(destination.prefix, stream, version, _moment(batch[0].arrived_ms), destination.extension)
+    key = configuration.object_key(
+        destination.prefix, stream, version, _moment(batch[0].arrived_ms), destination.extension
+    )
     return key, gzip.compress(body, 6, mtime=0) if destination.gzip else body
 
 
@@ -54,7 +56,7 @@ def errors_object(destination: Destination, stream: str, version: str, batch: Se
         )
         for failure in batch
     ]
-    key = naming.error_key(
+    key = configuration.error_key(
         destination.error_prefix, PROCESSING_FAILED, stream, version, _moment(batch[0].record.arrived_ms)
     )
     return key, "".join(line + "\n" for line in lines).encode()

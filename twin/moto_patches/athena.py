@@ -50,14 +50,14 @@ PATCHES = (
     ),
     Patch(
         "moto.athena.responses:AthenaResponse.update_work_group",
-        "twin.athena.workgroups:update_work_group",
+        "twin.athena.responses:update_work_group",
         "there is no UpdateWorkGroup",
         "test_cloudformation_types.py::test_a_workgroup_is_updated",
         adds=True,
     ),
     Patch(
         "moto.athena.responses:AthenaResponse.delete_named_query",
-        "twin.athena.workgroups:delete_named_query",
+        "twin.athena.responses:delete_named_query",
         "there is no DeleteNamedQuery",
         "test_cloudformation_types.py::test_a_named_query_is_deleted",
         adds=True,

@@ -19,13 +19,13 @@ PATCHES = (
     ),
     Patch(
         "moto.cloudwatch.models:CloudWatchBackend.put_metric_alarm",
-        "twin.cloudwatch.definitions:put_metric_alarm",
+        "twin.cloudwatch.alarm_rules:put_metric_alarm",
         "starts every alarm as OK, takes what it cannot evaluate",
         "test_cloudwatch.py::test_an_alarm_that_cannot_be_judged_is_refused",
     ),
     Patch(
         "moto.cloudwatch.models:CloudWatchBackend.set_alarm_state",
-        "twin.cloudwatch.definitions:set_alarm_state",
+        "twin.cloudwatch.alarm_rules:set_alarm_state",
         "takes no action",
         "test_cloudwatch.py::test_an_alarm_that_is_set_takes_its_actions",
     ),

@@ -7,7 +7,7 @@ from twin.moto_patches.registry import Patch
 PATCHES = (
     Patch(
         "moto.sagemaker.models:sagemaker_backends.backend",
-        "twin.sagemaker.backend:Backend",
+        "twin.sagemaker.account:Backend",
         "holds invented results and ends no process on reset",
         "sagemaker/test_service.py::test_a_reset_ends_the_processes_of_jobs_and_endpoints",
     ),
@@ -19,13 +19,13 @@ PATCHES = (
     ),
     Patch(
         "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint",
-        "twin.sagemaker.hosting.runtime:invoke_endpoint",
+        "twin.sagemaker.hosting.actions:invoke_endpoint",
         "answers `body` whatever the endpoint",
         "sagemaker/test_endpoints.py::test_calls_are_split_by_weight_and_say_which_variant_answered",
     ),
     Patch(
         "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint_async",
-        "twin.sagemaker.hosting.runtime:invoke_endpoint_async",
+        "twin.sagemaker.hosting.actions:invoke_endpoint_async",
         "pretends to have put an answer into S3",
         "sagemaker/test_endpoints.py::test_an_asynchronous_call_is_refused",
     ),

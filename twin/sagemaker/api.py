@@ -9,25 +9,24 @@ from typing import Any
 from moto.core.responses import ActionResult, BaseResponse
 from moto.sagemaker.exceptions import SagemakerClientError
 
-from twin.sagemaker import backend, job_actions, registry, tags, tuning_actions, validation
-from twin.sagemaker.account import Account
+from twin.sagemaker import listing, processing, registry, training_actions, tuning_actions, validation
+from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import Refused, unsupported
 from twin.sagemaker.hosting import actions as endpoints
 from twin.sagemaker.hosting import config as configs
 from twin.sagemaker.hosting import model as models
-from twin.sagemaker.resource import Request
 
 Action = Callable[[Account, Request], dict[str, Any]]
 
 _ANSWERED: tuple[Action, ...] = (
-    job_actions.create_training_job,
-    job_actions.describe_training_job,
-    job_actions.stop_training_job,
-    job_actions.list_training_jobs,
-    job_actions.create_processing_job,
-    job_actions.describe_processing_job,
-    job_actions.stop_processing_job,
-    job_actions.list_processing_jobs,
+    training_actions.create_training_job,
+    training_actions.describe_training_job,
+    training_actions.stop_training_job,
+    training_actions.list_training_jobs,
+    processing.create_processing_job,
+    processing.describe_processing_job,
+    processing.stop_processing_job,
+    processing.list_processing_jobs,
     tuning_actions.create_hyper_parameter_tuning_job,
     tuning_actions.describe_hyper_parameter_tuning_job,
     tuning_actions.stop_hyper_parameter_tuning_job,
@@ -57,14 +56,13 @@ _ANSWERED: tuple[Action, ...] = (
     endpoints.update_endpoint,
     endpoints.update_endpoint_weights_and_capacities,
     endpoints.delete_endpoint,
-    tags.add_tags,
-    tags.list_tags,
-    tags.delete_tags,
+    listing.add_tags,
+    listing.list_tags,
+    listing.delete_tags,
 )
 
 #: The API's name → the function that answers it; every other call is moto's.
 ACTIONS: dict[str, Action] = {action.__name__.title().replace("_", ""): action for action in _ANSWERED}
-
 
 #: Work that moto pretends to have done at once. To refuse it is more honest.
 PRETENDED = {
@@ -81,7 +79,7 @@ def call_action(self: Any) -> Any:
     if name not in ACTIONS and name not in PRETENDED:
         return BaseResponse.call_action(self)
     try:
-        result: object = _answer(name, self.body, backend.of(self.current_account, self.region))
+        result: object = _answer(name, self.body, account_in(self.current_account, self.region))
     except Refused as error:
         if error.code == "SerializationException":  # the protocol's own error, in no service's model
             told = json.dumps({"__type": error.code, "Message": error.message})

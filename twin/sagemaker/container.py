@@ -1,4 +1,4 @@
-"""One container as a process: its private folder laid out as /opt/ml, its environment, its output, its end."""
+"""One container as a process: its folder laid out as /opt/ml, its environment, its output, its end, its time limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from twin import children, context
-from twin.sagemaker import limits
+
+#: No limit on work is scaled to less than this many real seconds: fitting a model takes the time it takes.
+WORK_FLOOR_SECONDS = 60.0
+#: How long a container may take to answer its first /ping, in real seconds at least.
+START_FLOOR_SECONDS = 30.0
+#: SIGTERM comes this long before SIGKILL (AWS's time).
+STOP_GRACE_SECONDS = 120.0
 
 #: What a container may see of the host's environment.
 _PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "NUMBA_CACHE_DIR")
 _OUTPUT_CHUNK_BYTES = 1 << 20
 #: CloudWatch Logs takes events of up to 256 KB.
 LINE_BYTES_MAX = 256 * 1024 - 26
+
+
+def work_seconds(seconds: float) -> float:
+    """Real seconds that a job with a limit of `seconds` may run."""
+    return _scaled(seconds, WORK_FLOOR_SECONDS)
+
+
+def start_seconds(seconds: float) -> float:
+    """Real seconds that a container with a start-up limit of `seconds` may take."""
+    return _scaled(seconds, START_FLOOR_SECONDS)
+
+
+def grace_seconds() -> float:
+    """Real seconds between SIGTERM and SIGKILL."""
+    return max(1.0, context.current().real_seconds(STOP_GRACE_SECONDS))
+
+
+def _scaled(seconds: float, floor: float) -> float:
+    return min(seconds, max(context.current().real_seconds(seconds), floor))
 
 
 class Container:
@@ -55,10 +80,10 @@ class Container:
         """None while it runs."""
         return None if self.process is None else self.process.poll()
 
-    def end(self, grace_seconds: float | None = None) -> None:
+    def end(self, grace: float | None = None) -> None:
         """SIGTERM, time to finish, SIGKILL: for the process and whatever it started."""
         if self.process is not None:
-            children.end(self.process, limits.grace() if grace_seconds is None else grace_seconds)
+            children.end(self.process, grace_seconds() if grace is None else grace)
 
     def lines(self, last: bool = False) -> list[str]:
         """What it has printed since the last call, in whole lines; with `last` also an unfinished one."""

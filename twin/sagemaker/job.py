@@ -1,28 +1,46 @@
-"""What training, processing and tuning jobs share: a thread of their own, a way to be stopped, an honest end."""
+"""What training, processing and tuning jobs share: a thread, a bounded number of instances, a stop, a final status."""
 
 from __future__ import annotations
 
 import abc
+import contextlib
 import datetime
 import logging
 import math
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from twin.sagemaker import status_events
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.container import Container
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.resource import Request, Resource, now
+
+#: Jobs that run at once on this machine; two at least, so that parallel trials are parallel everywhere.
+INSTANCES = max(2, os.cpu_count() or 1)
+
+_free = threading.Semaphore(INSTANCES)
 
 log = logging.getLogger(__name__)
 
 REASON_LENGTH_MAX = 1024
 _POLL_SECONDS = 0.05
 _JOIN_SECONDS = 15.0
+
+
+@contextlib.contextmanager
+def instance(stop: threading.Event) -> Iterator[bool]:
+    """Hold one instance while the job computes; yields False when the job was stopped before it got one."""
+    got = False
+    while not got and not stop.is_set():
+        got = _free.acquire(timeout=_POLL_SECONDS)
+    try:
+        yield got and not stop.is_set()
+    finally:
+        if got:
+            _free.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +114,15 @@ class Job(Resource, abc.ABC):
         self._abandoned = True
         self._stop.set()
 
-    def join(self, timeout_seconds: float = _JOIN_SECONDS) -> None:
+    def close(self) -> None:
         """Wait for its end."""
-        self._thread.join(timeout_seconds)
+        self._thread.join(_JOIN_SECONDS)
 
     def announce(self) -> None:
         """Tell EventBridge that the status has changed."""
         self.touch()
         if not self._abandoned:
-            status_events.send(self.kind, self.arn, self.describe())
+            send_status_event(self.kind, self.arn, self.describe())
 
     def _run(self) -> None:
         self.announce()

@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from twin import context
-from twin.sagemaker import images, limits, machine, objects
-from twin.sagemaker.account import Account
-from twin.sagemaker.container import Container
-from twin.sagemaker.errors import JobFailed, invalid, unsupported
-from twin.sagemaker.job import REASON_LENGTH_MAX, Job
-from twin.sagemaker.logs import LogStream
-from twin.sagemaker.resource import Request, now
+from twin.sagemaker import images, listing, objects
+from twin.sagemaker.account import Account, Request, now
+from twin.sagemaker.container import Container, work_seconds
+from twin.sagemaker.errors import JobFailed, in_use, invalid, not_found, unsupported
+from twin.sagemaker.job import REASON_LENGTH_MAX, Job, instance
+from twin.sagemaker.output import LogStream
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 DEFAULT_RUNTIME_SECONDS = 86_400
@@ -93,7 +92,7 @@ class ProcessingJob(Job):
             ) from None
         except ValueError as error:
             raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
-        with machine.instance(self._stop) as ready:
+        with instance(self._stop) as ready:
             if not ready:
                 return "Stopped"
             container = Container(context.current().folder / "sagemaker" / "processing" / self.name)
@@ -108,7 +107,7 @@ class ProcessingJob(Job):
         own = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self.arn}
         container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
         seconds = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
-        ended = self.watch(container, limits.work(seconds), self._log.write)
+        ended = self.watch(container, work_seconds(seconds), self._log.write)
         if self._abandoned:
             return "Stopped"
         self.exit_message = container.read("output/message", REASON_LENGTH_MAX) or None
@@ -144,3 +143,42 @@ class ProcessingJob(Job):
     def _outputs(self) -> list[dict[str, Any]]:
         outputs: list[dict[str, Any]] = (self.request.get("ProcessingOutputConfig") or {}).get("Outputs") or []
         return outputs
+
+
+def create_processing_job(account: Account, request: Request) -> dict[str, Any]:
+    check(request)
+    job = ProcessingJob(account, request)
+    taken = in_use(
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({job.arn})"
+    )
+    account.put(job, taken)
+    job.launch()
+    return {"ProcessingJobArn": job.arn}
+
+
+def describe_processing_job(account: Account, request: Request) -> dict[str, Any]:
+    return _find(account, request).describe()
+
+
+def stop_processing_job(account: Account, request: Request) -> dict[str, Any]:
+    job = _find(account, request)
+    if not job.stop() and job.finished:
+        raise invalid(f"The request was rejected because the processing job is in status {job.status}.")
+    return {}
+
+
+def list_processing_jobs(account: Account, request: Request) -> dict[str, Any]:
+    jobs = list(account.all(ProcessingJob).values())
+    return listing.page("ProcessingJobSummaries", jobs, _summary, request, status="ProcessingJobStatus")
+
+
+def _find(account: Account, request: Request) -> ProcessingJob:
+    name = request["ProcessingJobName"]
+    return account.find(ProcessingJob, name, not_found(f"Could not find requested job with name: {name}"))
+
+
+def _summary(job: ProcessingJob) -> dict[str, Any]:
+    shown = ("ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime", "ProcessingJobStatus")
+    described = job.describe()
+    details = {name: described[name] for name in (*shown, "FailureReason", "ExitMessage")}
+    return {"ProcessingJobName": job.name, **details}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin.sagemaker import listing, status_events
-from twin.sagemaker.account import Account
+from twin.sagemaker import listing
+from twin.sagemaker.account import Account, Request, Resource, send_status_event
 from twin.sagemaker.errors import Refused, invalid, unsupported
-from twin.sagemaker.resource import Request, Resource
 
 _CHANGED_BY_UPDATE = (
     "ModelApprovalStatus",
@@ -66,13 +65,13 @@ class Package(Resource):
 
     def announce(self) -> None:
         """Tell EventBridge; AWS starts deployments from this event."""
-        status_events.send("Model Package", self.arn, self.describe())
+        send_status_event("Model Package", self.arn, self.describe())
 
 
 def create_model_package_group(account: Account, request: Request) -> dict[str, Any]:
     name = request["ModelPackageGroupName"]
     group = Group(name, account.arn("model-package-group", name), request)
-    account.put(account.groups, group, invalid(f"Model Package Group already exists: {group.arn}"))
+    account.put(group, invalid(f"Model Package Group already exists: {group.arn}"))
     return {"ModelPackageGroupArn": group.arn}
 
 
@@ -81,16 +80,16 @@ def describe_model_package_group(account: Account, request: Request) -> dict[str
 
 
 def list_model_package_groups(account: Account, request: Request) -> dict[str, Any]:
-    groups = list(account.groups.values())
+    groups = list(account.all(Group).values())
     return listing.page("ModelPackageGroupSummaryList", groups, Group.describe, request)
 
 
 def delete_model_package_group(account: Account, request: Request) -> dict[str, Any]:
     group = _group(account, request["ModelPackageGroupName"])
     with account.lock:
-        if any(package.group is group for package in account.packages.values()):
+        if any(package.group is group for package in account.all(Package).values()):
             raise Refused("ConflictException", f"Model Package Group {group.arn} cannot be deleted: it is not empty.")
-        account.groups.pop(group.name, None)
+        account.all(Group).pop(group.name, None)
     return {}
 
 
@@ -106,7 +105,7 @@ def create_model_package(account: Account, request: Request) -> dict[str, Any]:
     arn = account.arn("model-package", f"{group.name}/{version}")
     package = Package(arn, arn, {name: value for name, value in request.items() if name != "ClientToken"})
     package.group, package.version = group, version
-    account.put(account.packages, package, invalid(f"{arn} exists already"))
+    account.put(package, invalid(f"{arn} exists already"))
     package.announce()
     return {"ModelPackageArn": arn}
 
@@ -137,7 +136,7 @@ def update_model_package(account: Account, request: Request) -> dict[str, Any]:
 
 
 def list_model_packages(account: Account, request: Request) -> dict[str, Any]:
-    packages = list(account.packages.values())
+    packages = list(account.all(Package).values())
     if "ModelPackageGroupName" in request:
         group = _group(account, request["ModelPackageGroupName"])
         packages = [package for package in packages if package.group is group]
@@ -149,20 +148,15 @@ def list_model_packages(account: Account, request: Request) -> dict[str, Any]:
 
 def delete_model_package(account: Account, request: Request) -> dict[str, Any]:
     package = package_of(account, request["ModelPackageName"])
-    account.packages.pop(package.name, None)
+    account.all(Package).pop(package.name, None)
     return {}
 
 
 def package_of(account: Account, name: str) -> Package:
     """The package of an ARN (or of a group's name, its only version); Refused when there is none."""
-    found = account.packages.get(name)
-    if found is None:
-        raise invalid(f"Model Package {name} does not exist.")
-    return found
+    return account.find(Package, name, invalid(f"Model Package {name} does not exist."))
 
 
 def _group(account: Account, name: str) -> Group:
-    group = account.groups.get(name.rpartition("/")[2])
-    if group is None:
-        raise invalid(f"Model Package Group {name} does not exist.")
-    return group
+    missing = invalid(f"Model Package Group {name} does not exist.")
+    return account.find(Group, name.rpartition("/")[2], missing)

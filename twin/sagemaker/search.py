@@ -1,11 +1,12 @@
-"""What a tuning job tries next: Optuna's samplers behind SageMaker's strategies and ranges."""
+"""Hyperparameter search: Optuna's samplers behind SageMaker's strategies and ranges, and the early-stopping rule."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import statistics
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,30 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+#: Finished trials that the rule needs to compare with.
+TRIALS_MIN = 3
+
 Tuned = dict[str, str]
 
 #: How often a proposal that was tried before is asked for again.
 _ASK_MAX = 20
 #: Trials at random before the Bayesian strategy has something to learn from; SageMaker does not say its number.
 RANDOM_TRIALS = 3
+
+
+def is_hopeless(series: Sequence[float], finished: Sequence[Sequence[float]], *, maximize: bool) -> bool:
+    """Whether a running trial, having printed `series`, is worse than the median of the finished trials' running means.
+
+    A trial at or past the last epoch of every other is left alone: it is about to write its model.
+    """
+    epoch = len(series)
+    if epoch == 0:
+        return False
+    others = [statistics.fmean(other[:epoch]) for other in finished if len(other) > epoch]
+    if len(others) < TRIALS_MIN:
+        return False
+    median = statistics.median(others)
+    return series[-1] < median if maximize else series[-1] > median
 
 
 @dataclass(frozen=True)

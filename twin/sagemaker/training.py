@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from twin import context
-from twin.sagemaker import images, limits, machine, objects
-from twin.sagemaker.account import Account
-from twin.sagemaker.container import Container
+from twin.sagemaker import images, objects
+from twin.sagemaker.account import Account, Request, now
+from twin.sagemaker.container import Container, work_seconds
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.job import Ended, Job
-from twin.sagemaker.logs import LogStream
-from twin.sagemaker.metrics import Metrics, publish_training
-from twin.sagemaker.resource import Request, now
-from twin.sagemaker.training_request import DEFAULT_RUNTIME_SECONDS
+from twin.sagemaker.job import Ended, Job, instance
+from twin.sagemaker.output import LogStream, Metrics, publish_training
 
+DEFAULT_RUNTIME_SECONDS = 86_400
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 #: Secondary status → what AWS writes beside it.
@@ -95,7 +93,7 @@ class TrainingJob(Job):
             ) from None
         except ValueError as error:
             raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
-        with machine.instance(self._stop) as ready:
+        with instance(self._stop) as ready:
             if not ready:
                 return "Stopped"
             container = Container(context.current().folder / "sagemaker" / "training" / self.name)
@@ -117,7 +115,7 @@ class TrainingJob(Job):
         asked = self.request.get("Environment") or {}
         own = {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self.arn}
         container.start(command, {**environment, **asked, **own})
-        self._ended = self.watch(container, limits.work(self._limit_seconds), self._read)
+        self._ended = self.watch(container, work_seconds(self._limit_seconds), self._read)
         if self._abandoned:
             return "Stopped"
         if self._ended.exit_code and not (self._ended.stopped or self._ended.exceeded):

@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from twin.sagemaker import early_stopping, limits
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, now
+from twin.sagemaker.container import work_seconds
 from twin.sagemaker.errors import JobFailed, Refused
 from twin.sagemaker.job import Job
-from twin.sagemaker.job_actions import launch_training
-from twin.sagemaker.resource import Request, now
-from twin.sagemaker.search import Grid, Proposal, Sampled, Tuned, ranges_of, seed_of
+from twin.sagemaker.search import Grid, Proposal, Sampled, Tuned, is_hopeless, ranges_of, seed_of
 from twin.sagemaker.training import TrainingJob
-from twin.sagemaker.tuning_request import trial_request
+from twin.sagemaker.training_actions import launch_training
 
 _POLL_SECONDS = 0.05
+_DEFINITION_ONLY = {"StaticHyperParameters", "HyperParameterRanges", "HyperParameterTuningResourceConfig"}
+_NOT_FOR_TRIALS = _DEFINITION_ONLY | {"DefinitionName", "TuningObjective", "RetryStrategy"}
 
 
 @dataclass(eq=False)
@@ -120,7 +120,7 @@ class TuningJob(Job):
 
     def _deadline(self) -> float | None:
         seconds = self.config["ResourceLimits"].get("MaxRuntimeInSeconds")
-        return None if seconds is None else time.monotonic() + limits.work(seconds)
+        return None if seconds is None else time.monotonic() + work_seconds(seconds)
 
     def _launch(self, search: Grid | Sampled, count: int) -> None:
         for _ in range(count):
@@ -147,9 +147,7 @@ class TuningJob(Job):
             return
         finished = [trial.series for trial in self.trials if trial.job.status == "Completed"]
         for trial in self.trials:
-            if trial.job.status == "InProgress" and early_stopping.is_hopeless(
-                trial.series, finished, maximize=self.maximize
-            ):
+            if trial.job.status == "InProgress" and is_hopeless(trial.series, finished, maximize=self.maximize):
                 trial.job.stop()
 
     def _is_done(self) -> bool:
@@ -239,3 +237,21 @@ class TuningJob(Job):
         """ObjectiveStatusCounters."""
         states = [trial.objective_status for trial in list(self.trials)]
         return {name: states.count(name) for name in ("Succeeded", "Pending", "Failed")}
+
+
+def trial_request(request: Request, name: str, tuned: dict[str, str]) -> Request:
+    """The CreateTrainingJob request of one trial: the definition, static and tuned hyperparameters, the objective."""
+    definition = request["TrainingJobDefinition"]
+    objective = request["HyperParameterTuningJobConfig"].get("HyperParameterTuningJobObjective") or {}
+    trial = {field: value for field, value in definition.items() if field not in _NOT_FOR_TRIALS}
+    resources = definition.get("ResourceConfig") or definition.get("HyperParameterTuningResourceConfig")
+    return {
+        **trial,
+        "TrainingJobName": name,
+        "ResourceConfig": resources,
+        "HyperParameters": {
+            "_tuning_objective_metric": objective.get("MetricName", ""),
+            **(definition.get("StaticHyperParameters") or {}),
+            **tuned,
+        },
+    }

@@ -1,14 +1,93 @@
-"""The API calls about tuning jobs."""
+"""The API calls about tuning jobs, and the checks of a request beyond its shape."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from twin.sagemaker import listing, tuning_request
-from twin.sagemaker.account import Account
-from twin.sagemaker.errors import in_use, invalid, not_found
-from twin.sagemaker.resource import Request, Resource
-from twin.sagemaker.tuning import Trial, TuningJob
+from twin.sagemaker import listing, training_actions
+from twin.sagemaker.account import Account, Request, Resource
+from twin.sagemaker.errors import in_use, invalid, not_found, unsupported
+from twin.sagemaker.search import Range, ranges_of
+from twin.sagemaker.tuning import Trial, TuningJob, trial_request
+
+RANGES_MAX = 30
+
+
+def check(account: Account, request: Request) -> None:
+    """Refused with AWS's reason, or with what the twin lacks."""
+    config = request["HyperParameterTuningJobConfig"]
+    if request.get("TrainingJobDefinitions"):
+        raise unsupported("several training job definitions in one tuning job")
+    if request.get("Autotune"):
+        raise unsupported("Autotune")
+    if config["Strategy"] not in ("Bayesian", "Random", "Grid"):
+        raise unsupported(f"the strategy {config['Strategy']}")
+    if not request.get("TrainingJobDefinition"):
+        raise invalid("TrainingJobDefinition must be specified.")
+    ranges = ranges_of(config.get("ParameterRanges") or {})
+    _check_ranges(config, ranges, request["TrainingJobDefinition"])
+    _check_limits(config)
+    trial = trial_request(request, "trial", {})
+    training_actions.check(trial)
+    _check_objective(config, trial)
+    _check_parents(account, request, ranges)
+
+
+def _check_ranges(config: Request, ranges: list[Range], definition: Request) -> None:
+    if not ranges:
+        raise invalid("ParameterRanges must name at least one hyperparameter to tune.")
+    if len(ranges) > RANGES_MAX:
+        raise invalid(f"ParameterRanges may name at most {RANGES_MAX} hyperparameters.")
+    names = [item.name for item in ranges]
+    if len(set(names)) != len(names):
+        raise invalid("The names of tuned hyperparameters must be unique.")
+    both = sorted(set(names) & set(definition.get("StaticHyperParameters") or {}))
+    if both:
+        raise invalid(f"Hyperparameters cannot be both static and tuned: {', '.join(both)}.")
+    if config["Strategy"] == "Grid" and any(item.choices is None for item in ranges):
+        raise invalid("The strategy Grid takes categorical ranges only.")
+
+
+def _check_limits(config: Request) -> None:
+    limits = config["ResourceLimits"]
+    count = limits.get("MaxNumberOfTrainingJobs")
+    if config["Strategy"] == "Grid":
+        return
+    if count is None:
+        raise invalid("ResourceLimits must give MaxNumberOfTrainingJobs.")
+    if limits["MaxParallelTrainingJobs"] > count:
+        raise invalid("MaxParallelTrainingJobs must not be greater than MaxNumberOfTrainingJobs.")
+    if (config.get("TuningJobCompletionCriteria") or {}).get("ConvergenceDetected"):
+        raise unsupported("ConvergenceDetected as a completion criterion")
+
+
+def _check_objective(config: Request, trial: Request) -> None:
+    objective = config.get("HyperParameterTuningJobObjective")
+    if not objective:
+        raise invalid("HyperParameterTuningJobObjective must be specified.")
+    defined = [item["Name"] for item in trial["AlgorithmSpecification"].get("MetricDefinitions") or []]
+    if objective["MetricName"] not in defined:
+        raise invalid(
+            f"The objective metric {objective['MetricName']} must be one of MetricDefinitions"
+            f" ({', '.join(defined) or 'there are none'})."
+        )
+
+
+def _check_parents(account: Account, request: Request, ranges: list[Range]) -> None:
+    warm: dict[str, Any] = request.get("WarmStartConfig") or {}
+    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    for item in warm.get("ParentHyperParameterTuningJobs") or []:
+        name = item["HyperParameterTuningJobName"]
+        parent = account.all(TuningJob).get(name)
+        if parent is None:
+            raise invalid(f"The parent tuning job {name} does not exist.")
+        if not parent.finished:
+            raise invalid(f"The parent tuning job {name} is still {parent.status}.")
+        config = parent.request["HyperParameterTuningJobConfig"]
+        if config["HyperParameterTuningJobObjective"] != objective:
+            raise invalid(f"The objective metric must be the parent's ({name}).")
+        if len(ranges_of(config["ParameterRanges"])) != len(ranges):
+            raise invalid(f"The number of tuned hyperparameters must be the parent's ({name}).")
 
 
 class _Row(Resource):
@@ -18,15 +97,15 @@ class _Row(Resource):
 
 
 def create_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
-    tuning_request.check(account, request)
+    check(account, request)
     warm = request.get("WarmStartConfig") or {}
     named = [item["HyperParameterTuningJobName"] for item in warm.get("ParentHyperParameterTuningJobs") or []]
-    job = TuningJob(account, request, [account.tuning_jobs[name] for name in named])
+    job = TuningJob(account, request, [account.all(TuningJob)[name] for name in named])
     taken = in_use(
         "Hyper parameter tuning job names must be unique within an AWS account and region, and a hyper parameter "
         f"tuning job with this name already exists ({job.arn})"
     )
-    account.put(account.tuning_jobs, job, taken)
+    account.put(job, taken)
     job.launch()
     return {"HyperParameterTuningJobArn": job.arn}
 
@@ -45,7 +124,7 @@ def stop_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[
 def list_hyper_parameter_tuning_jobs(account: Account, request: Request) -> dict[str, Any]:
     return listing.page(
         "HyperParameterTuningJobSummaries",
-        list(account.tuning_jobs.values()),
+        list(account.all(TuningJob).values()),
         _summary,
         request,
         status="HyperParameterTuningJobStatus",
@@ -72,16 +151,16 @@ def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request:
 
 
 def delete_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
-    job = account.tuning_jobs.get(request["HyperParameterTuningJobName"])
+    job = account.all(TuningJob).get(request["HyperParameterTuningJobName"])
     if job is not None:
         if not job.finished:
             raise in_use(f"The tuning job {job.name} is {job.status}; stop it first.")
-        account.tuning_jobs.pop(job.name, None)
+        account.all(TuningJob).pop(job.name, None)
     return {}
 
 
 def _find(account: Account, request: Request) -> TuningJob:
-    job = account.tuning_jobs.get(request["HyperParameterTuningJobName"])
+    job = account.all(TuningJob).get(request["HyperParameterTuningJobName"])
     if job is None:
         raise not_found(
             f"Amazon SageMaker can't find a tuning job with the name {request['HyperParameterTuningJobName']}."

@@ -11,6 +11,8 @@ from twin.stepfunctions.queries import QueryError, compile_query
 MAX_BYTES = 1_048_576
 _NAME_MAX = 80
 
+_NESTED = ("ItemProcessor", "Iterator", "Branches")
+
 
 def faults(definition: str) -> list[str]:
     """Everything wrong with a definition that its grammar does not show, each with its place."""
@@ -54,9 +56,6 @@ def _state(state: Mapping[str, Any], place: str, siblings: set[str], language: s
             yield from _query(text, f"{place}/{field}")
     for nested, where in _programs(state):
         yield from _scope(nested, f"{place}/{where}", language)
-
-
-_NESTED = ("ItemProcessor", "Iterator", "Branches")
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

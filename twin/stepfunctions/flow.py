@@ -1,6 +1,6 @@
-"""How a state is run: time-outs at the twin's pace, prompt ends of stopped executions, AWS's rules of Retry and Catch.
+"""How a state runs: scaled waits and time-outs, prompt ends of stopped executions, AWS's rules of Retry and Catch.
 
-These replace methods of moto's interpreter; `self` is moto's object.
+These functions replace methods of moto's interpreter; `self` is moto's object.
 """
 
 from __future__ import annotations
@@ -19,15 +19,38 @@ from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import Eval
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 
+from twin import context
 from twin.moto_patches.registry import original
-from twin.stepfunctions import pace
-from twin.stepfunctions.pace import Interrupted
+
+#: A limit on work never shrinks below this: a job or a function does not run faster because the clock does.
+LIMIT_FLOOR_SECONDS = 60.0
 
 SET_ERROR = "moto.stepfunctions.parser.asl.eval.environment:Environment.set_error"
 _LOOK_SECONDS = 0.05
 
 #: What `States.ALL` does not match: the definition itself is wrong, or a limit was passed.
 _TERMINAL = ("States.Runtime", "States.DataLimitExceeded")
+
+
+class Interrupted(Exception):
+    """The execution, or the state, ended while its work was under way."""
+
+
+def limit_seconds(seconds: float) -> float:
+    """How long a time-out of `seconds` of AWS's time lasts here."""
+    return max(context.current().real_seconds(seconds), min(seconds, LIMIT_FLOOR_SECONDS))
+
+
+def wait(env: Any, seconds: float) -> None:
+    """Wait `seconds` of AWS's time, or until the execution ends."""
+    end = time.monotonic() + context.current().real_seconds(seconds)
+    while env.is_running() and (left := end - time.monotonic()) > 0:
+        env.program_state_event.wait(min(left, _LOOK_SECONDS))
+
+
+def wait_function(self: Any, env: Any, wait_seconds: float) -> None:  # noqa: ARG001 - a method of moto's WaitFunction
+    """A Wait state's waiting: sub-second waits end too, and StopExecution ends any."""
+    wait(env, wait_seconds)
 
 
 def set_error(self: Any, error: Any) -> None:
@@ -40,7 +63,7 @@ def set_error(self: Any, error: Any) -> None:
 def evaluate_with_timeout(self: Any, env: Any) -> None:
     """Run a Task, Map or Parallel in a thread of its own, at most as long as its TimeoutSeconds."""
     self.timeout.eval(env=env)
-    limit = pace.limit_seconds(float(env.stack.pop()))
+    limit = limit_seconds(float(env.stack.pop()))
     frame = env.open_frame()
     frame.states.reset(input_value=env.states.get_input())
     frame.stack = copy.deepcopy(env.stack)
@@ -158,13 +181,13 @@ def retrier(self: Any, env: Any) -> None:
         return
     for part in (self.interval_seconds, self.backoff_rate, self.max_delay_seconds, self.jitter_strategy):
         part.eval(env=env)
-    pace.wait(env, float(env.stack.pop()))
+    wait(env, float(env.stack.pop()))
     env.stack.append(RetrierOutcome.Executed if env.is_running() else RetrierOutcome.Failed)
 
 
 def program_eval(self: Any, env: Any) -> None:
     """Run a program, at most as long as its TimeoutSeconds."""
-    limit = pace.limit_seconds(self.timeout_seconds.timeout_seconds) if self.timeout_seconds else None
+    limit = limit_seconds(self.timeout_seconds.timeout_seconds) if self.timeout_seconds else None
     env.next_state_name = self.start_at.start_at_name
     worker = threading.Thread(target=EvalComponent.eval, args=(self, env), daemon=True)
     worker.start()

@@ -1,6 +1,6 @@
-"""JSONata for the interpreter: values are bound, not spliced into the text; Step Functions' own functions are there.
+"""JSONata and JSONPath for the interpreter: values are bound, not spliced into the text, and results are JSON.
 
-An expression's result has to be JSON: nothing (undefined) or a function is a States.QueryEvaluationError, as on AWS.
+Undefined results and functions are a States.QueryEvaluationError, as on AWS.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ import hashlib
 import json
 import math
 import random
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import jsonata
 from jsonata.utils import Utils
+from jsonpath_ng.ext.parser import parse
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
+
+#: `..`, a filter, a wildcard, a slice or a union: more than one value may match.
+_INDEFINITE = re.compile(r"\.\.|\?\(|\*|\[[^\]'\"]*[:,]")
 
 
 class QueryError(Exception):
@@ -161,3 +167,13 @@ def _evaluation_failed(env: Any, cause: str) -> Any:
     name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
     details: Any = {"evaluationFailedEventDetails": EvaluationFailedEventDetails(error=name.error_name, cause=cause)}
     return FailureEvent(env=env, error_name=name, event_type=HistoryEventType.EvaluationFailed, event_details=details)
+
+
+def extract_json(path: str, data: Any) -> Any:
+    """The value at `path`; moto gives [x] for `$.a[0].b`, so that a Choice silently takes the wrong branch."""
+    found = parse(path.replace("&&", "&").replace("||", "|")).find(data)
+    if _INDEFINITE.search(path):
+        return [match.value for match in found]
+    if not found:
+        raise NoSuchJsonPathError(json_path=path, data=data)
+    return found[0].value

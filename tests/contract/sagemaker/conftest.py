@@ -14,7 +14,7 @@ import pytest
 
 from twin.context import Context
 from twin.sagemaker import images
-from twin.sagemaker.service import SageMaker
+from twin.sagemaker.account import SageMaker
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/program:1"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from twin import context, moto_patches
-from twin.sagemaker import limits
+from twin.sagemaker import container
 from twin.sagemaker.hosting import connections, variant
 
 Lab = Any
@@ -135,7 +135,7 @@ def test_a_container_that_exits_fails_the_endpoint(lab: Lab) -> None:
 
 
 def test_a_container_that_never_gets_healthy_fails_the_endpoint(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "START_FLOOR_SECONDS", 1.0)
+    monkeypatch.setattr(container, "START_FLOOR_SECONDS", 1.0)
     monkeypatch.setattr("twin.sagemaker.hosting.endpoint.START_SECONDS", 60)  # a second on this server
     lab.model("sick", {"ping": 503})
     assert lab.deploy(A=("sick", 1))["EndpointStatus"] == "Failed"

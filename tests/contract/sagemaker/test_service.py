@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from twin import context
-from twin.sagemaker import backend
-from twin.sagemaker.service import SageMaker
+from twin.sagemaker.account import SageMaker, used_accounts
+from twin.sagemaker.training import TrainingJob
 
 Lab = Any
 
@@ -31,8 +31,8 @@ def _busy(lab: Lab) -> list[int]:
     lab.sagemaker.create_training_job(**lab.training("job", {"epochs": "120", "pause": "0.5"}))
     describe = lab.sagemaker.describe_training_job
     lab.eventually(lambda: describe(TrainingJobName="job").get("FinalMetricDataList"), seconds=20)
-    (account,) = [item for item in backend.running() if item.training_jobs]
-    training = account.training_jobs["job"].process_id
+    (account,) = [item for item in used_accounts() if item.all(TrainingJob)]
+    training = account.all(TrainingJob)["job"].process_id
     return [training, *(lab.call(TargetVariant=name)[0]["pid"] for name in "AB")]
 
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from twin.sagemaker import machine
+from twin.sagemaker.job import INSTANCES
 
 Lab = Any
 
@@ -217,7 +217,7 @@ def test_a_model_may_stay_unpacked(lab: Lab) -> None:
 
 def test_jobs_wait_for_a_free_instance_and_may_be_stopped_meanwhile(lab: Lab) -> None:
     long = {"epochs": "200", "pause": "0.5"}
-    names = [f"job-{number}" for number in range(machine.INSTANCES + 1)]
+    names = [f"job-{number}" for number in range(INSTANCES + 1)]
     for name in names:
         lab.sagemaker.create_training_job(**lab.training(name, long))
 
@@ -225,7 +225,7 @@ def test_jobs_wait_for_a_free_instance_and_may_be_stopped_meanwhile(lab: Lab) ->
         describe = lab.sagemaker.describe_training_job
         return sorted(describe(TrainingJobName=name)["SecondaryStatus"] for name in names)
 
-    lab.eventually(lambda: secondary() == ["Starting", *["Training"] * machine.INSTANCES], seconds=30)
+    lab.eventually(lambda: secondary() == ["Starting", *["Training"] * INSTANCES], seconds=30)
     (waiting,) = (
         name
         for name in names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twin.cloudwatch.evaluation import Missing, Rule, State, evaluate, reason
+from twin.cloudwatch.alarm_rules import Missing, Rule, State, evaluate, reason
 
 _: float | None = None
 

@@ -10,7 +10,7 @@ import pytest
 from moto.firehose.exceptions import InvalidArgumentException
 
 from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES
-from twin.firehose import naming, transformation
+from twin.firehose import configuration, transformation
 from twin.firehose.records import Buffer, Delivered, Incoming, Record
 
 MOMENT = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
@@ -86,7 +86,7 @@ def test_one_object_takes_everything_that_waits() -> None:
     ],
 )
 def test_a_prefix_without_a_time_is_followed_by_the_hour(prefix: str, expected: str) -> None:
-    key = naming.object_key(prefix, "s", "3", MOMENT, ".jsonl.gz")
+    key = configuration.object_key(prefix, "s", "3", MOMENT, ".jsonl.gz")
     assert re.fullmatch(expected + r"s-3-2026-03-04-05-06-07-[0-9a-f-]{36}\.jsonl\.gz", key)
 
 
@@ -98,7 +98,7 @@ def test_a_prefix_without_a_time_is_followed_by_the_hour(prefix: str, expected: 
     ],
 )
 def test_an_errors_key_names_its_kind(prefix: str, expected: str) -> None:
-    key = naming.error_key(prefix, "processing-failed", "s", "1", MOMENT)
+    key = configuration.error_key(prefix, "processing-failed", "s", "1", MOMENT)
     assert re.fullmatch(expected + r"s-1-2026-03-04-05-06-07-[0-9a-f-]{36}", key)
 
 
@@ -114,7 +114,7 @@ def test_an_errors_key_names_its_kind(prefix: str, expected: str) -> None:
 )
 def test_a_prefix_that_cannot_be_is_refused(prefix: str, error_prefix: str) -> None:
     with pytest.raises(InvalidArgumentException):
-        naming.check(prefix, error_prefix)
+        configuration.check(prefix, error_prefix)
 
 
 def test_an_invocation_gets_no_more_records_than_its_payload_may_hold() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from twin.cloudwatch.series import data_of
-from twin.cloudwatch.statistics import Metric
+from twin.cloudwatch.series import Metric, data_of
 
 
 @dataclass

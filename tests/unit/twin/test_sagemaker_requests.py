@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from twin import context
-from twin.sagemaker import limits, validation
+from twin.sagemaker import container, validation
 from twin.sagemaker.container import LINE_BYTES_MAX, Container
 from twin.sagemaker.errors import Refused
-from twin.sagemaker.metrics import Metrics
+from twin.sagemaker.output import Metrics
 
 
 def _refusal(action: str, body: dict[str, Any]) -> Refused:
@@ -72,7 +72,7 @@ def test_limits_on_work_scale_down_to_a_floor_and_never_up(
 ) -> None:
     here = context.Context("http://127.0.0.1:1", "eu-west-1", Path(), speed)
     monkeypatch.setattr(context, "_current", here)
-    assert limits.work(seconds) == real
+    assert container.work_seconds(seconds) == real
 
 
 # ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from twin.sagemaker.early_stopping import is_hopeless
 from twin.sagemaker.errors import Refused
-from twin.sagemaker.search import Grid, Range, Sampled, ranges_of, seed_of
+from twin.sagemaker.search import Grid, Range, Sampled, is_hopeless, ranges_of, seed_of
 
 
 def test_automatic_ranges_are_refused() -> None:

@@ -214,9 +214,10 @@ class Shift:
 
     @property
     def _twins_endpoint(self) -> Any:
-        from twin.sagemaker import backend  # noqa: PLC0415 - moto is heavy
+        from twin.sagemaker.account import account_in  # noqa: PLC0415 - moto is heavy
+        from twin.sagemaker.hosting.endpoint import Endpoint  # noqa: PLC0415
 
-        return backend.of("123456789012", REGION).endpoints["usher"]
+        return account_in("123456789012", REGION).all(Endpoint)["usher"]
 
     # ── the workflow ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,16 +1,25 @@
-"""The API calls about endpoints."""
+"""The API calls about endpoints, and InvokeEndpoint in place of moto's."""
 
 from __future__ import annotations
 
+import json
+import urllib.parse
 from typing import Any
 
 from twin.sagemaker import listing
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import config
+from twin.sagemaker.hosting.config import Plan
+from twin.sagemaker.hosting.connections import BODY_BYTES_MAX, Answer, CallFailed, NoAnswer, wrong
 from twin.sagemaker.hosting.endpoint import Endpoint
-from twin.sagemaker.hosting.plan import Plan
-from twin.sagemaker.resource import Request
+from twin.sagemaker.hosting.variant import Variant
+
+Response = tuple[bytes | str, dict[str, str]]
+
+_CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
+_PASSED = ("Content-Type", "Accept", _CUSTOM, "X-Amzn-SageMaker-Inference-Id", "X-Amzn-SageMaker-Session-Id")
+_ERROR_TEXT_MAX = 4096
 
 
 def create_endpoint(account: Account, request: Request) -> dict[str, Any]:
@@ -19,7 +28,7 @@ def create_endpoint(account: Account, request: Request) -> dict[str, Any]:
     plan = _plan(account, request["EndpointConfigName"])
     endpoint = Endpoint(account, request, plan)
     taken = invalid(f'Cannot create already existing endpoint "{endpoint.arn}".')
-    account.put(account.endpoints, endpoint, taken)
+    account.put(endpoint, taken)
     endpoint.deploy(plan, "Creating")
     return {"EndpointArn": endpoint.arn}
 
@@ -29,7 +38,7 @@ def describe_endpoint(account: Account, request: Request) -> dict[str, Any]:
 
 
 def list_endpoints(account: Account, request: Request) -> dict[str, Any]:
-    endpoints = list(account.endpoints.values())
+    endpoints = list(account.all(Endpoint).values())
     return listing.page("Endpoints", endpoints, _summary, request, status="EndpointStatus")
 
 
@@ -89,13 +98,88 @@ def _plan(account: Account, name: str, *, keep_weights: bool = False, keep_insta
 
 
 def _find(account: Account, name: str) -> Endpoint:
-    endpoint = account.endpoints.get(name)
-    if endpoint is None:
-        raise invalid(f'Could not find endpoint "{account.arn("endpoint", name)}".')
-    return endpoint
+    return account.find(Endpoint, name, invalid(f'Could not find endpoint "{account.arn("endpoint", name)}".'))
 
 
 def _summary(endpoint: Endpoint) -> dict[str, Any]:
     described = endpoint.describe()
     shown = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
     return {name: described[name] for name in shown}
+
+
+def invoke_endpoint(self: Any) -> Response:
+    """InvokeEndpoint: to TargetVariant, or to a variant at random by weight."""
+    try:
+        endpoint = _endpoint(self)
+        body = self.body if isinstance(self.body, bytes) else str(self.body or "").encode()
+        if len(body) > BODY_BYTES_MAX:
+            raise wrong(
+                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length "
+                f"less than or equal to {BODY_BYTES_MAX}"
+            )
+        headers = {name: self.headers[name] for name in _PASSED if self.headers.get(name)}
+        with endpoint.variant_for(self.headers.get("X-Amzn-SageMaker-Target-Variant")) as variant:
+            return _invoke(endpoint, variant, body, headers)
+    except CallFailed as error:
+        return _error(error.status, error.code, {"Message": error.message})
+
+
+def _invoke(endpoint: Endpoint, variant: Variant, body: bytes, headers: dict[str, str]) -> Response:
+    try:
+        answer = variant.invoke(body, headers)
+    except NoAnswer as fault:
+        return _model_error(endpoint, variant, 0, str(fault))
+    if not 200 <= answer.status < 300:
+        return _model_error(endpoint, variant, answer.status, answer.body.decode("utf-8", "replace"))
+    return _answer(variant, answer)
+
+
+def invoke_endpoint_async(self: Any) -> Response:
+    """InvokeEndpointAsync: no endpoint of the twin's is asynchronous."""
+    try:
+        endpoint = _endpoint(self)
+    except CallFailed as error:
+        return _error(error.status, error.code, {"Message": error.message})
+    return _error(400, "ValidationError", {"Message": f"Endpoint {endpoint.name} does not support async inference."})
+
+
+def _endpoint(self: Any) -> Endpoint:
+    account = account_in(self.current_account, self.region)
+    name = urllib.parse.unquote(self.path.split("/")[2])
+    endpoint = account.all(Endpoint).get(name)
+    if endpoint is None:
+        raise wrong(f"Endpoint {name} of account {account.account} not found.")
+    return endpoint
+
+
+def _answer(variant: Variant, answer: Answer) -> Response:
+    headers = {
+        "Content-Type": answer.headers.get("content-type", "application/octet-stream"),
+        "x-Amzn-Invoked-Production-Variant": variant.name,
+    }
+    custom = answer.headers.get(_CUSTOM.lower())
+    return answer.body, {**headers, **({_CUSTOM: custom} if custom else {})}
+
+
+def _model_error(endpoint: Endpoint, variant: Variant, status: int, text: str) -> Response:
+    account = endpoint.account
+    kind = "client" if 400 <= status < 500 else "server"
+    group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+    message = (
+        f'Received {kind} error ({status}) from primary with message "{text[:_ERROR_TEXT_MAX]}". See '
+        f"https://{account.region}.console.aws.amazon.com/cloudwatch/home?region={account.region}#logEventViewer:"
+        f"group={group} in account {account.account} for more information."
+    )
+    fields = {
+        "Message": message,
+        "OriginalMessage": text[:_ERROR_TEXT_MAX],
+        "OriginalStatusCode": status,
+        "LogStreamArn": f"arn:aws:logs:{account.region}:{account.account}:log-group:{group}",
+    }
+    body, headers = _error(424, "ModelError", fields)
+    return body, {**headers, "x-Amzn-Invoked-Production-Variant": variant.name}
+
+
+def _error(status: int, code: str, fields: dict[str, Any]) -> Response:
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": code, "status": str(status)}
+    return json.dumps(fields), headers

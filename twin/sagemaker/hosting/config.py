@@ -1,20 +1,100 @@
-"""Endpoint configurations: which models serve as which variants, with which weights."""
+"""Endpoint configurations, the deployment of one, and each variant's weight and instance count."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twin.sagemaker import listing
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, Resource, now
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import model
-from twin.sagemaker.resource import Request, Resource
 
 _ELSEWHERE = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ShadowProductionVariants": "shadow variants",
     "ExplainerConfig": "explainers",
 }
+
+
+@dataclass(frozen=True)
+class Share:
+    """One variant's place in the endpoint: its weight (any number from 0) and its count of instances."""
+
+    name: str
+    image: str
+    weight: float
+    instances: int
+    weight_wanted: float
+    instances_wanted: int
+    since: datetime.datetime
+
+    def describe(self) -> dict[str, Any]:
+        """Its member of DescribeEndpoint's ProductionVariants."""
+        deployed = {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.since}
+        return {
+            "VariantName": self.name,
+            "DeployedImages": [deployed],
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight_wanted,
+            "CurrentInstanceCount": self.instances,
+            "DesiredInstanceCount": self.instances_wanted,
+        }
+
+    def wanting(self, weight: float | None, instances: int | None) -> Share:
+        """With another weight or count wanted; None keeps what was."""
+        return replace(
+            self,
+            weight_wanted=self.weight_wanted if weight is None else weight,
+            instances_wanted=self.instances_wanted if instances is None else instances,
+        )
+
+    def arrived(self) -> Share:
+        """With what was wanted."""
+        return replace(self, weight=self.weight_wanted, instances=self.instances_wanted)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One deployment: a configuration, and what of the present variants is kept."""
+
+    config: str
+    variants: list[dict[str, Any]]
+    keep_weights: bool = False
+    keep_instances: bool = False
+    started: datetime.datetime | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """A PendingDeploymentSummary."""
+        variants = [
+            {
+                "VariantName": item["VariantName"],
+                "DesiredWeight": item["InitialVariantWeight"],
+                "DesiredInstanceCount": item["InitialInstanceCount"],
+            }
+            for item in self.variants
+        ]
+        return {"EndpointConfigName": self.config, "ProductionVariants": variants, "StartTime": self.started}
+
+    def shares(self, images: Mapping[str, str], before: Mapping[str, Share]) -> list[Share]:
+        """The shares that it leads to. images: variant → image; before: the shares until now."""
+        return [
+            self._share(item, images[item["VariantName"]], before.get(item["VariantName"])) for item in self.variants
+        ]
+
+    def _share(self, item: dict[str, Any], image: str, before: Share | None) -> Share:
+        weight, instances = float(item["InitialVariantWeight"]), int(item["InitialInstanceCount"])
+        if before and self.keep_weights:
+            weight = before.weight
+        if before and self.keep_instances:
+            instances = before.instances
+        return Share(item["VariantName"], image, weight, instances, weight, instances, now())
+
+
+class EndpointConfig(Resource):
+    """An endpoint configuration; its request lists the production variants."""
 
 
 def create_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
@@ -31,9 +111,9 @@ def create_endpoint_config(account: Account, request: Request) -> dict[str, Any]
     for variant in variants:
         _check_variant(account, variant)
     name = request["EndpointConfigName"]
-    config = Resource(name, account.arn("endpoint-config", name), request)
+    config = EndpointConfig(name, account.arn("endpoint-config", name), request)
     taken = invalid(f'Cannot create already existing endpoint configuration "{config.arn}".')
-    account.put(account.configs, config, taken)
+    account.put(config, taken)
     return {"EndpointConfigArn": config.arn}
 
 
@@ -56,29 +136,27 @@ def describe_endpoint_config(account: Account, request: Request) -> dict[str, An
 
 
 def list_endpoint_configs(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page("EndpointConfigs", list(account.configs.values()), _summary, request)
+    return listing.page("EndpointConfigs", list(account.all(EndpointConfig).values()), _summary, request)
 
 
 def delete_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
     config = find(account, request["EndpointConfigName"])
-    account.configs.pop(config.name, None)
+    account.all(EndpointConfig).pop(config.name, None)
     return {}
 
 
-def find(account: Account, name: str) -> Resource:
+def find(account: Account, name: str) -> EndpointConfig:
     """Refused when there is no such configuration."""
-    config = account.configs.get(name)
-    if config is None:
-        raise invalid(f'Could not find endpoint configuration "{account.arn("endpoint-config", name)}".')
-    return config
+    missing = invalid(f'Could not find endpoint configuration "{account.arn("endpoint-config", name)}".')
+    return account.find(EndpointConfig, name, missing)
 
 
-def described(config: Resource) -> dict[str, Any]:
+def described(config: EndpointConfig) -> dict[str, Any]:
     """The request, with what AWS fills in."""
     variants = [{"InitialVariantWeight": 1.0, **variant} for variant in config.request["ProductionVariants"]]
     return {**config.request, "ProductionVariants": variants}
 
 
-def _summary(config: Resource) -> dict[str, Any]:
+def _summary(config: EndpointConfig) -> dict[str, Any]:
     arn = config.arn
     return {"EndpointConfigName": config.name, "EndpointConfigArn": arn, "CreationTime": config.created}

@@ -12,15 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from twin import context
-from twin.sagemaker import status_events
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.errors import JobFailed, Refused, invalid
 from twin.sagemaker.hosting import model
+from twin.sagemaker.hosting.config import Plan, Share
+from twin.sagemaker.hosting.connections import unavailable, wrong
 from twin.sagemaker.hosting.model import Served
-from twin.sagemaker.hosting.plan import Plan, Share
-from twin.sagemaker.hosting.reply import unavailable, wrong
 from twin.sagemaker.hosting.variant import Variant
-from twin.sagemaker.resource import Request, Resource, now
 
 log = logging.getLogger(__name__)
 
@@ -216,12 +214,12 @@ class Endpoint(Resource):
     def _delete(self) -> None:
         self.close()
         with self.account.lock:
-            self.account.endpoints.pop(self.name, None)
+            self.account.all(Endpoint).pop(self.name, None)
 
     def _announce(self) -> None:
         if not self._closing.is_set() or self.status == "Deleting":
             described = self.describe()
-            status_events.send("Endpoint", self.arn, {**described, "EndpointStatus": _EVENT_STATUS[self.status]})
+            send_status_event("Endpoint", self.arn, {**described, "EndpointStatus": _EVENT_STATUS[self.status]})
 
 
 def _close_all(variants: dict[str, Variant]) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twin.sagemaker import images, listing, objects, registry
-from twin.sagemaker.account import Account
+from twin.sagemaker.account import Account, Request, Resource
 from twin.sagemaker.errors import invalid, unsupported
-from twin.sagemaker.resource import Request, Resource
 
 #: What a container may say beside image, data and environment without the twin's meaning anything else by it.
 _CONTAINER_FIELDS = {
@@ -21,6 +20,10 @@ _CONTAINER_FIELDS = {
     "Mode",
     "ImageConfig",
 }
+
+
+class Model(Resource):
+    """A model; its request says what a container serves."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
     if served.data and served.packed and not objects.exists(served.data):
         raise invalid(f"Could not find model data at {served.data}.")
     name = request["ModelName"]
-    model = Resource(name, account.arn("model", name), request)
-    account.put(account.models, model, invalid(f'Cannot create already existing model "{model.arn}".'))
+    model = Model(name, account.arn("model", name), request)
+    account.put(model, invalid(f'Cannot create already existing model "{model.arn}".'))
     return {"ModelArn": model.arn}
 
 
@@ -62,21 +65,18 @@ def describe_model(account: Account, request: Request) -> dict[str, Any]:
 
 
 def list_models(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page("Models", list(account.models.values()), _summary, request)
+    return listing.page("Models", list(account.all(Model).values()), _summary, request)
 
 
 def delete_model(account: Account, request: Request) -> dict[str, Any]:
     model = find(account, request["ModelName"])
-    account.models.pop(model.name, None)
+    account.all(Model).pop(model.name, None)
     return {}
 
 
-def find(account: Account, name: str) -> Resource:
+def find(account: Account, name: str) -> Model:
     """Refused when there is no such model."""
-    model = account.models.get(name)
-    if model is None:
-        raise invalid(f'Could not find model "{account.arn("model", name)}".')
-    return model
+    return account.find(Model, name, invalid(f'Could not find model "{account.arn("model", name)}".'))
 
 
 def served_by(account: Account, name: str) -> Served:
@@ -126,5 +126,5 @@ def _packaged(account: Account, name: str) -> dict[str, Any]:
     return {field: containers[0][field] for field in kept if containers[0].get(field)}
 
 
-def _summary(model: Resource) -> dict[str, Any]:
+def _summary(model: Model) -> dict[str, Any]:
     return {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.created}

@@ -1,4 +1,4 @@
-"""One production variant: a `serve` process that answered /ping, watched, restarted when it dies, its output logged."""
+"""One production variant: a monitored `serve` process, restarted when it dies, with its log and its metrics."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from twin import context
-from twin.sagemaker import images, limits, objects
-from twin.sagemaker.account import Account
-from twin.sagemaker.container import Container
+from twin.sagemaker import images, objects
+from twin.sagemaker.account import Account, now
+from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.hosting.connections import ANSWER_SECONDS, Connections
+from twin.sagemaker.hosting.connections import ANSWER_SECONDS, Answer, Connections, NoAnswer, unavailable
 from twin.sagemaker.hosting.model import Served
-from twin.sagemaker.hosting.reply import Answer, NoAnswer, unavailable
-from twin.sagemaker.hosting.traffic import Traffic
-from twin.sagemaker.logs import LogStream
+from twin.sagemaker.output import LogStream
+
+NAMESPACE = "AWS/SageMaker"
+_COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")
+_LATENCIES = ("ModelLatency", "OverheadLatency")
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,57 @@ PINGS_MISSED_MAX = 6
 _POLL_SECONDS = 0.1
 _PUBLISH_EVERY_SECONDS = 0.5
 _RESTART_PAUSE_SECONDS = 0.5
+
+
+class Traffic:
+    """One variant's calls since the last `publish`."""
+
+    def __init__(self, account: str, region: str, endpoint: str, variant: str) -> None:
+        self._account, self._region = account, region
+        self._dimensions = [
+            {"Name": "EndpointName", "Value": endpoint},
+            {"Name": "VariantName", "Value": variant},
+        ]
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[int]] = {name: [] for name in _COUNTS}
+        self._latencies: dict[str, list[float]] = {name: [] for name in _LATENCIES}
+
+    def count(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
+        """One call that the container answered with `status` (0: it did not)."""
+        client_error, server_error = 400 <= status < 500, status == 0 or status >= 500
+        values = (1, int(client_error), int(server_error), int(client_error or server_error))
+        with self._lock:
+            for name, value in zip(_COUNTS, values, strict=True):
+                self._counts[name].append(value)
+            for name, seconds in zip(_LATENCIES, (model_seconds, overhead_seconds), strict=True):
+                self._latencies[name].append(max(0.0, seconds) * 1e6)
+
+    def publish(self) -> None:
+        """Hand over what was gathered: counts as statistic sets (0 or 1 a call), latencies in microseconds."""
+        with self._lock:
+            counts, self._counts = self._counts, {name: [] for name in _COUNTS}
+            latencies, self._latencies = self._latencies, {name: [] for name in _LATENCIES}
+        if not counts["Invocations"]:
+            return
+        from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415 - moto is heavy, and not always there
+
+        moment = now().replace(tzinfo=None)  # moto keeps UTC without a zone
+        members = [
+            self._member(name, moment, "Count", {"StatisticValues": _set(values)}) for name, values in counts.items()
+        ]
+        members += [
+            self._member(name, moment, "Microseconds", {"Values": values}) for name, values in latencies.items()
+        ]
+        backend: Any = cloudwatch_backends[self._account][self._region]
+        backend.put_metric_data(NAMESPACE, members)
+
+    def _member(self, name: str, moment: Any, unit: str, values: dict[str, Any]) -> dict[str, Any]:
+        common = {"MetricName": name, "Unit": unit, "Dimensions": self._dimensions, "Timestamp": moment}
+        return {**common, **values}
+
+
+def _set(values: list[int]) -> dict[str, float]:
+    return {"Sum": sum(values), "Minimum": min(values), "Maximum": max(values), "SampleCount": len(values)}
 
 
 class Variant:
@@ -58,7 +112,7 @@ class Variant:
         Whoever started it closes it, also after a failure.
         """
         self._download()
-        deadline = time.monotonic() + limits.start(limit_seconds)
+        deadline = time.monotonic() + start_seconds(limit_seconds)
         for _ in range(STARTS_MAX):
             self._spawn()
             if self._becomes_healthy(deadline):
@@ -182,7 +236,7 @@ class Variant:
         except JobFailed as error:
             log.error("variant %s: %s", self.name, error)
             return
-        self._becomes_healthy(time.monotonic() + limits.START_FLOOR_SECONDS)
+        self._becomes_healthy(time.monotonic() + START_FLOOR_SECONDS)
 
     def _report(self, last: bool = False) -> None:
         self._log.write(self._container.lines(last))

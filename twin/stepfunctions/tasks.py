@@ -1,6 +1,6 @@
-"""`.sync` for SageMaker, Athena and Glue: start, poll until the job has ended, stop it when the task ends before.
+"""The interpreter's tasks: `.sync` jobs (start, poll, stop), refused resources, parameter case and error names.
 
-moto warns and forwards these services' calls, and knows `.sync` for none of them.
+moto forwards SageMaker's and Athena's calls with a warning and supports `.sync` for neither.
 """
 
 from __future__ import annotations
@@ -14,17 +14,38 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
-from twin.stepfunctions import faults, names
-from twin.stepfunctions.pace import Interrupted
+from twin.moto_patches.registry import original
+from twin.stepfunctions import clients
+from twin.stepfunctions.flow import Interrupted
 
 POLL_SECONDS = 0.2
+
+FACTORY = "moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_factory:state_task_service_for"
+AWS_SDK_CHECK = (
+    "moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk"
+    ":StateTaskServiceAwsSdk._validate_service_integration_is_supported"
+)
+
+
+def error_name(error_name: str | None) -> Any:
+    """The object for a name. moto refuses `States.*` here, so a Map whose task failed fails with States.Runtime."""
+    if error_name is None or not error_name.startswith("States."):
+        return CustomErrorName(error_name)
+    try:
+        return StatesErrorName(typ=StatesErrorNameType.from_name(error_name))
+    except ValueError:
+        return ErrorName(error_name=error_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,7 @@ JOBS: dict[tuple[str, str], Job] = {
     ),
 }
 
+
 #: The actions that AWS integrates by name; anything else is reached as `aws-sdk:<service>:<action>`.
 ACTIONS: dict[str, frozenset[str]] = {
     "sagemaker": frozenset(
@@ -127,7 +149,7 @@ class JobTask(StateTaskServiceCallback):
 
     def _from_error(self, env: Any, ex: Exception) -> Any:
         if isinstance(ex, ClientError):
-            name = names.optimised_error(self.resource.service_name, ex)
+            name = clients.optimised_error(self.resource.service_name, ex)
             return self._failure(env, name, str(ex.response["Error"].get("Message", ex)))
         return super()._from_error(env=env, ex=ex)
 
@@ -138,7 +160,7 @@ class JobTask(StateTaskServiceCallback):
         details: Any = {"taskFailedEventDetails": failed}
         return FailureEvent(
             env=env,
-            error_name=faults.error_name(error),
+            error_name=error_name(error),
             event_type=HistoryEventType.TaskFailed,
             event_details=details,
         )
@@ -193,3 +215,45 @@ class _Follow:
             address[self._job.plural_stop] = [address.pop("RunId")]
         with contextlib.suppress(ClientError, BotoCoreError):  # it may have ended meanwhile
             getattr(self._client, self._job.stop)(**address)
+
+
+def state_task_service_for(service_name: str) -> Any:
+    """The class for `arn:aws:states:::<service_name>:…`; an integration that would only be forwarded is refused."""
+    if service_name in ACTIONS:
+        return JobTask()
+    task = original(FACTORY)(service_name=service_name)
+    if type(task).__name__ == "StateTaskServiceUnsupported":
+        raise ValueError(f"the twin does not run arn:aws:states:::{service_name}: use aws-sdk:{service_name}")
+    return task
+
+
+def check_sdk_resource(self: Any) -> None:
+    """Refuse `aws-sdk:` resources that no AWS service has, when the state machine is made."""
+    service = clients.BOTO_NAMES.get(self.resource.api_name, self.resource.api_name)
+    if clients.operation(service, self.resource.api_action) is None:
+        raise ValueError(
+            f"The resource provided {self.resource.resource_arn} is not recognized: "
+            f"{self.resource.api_name} has no action {self.resource.api_action}."
+        )
+
+
+def normalise_parameters(
+    self: Any, parameters: dict[str, Any], boto_service_name: str | None = None, service_action_name: str | None = None
+) -> None:
+    """Parameters in the API's own case, with objects as JSON text where the API takes text."""
+    operation = _operation(self, boto_service_name, service_action_name)
+    if operation is not None and operation.input_shape is not None:
+        self._to_boto_request(parameters, operation.input_shape)
+
+
+def normalise_response(
+    self: Any, response: Any, boto_service_name: str | None = None, service_action_name: str | None = None
+) -> None:
+    """Answers in Step Functions' case; streams become text."""
+    operation = _operation(self, boto_service_name, service_action_name)
+    if operation is not None and operation.output_shape is not None:
+        self._from_boto_response(response, operation.output_shape)
+
+
+def _operation(self: Any, service: str | None, action: str | None) -> Any:
+    return clients.operation(self._get_boto_service_name(service), action or self.resource.api_action)

@@ -1,13 +1,14 @@
-"""What SageMaker refuses of a training job beyond the shape of the request, and what the twin cannot do."""
+"""The API calls about training jobs, and the checks of a request beyond its shape."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from twin.sagemaker.errors import invalid, unsupported
-from twin.sagemaker.resource import Request
+from twin.sagemaker import listing
+from twin.sagemaker.account import Account, Request
+from twin.sagemaker.errors import in_use, invalid, unsupported
+from twin.sagemaker.training import DEFAULT_RUNTIME_SECONDS, TrainingJob
 
-DEFAULT_RUNTIME_SECONDS = 86_400
 _ELSEWHERE = {
     "ServerlessJobConfig": "serverless training jobs",
     "SessionChainingConfig": "session chaining",
@@ -84,3 +85,46 @@ def check_stopping(request: Request) -> None:
             raise invalid("Invalid MaxWaitTimeInSeconds. It must be at least MaxRuntimeInSeconds.")
     elif wait is not None:
         raise invalid("MaxWaitTimeInSeconds may only be given with EnableManagedSpotTraining.")
+
+
+def create_training_job(account: Account, request: Request) -> dict[str, Any]:
+    check(request)
+    return {"TrainingJobArn": launch_training(account, request).arn}
+
+
+def launch_training(account: Account, request: Request, tuning: str | None = None) -> TrainingJob:
+    """Start a training job that was checked; Refused when its name is taken."""
+    job = TrainingJob(account, request, tuning)
+    taken = in_use(
+        "Training job names must be unique within an AWS account and region, and a training job with this name "
+        f"already exists ({job.arn})"
+    )
+    account.put(job, taken)
+    job.launch()
+    return job
+
+
+def describe_training_job(account: Account, request: Request) -> dict[str, Any]:
+    return _training(account, request).describe()
+
+
+def stop_training_job(account: Account, request: Request) -> dict[str, Any]:
+    job = _training(account, request)
+    if not job.stop() and job.finished:
+        raise invalid(f"The request was rejected because the training job is in status {job.status}.")
+    return {}
+
+
+def list_training_jobs(account: Account, request: Request) -> dict[str, Any]:
+    jobs = list(account.all(TrainingJob).values())
+    return listing.page("TrainingJobSummaries", jobs, _training_summary, request, status="TrainingJobStatus")
+
+
+def _training(account: Account, request: Request) -> TrainingJob:
+    return account.find(TrainingJob, request["TrainingJobName"], invalid("Requested resource not found."))
+
+
+def _training_summary(job: TrainingJob) -> dict[str, Any]:
+    shown = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
+    described = job.describe()
+    return {"TrainingJobName": job.name, **{name: described[name] for name in (*shown, "SecondaryStatus")}}
