@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.signed_http import Caller
 from benchmarks.twin_processes import by_kind, processes
 from cli.target import Choice, Target, find
+from demo.api_client import ApiClient
 from twin import lifecycle
 from usher.api.signing_keys import current_key
 from usher.schema.ids import user_hash
@@ -71,7 +71,7 @@ class Bench:
     """A twin, and who sends feedback to it."""
 
     def __init__(self, target: Target, twin: lifecycle.RunningTwin) -> None:
-        self._twin, self._caller = twin, Caller.of(target)
+        self._twin, self._client = twin, ApiClient.of(target)
         dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint)
         self.table = dynamodb.Table(target.resources.state_table)
         stack = target.client("cloudformation").describe_stacks(StackName=target.stack_name)["Stacks"][0]
@@ -108,7 +108,7 @@ class Bench:
     def _send(self, body: Any) -> float:
         """Seconds until it is accepted; a machine that is busy with other things may need a second try."""
         started = time.perf_counter()
-        while (reply := self._caller.post("/feedback", body)).status == 503:
+        while (reply := self._client.post("/feedback", body)).status == 503:
             print(f"again: {reply.body['detail']}", file=sys.stderr)
         assert reply.status == 202, reply.body
         return time.perf_counter() - started

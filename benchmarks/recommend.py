@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.target import Choice, find
+from demo.api_client import ApiClient
 from twin import lifecycle
 from usher.api.responses import respond
 from usher.api.ttl_cache import Cached
@@ -134,18 +135,17 @@ def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[flo
 
     One waits for the other, so the CPU time of all who take part is what a quiet machine needs; that is printed.
     """
-    from benchmarks.signed_http import Caller  # noqa: PLC0415
     from benchmarks.twin_processes import by_kind, processes  # noqa: PLC0415
 
-    caller = Caller.of(find(Choice()))
+    client = ApiClient.of(find(Choice()))
     twin = lifecycle.running(Path.cwd())
     assert twin is not None, "no twin runs for this folder"
     for n in range(-WARM_UP, 0):
-        assert caller.get(path(n)).status == 200
+        assert client.get(path(n)).status == 200
     before, own = by_kind((p, p.cpu_seconds()) for p in processes(twin)), time.process_time()
     found = []
     for n in range(requests):
-        reply = caller.get(path(n))
+        reply = client.get(path(n))
         assert reply.status == 200, reply.body
         found.append(reply.seconds * 1000)
     after = by_kind((p, p.cpu_seconds()) for p in processes(twin))

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.open_experiment import experiment
-from benchmarks.signed_http import Caller
 from benchmarks.twin_processes import Process, by_kind, processes
 from cli.target import Choice, Target, find
+from demo.api_client import ApiClient
 from twin import lifecycle
 
 WORKERS = 8
@@ -58,17 +58,16 @@ class Schedule:
 
 def ask(target: Target, log: Log, schedule: Schedule) -> None:
     """One worker: takes the next request, waits for its time, asks."""
-    caller = Caller.of(target)
+    client = ApiClient.of(target)
     for number in schedule.numbers:
         due = schedule.start + number / schedule.rate
         if due >= schedule.end:
             return
         time.sleep(max(0.0, due - time.monotonic()))
         late, at = time.monotonic() - due, due - schedule.start
-        try:
-            reply = caller.get(f"/recommendations?user_id={number * _STRIDE % PEOPLE + 1}&limit=10")
-        except Exception as error:  # noqa: BLE001 - counted and shown
-            log.faults.append(f"{at:.1f} s: {type(error).__name__}: {error}")
+        reply = client.get(f"/recommendations?user_id={number * _STRIDE % PEOPLE + 1}&limit=10")
+        if not reply.status:
+            log.faults.append(f"{at:.1f} s: no response")
             continue
         log.seconds.append((at, reply.seconds, late))
         log.kinds[f"{reply.status} {reply.body.get('level', '')} {reply.body.get('variant', '')}"] += 1

@@ -1,4 +1,4 @@
-"""A twin of the demo's own: on a free port, with its state in a temporary folder, gone when the demo is."""
+"""A twin for the demo alone: on a free port, with its state in a temporary folder, deleted when the demo ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 
 PROJECT = Path(__file__).parents[1]
-#: What is played faster than on AWS, beside the twin's own clock (60 times): an experiment of two weeks in a minute.
+#: Shorter times than on AWS, besides the twin's clock (60 times as fast): an experiment of two weeks in a minute.
 PARAMETERS = {
     "QuietSeconds": "4",
     "TuningTrials": "4",
@@ -30,15 +30,15 @@ PARAMETERS = {
     "BakeSeconds": "5",
     "RouterCacheSeconds": "1",
 }
-#: How long the twin has to take everything back before it is killed.
+#: How long the twin may take to stop before it is killed.
 END_SECONDS = 20.0
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for everything that the demo writes; it is gone afterwards, also after Ctrl-C and kill -9."""
+    """A folder for everything that the demo writes; deleted afterwards, also after Ctrl-C and kill -9."""
     folder = Path(tempfile.mkdtemp(prefix="usher-demo-"))
-    children.remove_at_end(folder)  # by the janitor, when the demo is killed
+    children.remove_at_end(folder)  # the janitor deletes it when the demo is killed
     with _terminated_is_interrupted():
         try:
             yield folder
@@ -49,11 +49,11 @@ def scratch_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def private_twin(folder: Path, min_new_rows: int, tell: Callable[[str], None]) -> Iterator[RunningTwin]:
-    """A running twin with its state below `folder`, ended afterwards.
+def private_twin(folder: Path, min_new_rows: int, progress: Callable[[str], None]) -> Iterator[RunningTwin]:
+    """A running twin with its state below `folder`, stopped afterwards.
 
-    min_new_rows: so many rows make a run. tell: is told how the deployment goes.
-    Raises CommandError, in the twin's own words, when it cannot start.
+    min_new_rows: new rows that start a run. progress: called with each step of the deployment.
+    Raises CommandError with the twin's message when it cannot start.
     """
     process: subprocess.Popen[Any] | None = None
     try:
@@ -61,7 +61,7 @@ def private_twin(folder: Path, min_new_rows: int, tell: Callable[[str], None]) -
         settings = Settings(project=PROJECT, state_folder=folder / "state", parameters=parameters)
         settings.state_folder.mkdir()
         process = _start(settings)
-        yield _ready(process, settings, tell)
+        yield _ready(process, settings, progress)
     finally:
         with _not_interrupted():
             if process is not None:
@@ -71,7 +71,7 @@ def private_twin(folder: Path, min_new_rows: int, tell: Callable[[str], None]) -
 
 
 def _start(settings: Settings) -> subprocess.Popen[Any]:
-    """The twin as a child that a janitor ends when the demo dies; `python -m twin` tells on stdout how it goes."""
+    """Start the twin as a child that a janitor stops when the demo dies; it reports its progress on stdout."""
     with (settings.state_folder / "twin.log").open("ab") as log:
         return children.spawn(
             [sys.executable, "-m", "twin", settings.to_json()],
@@ -82,24 +82,25 @@ def _start(settings: Settings) -> subprocess.Popen[Any]:
         )
 
 
-def _ready(process: subprocess.Popen[Any], settings: Settings, tell: Callable[[str], None]) -> RunningTwin:
+def _ready(process: subprocess.Popen[Any], settings: Settings, progress: Callable[[str], None]) -> RunningTwin:
+    """Wait until the twin has deployed the template."""
     for line in process.stdout or ():
-        note = json.loads(line)
-        if "failed" in note:
-            raise CommandError(f"the twin did not start: {note['failed']}")
-        if "ready" in note:
+        message = json.loads(line)
+        if "failed" in message:
+            raise CommandError(f"the twin did not start: {message['failed']}")
+        if "ready" in message:
             break
-        tell(note["progress"])
+        progress(message["progress"])
     running = lifecycle.running(settings.project, settings.state_folder)
     if running is None:
         log = (settings.state_folder / "twin.log").read_text(errors="replace").strip().splitlines()
-        raise CommandError(f"the twin ended while it started: {log[-1] if log else 'its log is empty'}")
+        raise CommandError(f"the twin stopped while it started: {log[-1] if log else 'its log is empty'}")
     return running
 
 
 @contextmanager
 def _not_interrupted() -> Iterator[None]:
-    """Another Ctrl-C must not stop the taking back half-way."""
+    """Ignore another Ctrl-C during the clean-up."""
     saved = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -109,7 +110,7 @@ def _not_interrupted() -> Iterator[None]:
 
 @contextmanager
 def _terminated_is_interrupted() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does: with everything taken back."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C, so that the clean-up runs."""
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 - a signal handler's signature
         raise KeyboardInterrupt

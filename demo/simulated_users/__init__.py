@@ -1,1 +1,1 @@
-"""Simulated users of the demo: they see lists, choose by tastes fitted outside Usher, and do not know the variant."""
+"""Simulated users: they request lists, click according to a position-based click model, and send feedback."""

@@ -1,4 +1,4 @@
-"""`make demo` is the main job: it has to run, to prove its counts, and to leave nothing behind however it ends."""
+"""`make demo` has to run, to prove its counts, and to leave nothing behind however it ends."""
 
 from __future__ import annotations
 
@@ -65,9 +65,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"the demo ended before {text!r}: {''.join(lines)}")
 
 
-@pytest.mark.parametrize(
-    "stage", ["1  The real template", "ready after", "2  The first 70 %", "3  Questions", "starts by itself\n"]
-)
+@pytest.mark.parametrize("stage", ["1  Deploy", "ready after", "2  Stream the first", "3  Query", "4  New data"])
 def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
     process = start(tmp_path)
     read_until(process, stage)
@@ -83,16 +81,16 @@ def test_ctrl_c_at_any_stage_leaves_nothing(tmp_path: Path, stage: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_no_way_of_ending_it_leaves_anything(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path)
-    read_until(process, "2  The first 70 %")
+    read_until(process, "2  Stream the first")
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode != 0
     nothing_is_left(tmp_path)
 
 
-def test_ctrl_c_while_people_are_inside_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_during_user_sessions_leaves_nothing(tmp_path: Path) -> None:
     process = start(tmp_path)
-    read_until(process, "6  People use it")
+    read_until(process, "6  Simulated users")
     time.sleep(3.0)  # their threads have requests under way
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
@@ -106,7 +104,8 @@ def test_a_folder_that_lacks_a_file_is_one_line(tmp_path: Path) -> None:
     process = start(tmp_path, "--data", str(tmp_path))
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors == f"usher: {tmp_path}: there is no ratings.csv, movies.csv, tags.csv, links.csv in it\n"
+    missing = "ratings.csv, movies.csv, tags.csv, links.csv"
+    assert errors == f"usher: {tmp_path} has no {missing}: pass a folder with MovieLens' files\n"
     assert output == ""
 
 
@@ -117,7 +116,7 @@ def test_without_real_data_the_demo_generates_its_own(tmp_path: Path) -> None:
     assert process.returncode == 0, output + errors
     assert "rows sent = rows in the lake" in output
     assert "verdict: insufficient" in output and "No model serves" in output
-    assert "first run" in output and "What it would have cost" in output
+    assert "first run" in output and "Estimated cost" in output
     nothing_is_left(tmp_path)
 
 
@@ -125,7 +124,7 @@ def test_an_unknown_scenario_is_one_line_that_names_the_known_ones(tmp_path: Pat
     process = start(tmp_path, "--scenario", "worse")
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors == "usher: unknown scenario worse: it is one of natural, bad-model, broken\n"
+    assert errors == "usher: unknown scenario worse: use one of natural, bad-model, broken\n"
     assert output == ""
 
 
@@ -134,4 +133,4 @@ def test_a_file_in_the_place_of_the_folder_to_save_in_is_one_line(tmp_path: Path
     process = start(tmp_path, "--save", str(tmp_path / "there"))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors == f"usher: --save {tmp_path / 'there'}: that is a file, name a folder\n"
+    assert errors == f"usher: --save {tmp_path / 'there'} is a file: pass a folder\n"

@@ -1,4 +1,4 @@
-"""The whole loop, three times with fixed seeds: each ends as it may, and nobody who uses it notices a broken model."""
+"""The whole loop with fixed seeds, three times: each ends as it may, and users do not notice a broken model."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def play(scratch: Path, *arguments: str) -> Played:
 
 
 def is_safe(played: Played) -> None:
-    """What holds in every course: shares are shares, and all is as the router says in the end."""
+    """What holds in every run: shares are shares, and one variant serves all traffic in the end."""
     assert played.record is not None
     assert all(0 <= share <= 0.5 or share == 1 for share in played.shares)
     weights = played.record["router"]["weights"]
@@ -68,15 +68,15 @@ def is_safe(played: Played) -> None:
     assert played.record["router"]["state"] == "idle"
 
 
-def test_the_natural_second_run_ends_as_it_may_and_says_why(tmp_path: Path) -> None:
+def test_the_natural_scenario_ends_with_a_reason(tmp_path: Path) -> None:
     played = play(tmp_path, "--seed", "42")
     assert "rows sent = rows in the lake" in played.output
     assert re.search(r"\d objects: rows in = rows in the lake \+ rows in quarantine", played.output)
     assert re.findall(r"^(model|fold_in|popular): ", played.output, re.M) == ["model", "fold_in", "popular"]
-    assert len(re.findall(r"^run \S+ starts by itself$", played.output, re.M)) == 2
+    assert len(re.findall(r"^run \S+ starts$", played.output, re.M)) == 2
     if played.record is None:
         assert re.search(r"verdict: (worse|popularity|insufficient)", played.output)
-        assert "The champion goes on serving" in played.output
+        assert "the champion keeps serving" in played.output
         return
     outcome = played.meta["outcome"]
     assert outcome in ("promoted", "rolled_back", "retired", "futile", "inconclusive")
@@ -88,24 +88,24 @@ def test_the_natural_second_run_ends_as_it_may_and_says_why(tmp_path: Path) -> N
     assert (tmp_path / "kept" / "experiment.html").stat().st_size > 1000
 
 
-def test_a_model_that_harms_is_never_promoted_and_ends_without_traffic(tmp_path: Path) -> None:
+def test_a_harmful_model_is_not_promoted_and_ends_without_traffic(tmp_path: Path) -> None:
     played = play(tmp_path, "--scenario", "bad-model", "--seed", "7")
     assert played.meta["outcome"] in ("retired", "rolled_back", "futile", "inconclusive")
     assert played.meta["reason"] in played.output
     is_safe(played)
     assert played.shares[-1] == 0
     assert played.record is not None
-    variants = played.record["people"]["variants"]
+    variants = played.record["simulated_users"]["variants"]
     bad = variants.get(played.meta["challenger"], [0, 0])
     good = variants[played.meta["champion"]]
-    assert bad[0] * sum(good) < good[0] * max(sum(bad), 1)  # people clicked less in its lists
+    assert bad[0] * sum(good) < good[0] * max(sum(bad), 1)  # its lists were clicked less often
 
 
-def test_a_model_that_breaks_is_rolled_back_by_a_guardrail_and_nobody_sees_its_errors(tmp_path: Path) -> None:
+def test_a_broken_model_is_rolled_back_by_a_guardrail_and_users_see_no_errors(tmp_path: Path) -> None:
     played = play(tmp_path, "--scenario", "broken", "--seed", "7")
     assert played.meta["outcome"] == "rolled_back"
     assert re.search(r"server errors|alarm", played.meta["reason"])
     is_safe(played)
     assert played.shares[-1] == 0
     assert played.record is not None
-    assert played.record["people"]["recommend_server_errors"] == 0
+    assert played.record["simulated_users"]["recommend_server_errors"] == 0

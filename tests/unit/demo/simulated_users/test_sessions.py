@@ -1,4 +1,4 @@
-"""A visit over real HTTP: what is sent, what is sent again, and what is counted, also when the server fails."""
+"""A session over real HTTP: what is sent, what is sent again, and what is counted, also when the server fails."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ import pytest
 
 from cli.errors import CommandError
 from cli.target import Resources, Target
-from demo.simulated_users import visits
-from demo.simulated_users.calibration import Calibration
-from demo.simulated_users.caller import Caller
-from demo.simulated_users.factors import Factors
+from demo.api_client import ApiClient
+from demo.simulated_users import sessions
 from demo.simulated_users.history import History
-from demo.simulated_users.person import Action, Person
-from demo.simulated_users.tally import Tally
-from demo.simulated_users.taste import Taste
-from demo.simulated_users.visits import Visitors, visit
+from demo.simulated_users.preference_model import Calibration, Factors, PreferenceModel
+from demo.simulated_users.sessions import SessionCounts, SessionRunner, run_session
+from demo.simulated_users.users import Action, SimulatedUser
 
 ITEMS = ("a", "b", "c")
 Reply = tuple[int, dict[str, Any]]
@@ -94,25 +91,25 @@ def target(api: Api) -> Target:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visits, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(sessions, "_PAUSE_SECONDS", 0.0)
 
 
-def a_taste(chance: float) -> Taste:
-    """Everybody likes everything with that probability."""
+def preferences(chance: float) -> PreferenceModel:
+    """All users like all items with that probability."""
     history = History(("p",), ITEMS, *(np.zeros(3, dtype=np.int64),) * 2, np.full(3, 4.0), np.arange(3))
     factors = Factors(np.ones((1, 1)), np.ones((3, 1)))
     logit = float(np.log(chance / (1 - chance)))
-    places = {item: place for place, item in enumerate(ITEMS)}
-    return Taste(history, factors, Calibration(logit, 0.0, 0.0), 4.0, np.zeros(1), np.zeros(3), 0.1, places)
+    index = {item: number for number, item in enumerate(ITEMS)}
+    return PreferenceModel(history, factors, Calibration(logit, 0.0, 0.0), 4.0, np.zeros(1), np.zeros(3), 0.1, index)
 
 
-def somebody(chance: float, name: str = "p", first: tuple[Action, ...] = ()) -> Person:
-    return Person(name, a_taste(chance), np.ones(1), 0.0, set(), np.random.default_rng(1), "test", first)
+def a_user(chance: float, name: str = "p", first: tuple[Action, ...] = ()) -> SimulatedUser:
+    return SimulatedUser(name, preferences(chance), np.ones(1), 0.0, set(), np.random.default_rng(1), "test", first)
 
 
-def test_a_known_person_asks_and_sends_back_what_they_clicked(api: Api, target: Target) -> None:
-    tally = Tally()
-    visit(somebody(0.9999), Caller.of(target), tally)
+def test_a_known_user_requests_a_list_and_sends_the_clicks(api: Api, target: Target) -> None:
+    counts = SessionCounts()
+    run_session(a_user(0.9999), ApiClient.of(target), counts)
     ((_, asked, _, signed),) = api.sent("GET")
     assert parse_qs(urlsplit(asked).query) == {"user_id": ["p"], "limit": ["10"]}
     assert signed.startswith("AWS4-HMAC-SHA256 ")
@@ -124,88 +121,87 @@ def test_a_known_person_asks_and_sends_back_what_they_clicked(api: Api, target: 
         "recommendation_id": "v1.signed",
     }  # fmt: skip
     assert len({event["event_id"] for event in events}) == len(events)
-    assert (tally.visits, tally.variants["A", True], tally.server_errors) == (1, 1, 0)
+    assert (counts.sessions, counts.variants["A", True], counts.server_errors) == (1, 1, 0)
 
 
-def test_somebody_new_rates_first_and_without_a_recommendation(api: Api, target: Target) -> None:
-    visit(somebody(0.0001, first=(Action("a", "rating", 4.5),)), Caller.of(target), Tally())
+def test_a_new_user_rates_first_without_a_recommendation_id(api: Api, target: Target) -> None:
+    run_session(a_user(0.0001, first=(Action("a", "rating", 4.5),)), ApiClient.of(target), SessionCounts())
     assert [request[0] for request in api.requests] == ["POST", "GET"]
     (event,) = api.requests[0][2]
     assert (event["type"], event["value"]) == ("rating", 4.5)
     assert "recommendation_id" not in event
 
 
-def test_who_clicks_nothing_sends_nothing(api: Api, target: Target) -> None:
-    tally = Tally()
-    visit(somebody(0.0001), Caller.of(target), tally)
+def test_a_session_without_clicks_sends_nothing(api: Api, target: Target) -> None:
+    counts = SessionCounts()
+    run_session(a_user(0.0001), ApiClient.of(target), counts)
     assert api.sent("POST") == []
-    assert tally.variants["A", False] == 1
+    assert counts.variants["A", False] == 1
 
 
-def test_after_a_503_the_very_same_events_are_sent_again(api: Api, target: Target) -> None:
+def test_after_a_503_the_same_events_are_sent_again(api: Api, target: Target) -> None:
     answers = iter([503, 503, 202])
     api.answer = lambda request: recommends(request) if request[0] == "GET" else (next(answers), {"detail": "later"})
-    tally = Tally()
-    visit(somebody(0.9999), Caller.of(target), tally)
+    counts = SessionCounts()
+    run_session(a_user(0.9999), ApiClient.of(target), counts)
     bodies = [body for _, _, body, _ in api.sent("POST")]
     assert len(bodies) == 3 and bodies[0] == bodies[1] == bodies[2]
-    assert tally.statuses["feedback", 503] == 2
-    assert tally.server_errors == 2
-    assert tally.refusals["503: later"] == 2
+    assert counts.statuses["feedback", 503] == 2
+    assert counts.server_errors == 2
+    assert counts.failures["503: later"] == 2
 
 
-def test_a_visit_without_an_answer_ends_and_is_counted(api: Api, target: Target) -> None:
+def test_a_session_whose_request_fails_ends_and_is_counted(api: Api, target: Target) -> None:
     api.answer = lambda _: (500, {"message": "broken"})
-    tally = Tally()
-    visit(somebody(0.9999), Caller.of(target), tally)
-    assert (tally.visits, tally.server_errors) == (0, 1)
+    counts = SessionCounts()
+    run_session(a_user(0.9999), ApiClient.of(target), counts)
+    assert (counts.sessions, counts.server_errors) == (0, 1)
     assert api.sent("POST") == []
 
 
-def test_a_server_that_is_gone_is_an_error_that_people_see(api: Api, target: Target) -> None:
-    caller = Caller("http://127.0.0.1:9", *(getattr(Caller.of(target), name) for name in ("region", "credentials")),
-                    Caller.of(target)._session)  # fmt: skip
-    tally = Tally()
-    visit(somebody(0.5), caller, tally)
-    assert tally.server_errors == 1
-    assert tally.statuses["recommend", 0] == 1
+def test_an_unreachable_server_counts_as_a_server_error(api: Api, target: Target) -> None:
+    client = ApiClient("http://127.0.0.1:9", "eu-west-1", ApiClient.of(target).credentials)
+    counts = SessionCounts()
+    run_session(a_user(0.5), client, counts)
+    assert counts.server_errors == 1
+    assert counts.statuses["recommend", 0] == 1
 
 
 def test_a_target_without_an_api_is_refused(target: Target) -> None:
     bare = Target(target.session, "usher", "a test", _resources=Resources(
         landing_bucket="l", lake_bucket="l", database="d", state_table="t", workgroup="w"))  # fmt: skip
     with pytest.raises(CommandError, match="no output ApiUrl"):
-        Caller.of(bare)
+        ApiClient.of(bare)
 
 
-def test_visitors_come_until_the_block_ends_and_nobody_is_left_inside(api: Api, target: Target) -> None:
-    people = (somebody(0.5, f"p{n}") for n in range(100_000))
-    with Visitors(target, people, 200.0, 4).coming() as tally:
+def test_sessions_run_until_the_block_ends_and_no_thread_is_left(api: Api, target: Target) -> None:
+    users = (a_user(0.5, f"p{n}") for n in range(100_000))
+    with SessionRunner(target, users, 200.0, 4).running() as counts:
         deadline = time.monotonic() + 60
-        while tally.visits < 20 and time.monotonic() < deadline:
+        while counts.sessions < 20 and time.monotonic() < deadline:
             time.sleep(0.01)
     seen = len(api.requests)
-    assert tally.visits >= 20
-    assert tally.requests == seen
+    assert counts.sessions >= 20
+    assert counts.requests == seen
     asked = [parse_qs(urlsplit(path).query)["user_id"][0] for _, path, _, _ in api.sent("GET")]
     assert len(set(asked)) == len(asked)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("visitor-")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("session-")]
 
 
-def test_what_breaks_a_visitor_is_raised_where_they_were_let_in(api: Api, target: Target) -> None:
-    api.answer = lambda _: (200, {"items": [{"rank": 1}], "variant": "A", "level": "model"})  # not as promised
-    people = (somebody(0.5, f"p{n}") for n in range(100_000))
+def test_an_error_in_a_session_thread_is_raised_at_the_end_of_the_block(api: Api, target: Target) -> None:
+    api.answer = lambda _: (200, {"items": [{"rank": 1}], "variant": "A", "level": "model"})  # without item_id
+    users = (a_user(0.5, f"p{n}") for n in range(100_000))
     with pytest.raises(KeyError, match="item_id"):  # noqa: SIM117
-        with Visitors(target, people, 200.0, 2).coming():
+        with SessionRunner(target, users, 200.0, 2).running():
             time.sleep(0.2)
             deadline = time.monotonic() + 60
             while not api.requests and time.monotonic() < deadline:
                 time.sleep(0.01)
 
 
-def test_percentiles_of_nothing_are_zero_and_else_the_share_of_answers() -> None:
-    tally = Tally()
-    assert tally.percentile(0.95) == 0.0
-    tally.seconds += [n / 100 for n in range(1, 101)]
-    assert tally.percentile(0.5) == pytest.approx(0.51)
-    assert tally.percentile(1.0) == pytest.approx(1.0)
+def test_the_percentile_is_zero_without_responses_and_otherwise_by_share() -> None:
+    counts = SessionCounts()
+    assert counts.percentile(0.95) == 0.0
+    counts.seconds += [n / 100 for n in range(1, 101)]
+    assert counts.percentile(0.5) == pytest.approx(0.51)
+    assert counts.percentile(1.0) == pytest.approx(1.0)

@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import main, movielens
-from cli.commands import demo
 from cli.errors import explain
 from cli.uploads.recognise import recognise
+from demo import play
 from demo.generator import ratings as drawing
 from demo.generator.files import Kinds, generate
 from demo.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
@@ -166,7 +166,7 @@ def test_people_buy_what_they_would_rate_high(tmp_path: Path) -> None:
 
 
 def test_the_demo_without_real_data_generates_files_of_movielens_size(tmp_path: Path) -> None:
-    made = demo._generated(tmp_path, 42)
+    made = play._generated(tmp_path, 42)
     assert movielens.missing_files(made) == []
     assert len(rows(made / "ratings.csv")) == 100_836
 

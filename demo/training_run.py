@@ -1,0 +1,101 @@
+"""Follow a training run state by state, print its verdict, and show recommendations of the first model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+from cli.commands.recommend import ask, show
+from cli.commands.report import Trial, trials
+from cli.commands.runs import cost, verdict
+from cli.errors import CommandError
+from cli.formatting.console import out, printable, say
+from cli.runs import executions
+from cli.runs.executions import Run
+from cli.target import Target
+
+_POLL_SECONDS = 0.5
+#: Shorter states, such as choices, are not printed.
+_SHORT_SECONDS = 0.05
+#: User 42 has ratings in MovieLens and in generated data.
+KNOWN_USER, UNKNOWN_USER = "42", "new-user"
+
+
+def follow(target: Target, wait_seconds: float, before: Collection[str] = ()) -> Run:
+    """Print a run's states as they end; returns the run when it has ended.
+
+    before: ids of earlier runs. Raises CommandError when no run starts or ends in time.
+    """
+    deadline = time.monotonic() + wait_seconds
+    printed: set[tuple[str, datetime]] = set()
+    started = False
+    while True:
+        newest = [run for run in executions.newest(target, len(before) + 1) if run.run_id not in before]
+        if newest and not started:
+            say(f"run {newest[0].run_id} starts")
+            started = True
+        if newest:
+            _print_states(target, newest[0], printed)
+            if newest[0].ended_at is not None:
+                return newest[0]
+        if time.monotonic() > deadline:
+            problem = f"run {newest[0].run_id} has not ended" if newest else "no run has started"
+            raise CommandError(f"{problem} after {wait_seconds:.0f} s")
+        time.sleep(_POLL_SECONDS)
+
+
+def _print_states(target: Target, run: Run, printed: set[tuple[str, datetime]]) -> None:
+    for state in executions.states(target, run):
+        key = (state.name, state.started_at)
+        if (
+            state.seconds is not None
+            and key not in printed
+            and (state.seconds >= _SHORT_SECONDS or state.outcome != "done")
+        ):
+            printed.add(key)
+            marks = "" if state.outcome == "done" else f"  {state.outcome}"
+            out().print(f"  {state.name:<24} {state.seconds:6.1f} s{marks}", markup=False)
+
+
+def print_result(target: Target, run: Run) -> bool:
+    """Print trials, verdict and cost; returns whether the model was deployed. Raises CommandError when the run failed.
+
+    A refusal by the gate is not a failure.
+    """
+    for line in trial_lines(trials(target, run.run_id)):
+        say(line)
+    say(f"verdict: {printable(verdict(run)) or run.said}; estimated cost on AWS {cost(run)} USD")
+    if run.said == "refused":
+        return False
+    if run.said != "succeeded":
+        raise CommandError(f"run {run.run_id} {run.said}: {verdict(run)}")
+    endpoint = target.client("sagemaker").describe_endpoint(EndpointName=target.resources.endpoint_name)
+    variants = ", ".join(
+        f"variant {variant['VariantName']} with weight {variant['CurrentWeight']:g}"
+        for variant in endpoint["ProductionVariants"]
+    )
+    say(f"endpoint {endpoint['EndpointStatus']} {run.seconds(datetime.now(UTC)):.1f} s after the start: {variants}")
+    return True
+
+
+def trial_lines(found: list[Trial]) -> list[str]:
+    """For each algorithm its number of trials and the best one."""
+    lines = []
+    for algorithm in dict.fromkeys(trial.algorithm for trial in found):
+        own = [trial for trial in found if trial.algorithm == algorithm]
+        measured = [trial for trial in own if trial.objective is not None]
+        best = f", best {measured[0].objective:.4f} with {measured[0].hyperparameters}" if measured else ""
+        lines.append(printable(f"{algorithm}: {len(own)} trials{best}"))
+    return lines
+
+
+def print_recommendations(target: Target, session: Sequence[tuple[str, float]]) -> None:
+    """Show lists for a known user, for a session (item id, stars), and for an unknown user."""
+    requests: list[tuple[str, list[tuple[str, float | None]]]]
+    requests = [(KNOWN_USER, []), ("", list(session)), (UNKNOWN_USER, [])]
+    for user, ratings in requests:
+        options = user or " ".join(f"--session {item}:{stars:g}" for item, stars in ratings)
+        say(f"\nusher recommend {options}")
+        body = ask(target, {"user_id": user, "limit": 5}, ratings)
+        show(target, body, user, ratings, with_liked=True)
