@@ -61,6 +61,22 @@ def current() -> Context:
     return _current
 
 
+def bucket_location() -> dict[str, Any]:
+    """The parameters of CreateBucket that name the twin's region."""
+    region = current().region
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def owned_bucket(name: str) -> str:
+    """A bucket of the twin's own, created at its first use; its name."""
+    s3 = client("s3")
+    try:
+        s3.create_bucket(Bucket=name, **bucket_location())
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        return name
+    return name
+
+
 _one_at_a_time = threading.Lock()
 
 

@@ -44,10 +44,10 @@ def _machine(**properties: Any) -> dict[str, Any]:
     [
         ({"DefinitionString": TEXT}, "DefinitionSubstitutions has no Said"),
         ({}, "give exactly one of"),
-        ({"DefinitionString": TEXT, "Definition": {}}, "give exactly one of"),
+        ({"DefinitionString": TEXT, "DefinitionS3Location": {}}, "give exactly one of"),
         ({"DefinitionS3Location": {"Bucket": "none", "Key": "k"}}, "s3://none/k cannot be read"),
         ({"DefinitionString": '{"StartAt": "A", "States": {}}'}, "no States"),
-        ({"DefinitionString": "{}", "Colour": "red"}, "Colour is not known"),
+        ({"DefinitionString": "{}", "Colour": "red"}, "Colour is not supported"),
     ],
 )
 def test_a_machine_that_cannot_be_made_fails_its_stack_with_the_reason(

@@ -28,7 +28,7 @@ PROBE = """
       Environment: {Variables: {PROBE: "WORD"}}
 """
 LISTENER = """
-  Listener: {Type: AWS::SNS::Topic}
+  Listener: {Type: AWS::SQS::Queue}
 """
 HANDLER = """import os
 import usher
@@ -111,8 +111,7 @@ def test_sam_deploys_and_deploys_again_after_a_change(deployed: Path, twin: Any)
     after = _ids(twin)
     assert {name: value for name, value in before.items() if name != "Listener"} == after
     assert "Item" in twin.client("dynamodb").get_item(TableName=after["StateTable"], Key=item)
-    topics = [topic["TopicArn"] for topic in twin.client("sns").list_topics()["Topics"]]
-    assert before["Listener"] not in topics
+    assert before["Listener"] not in twin.client("sqs").list_queues()["QueueUrls"]
 
 
 def test_sam_finds_nothing_to_deploy_without_a_change(deployed: Path, twin: Any) -> None:
@@ -122,7 +121,7 @@ def test_sam_finds_nothing_to_deploy_without_a_change(deployed: Path, twin: Any)
 def test_sam_shows_why_a_deployment_failed_and_the_stack_is_as_before(deployed: Path, twin: Any) -> None:
     before = _ids(twin)
     kept = (deployed / "template.yaml").read_text()
-    broken = kept.replace("\nOutputs:\n", "\n  Broken: {Type: AWS::SNS::Topic, Properties: {Wrong: 1}}\n\nOutputs:\n")
+    broken = kept.replace("\nOutputs:\n", "\n  Broken: {Type: AWS::SQS::Queue, Properties: {Wrong: 1}}\n\nOutputs:\n")
     (deployed / "template.yaml").write_text(broken)
     options = ["--stack-name", STACK, "--no-confirm-changeset", "--parameter-overrides", "DatabaseName=by_sam"]
     ran = _run(twin, [SAM, "deploy", *options], deployed)

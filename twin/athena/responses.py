@@ -202,12 +202,3 @@ def update_work_group(self: Any) -> Answer:
         group.configuration["ResultConfiguration"] = results
     group.configuration.update(updates)
     return "{}"
-
-
-def delete_named_query(self: Any) -> Answer:
-    """Remove a named query."""
-    identity = self._get_param("NamedQueryId")
-    if self.athena_backend.named_queries.pop(identity, None) is None:
-        refusal: Answer = self.error(f"NamedQuery {identity} was not found", 400)
-        return refusal
-    return "{}"

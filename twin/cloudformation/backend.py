@@ -1,4 +1,4 @@
-"""What moto's CloudFormation API calls: it creates, updates and deletes stacks through the twin's engine."""
+"""Replacements in moto's CloudFormation API: stacks are created, updated and deleted by the twin's engine."""
 
 from __future__ import annotations
 
@@ -52,18 +52,17 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         timeout_in_mins: int | None = None,
         stack_policy_body: str | None = None,
     ) -> Stack:
+        _refuse_unsupported(
+            NotificationARNs=notification_arns,
+            RoleARN=role_arn,
+            EnableTerminationProtection=enable_termination_protection,
+            TimeoutInMinutes=timeout_in_mins,
+            StackPolicyBody=stack_policy_body,
+        )
         if self._named(name) is not None:
             raise AlreadyExistsException(f"Stack [{name}] already exists")
-        stack = self._new_stack(
-            name,
-            notification_arns=notification_arns,
-            tags=tags,
-            role_arn=role_arn,
-            enable_termination_protection=bool(enable_termination_protection),
-            timeout_in_mins=timeout_in_mins,
-            stack_policy_body=stack_policy_body,
-        )
-        plan = Plan(stack, template, parameters, self._exported(stack))
+        stack = self._new_stack(name, tags)
+        plan = Plan(stack, template, parameters)
         self.stacks[stack.stack_id] = stack
         stack.start_creating(plan)
         return stack
@@ -77,12 +76,11 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         parameters: list[dict[str, Any]],
         tags: dict[str, str] | None,
     ) -> Stack:
+        _refuse_unsupported(RoleARN=role_arn)
         stack = cast("Stack", self.get_stack(name))
-        plan = Plan(stack, template, _given(stack, parameters), self._exported(stack))
-        change_set = ChangeSet("", "", "UPDATE", stack, plan)
-        if change_set.status == "FAILED":
+        plan = Plan(stack, template, _given(stack, parameters))
+        if ChangeSet("", "", "UPDATE", stack, plan).status == "FAILED":
             raise ValidationError(message=NOTHING_TO_DO)
-        stack.role_arn = role_arn or stack.role_arn
         stack.tags = stack.tags if tags is None else tags
         stack.start_updating(plan)
         return stack
@@ -100,20 +98,13 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         tags: dict[str, str] | None = None,
         role_arn: str | None = None,
     ) -> tuple[str, str]:
+        _refuse_unsupported(NotificationARNs=notification_arns, RoleARN=role_arn)
         validate_create_change_set(change_set_name)
-        stack = self._stack_for(stack_name, change_set_type, notification_arns, tags, role_arn)
-        plan = Plan(stack, template, parameters, self._exported(stack))
+        stack = self._stack_for(stack_name, change_set_type, tags)
+        plan = Plan(stack, template, parameters)
         change_set_id = generate_changeset_id(change_set_name, self.region_name, self.account_id)
         self.change_sets[change_set_id] = ChangeSet(
-            change_set_id,
-            change_set_name,
-            change_set_type,
-            stack,
-            plan,
-            description=description,
-            notification_arns=notification_arns,
-            tags=tags,
-            role_arn=role_arn,
+            change_set_id, change_set_name, change_set_type, stack, plan, description or "", tags
         )
         if stack.stack_id not in self.stacks:
             self.stacks[stack.stack_id] = stack
@@ -138,9 +129,7 @@ class CloudFormationBackend(moto.CloudFormationBackend):
     def delete_stack(self, name_or_stack_id: str) -> None:
         stack = cast("Stack | None", self.stacks.get(name_or_stack_id)) or self._named(name_or_stack_id)
         if stack is None or stack.status.startswith("DELETE_IN_PROGRESS"):
-            return  # as on AWS, deleting what is not there succeeds
-        if stack.enable_termination_protection:
-            raise StackError(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
+            return  # as on AWS, deleting a stack that does not exist succeeds
 
         def forget() -> None:
             self.deleted_stacks[stack.stack_id] = stack
@@ -149,7 +138,7 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         stack.start_deleting(forget)
 
     def validate_template(self, template: str) -> list[Any]:
-        """Nothing when the template can be read; what it asks for is checked when a stack is made of it."""
+        """Nothing when the template can be read; its contents are checked when a stack is created."""
         _refusing(templates.parse)(template)
         return []
 
@@ -157,21 +146,14 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         found = (stack for stack in self.stacks.values() if stack.name == name)
         return cast("Stack | None", next(found, None))
 
-    def _new_stack(self, name: str, **given: Any) -> Stack:
+    def _new_stack(self, name: str, tags: dict[str, str] | None) -> Stack:
         home = context.current().region
         if self.region_name != home:
             raise StackError(f"this twin is in {home}; a stack in {self.region_name} is not possible")
         stack_id = generate_stack_id(name, self.region_name, self.account_id)
-        return Stack(stack_id, name, self.account_id, self.region_name, **given)
+        return Stack(stack_id, name, self.account_id, self.region_name, tags)
 
-    def _stack_for(
-        self,
-        name: str,
-        change_set_type: str,
-        notification_arns: list[str] | None,
-        tags: dict[str, str] | None,
-        role_arn: str | None,
-    ) -> Stack:
+    def _stack_for(self, name: str, change_set_type: str, tags: dict[str, str] | None) -> Stack:
         existing = self._named(name)
         if change_set_type == "UPDATE":
             if existing is None:
@@ -181,24 +163,16 @@ class CloudFormationBackend(moto.CloudFormationBackend):
             raise StackError(f"change sets of type {change_set_type} are not supported by the twin")
         if existing is not None and existing.status != "REVIEW_IN_PROGRESS":
             raise AlreadyExistsException(f"Stack [{name}] already exists and cannot be created again")
-        return existing or self._new_stack(name, notification_arns=notification_arns, tags=tags, role_arn=role_arn)
-
-    def _exported(self, but: Stack) -> dict[str, str]:
-        others = [stack for stack in self.stacks.values() if stack is not but]
-        return {export.name: export.value for stack in others for export in stack.exports}
-
-    @property
-    def exports(self) -> dict[str, Any]:
-        """Every stack's exports, by name."""
-        return {export.name: export for stack in self.stacks.values() for export in stack.exports}
-
-    @exports.setter
-    def exports(self, _: Any) -> None:
-        """moto's constructor makes a table of its own; here the stacks are asked."""
+        return existing or self._new_stack(name, tags)
 
 
 # moto finds a service's URLs by the module of its backend's class.
 CloudFormationBackend.__module__ = moto.CloudFormationBackend.__module__
+
+
+def _refuse_unsupported(**settings: Any) -> None:
+    if unsupported := [name for name, value in settings.items() if value]:
+        raise StackError(f"{unsupported[0]} is not supported by the twin")
 
 
 def _given(stack: Stack, parameters: list[dict[str, Any]]) -> dict[str, str]:
@@ -223,17 +197,17 @@ def template_at(self: Any, template_url: str) -> str:  # noqa: ARG001 - a method
     try:
         body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read(templates.MAX_BYTES + 1)
     except client.exceptions.ClientError as error:
-        raise ValidationError(message=f"S3 error: there is no template at {template_url}") from error
+        raise ValidationError(message=f"S3 error: {template_url} cannot be read: upload the template first") from error
     return body.decode()
 
 
 def summary(template_body: str) -> dict[str, Any]:
-    """GetTemplateSummary's answer; moto's reads the template with a YAML loader that can run code."""
+    """The response to GetTemplateSummary; moto's reads the template with a YAML loader that can run code."""
     template = _refusing(templates.parse)(template_body)
     return {
         "Description": template.get("Description"),
         "Metadata": None,
-        "Parameters": [_described(name, slot) for name, slot in template.get("Parameters", {}).items()],
+        "Parameters": [_described(name, declared) for name, declared in template.get("Parameters", {}).items()],
         "ResourceTypes": sorted({resource["Type"] for resource in template["Resources"].values()}),
         "Version": template.get("AWSTemplateFormatVersion"),
         "DeclaredTransforms": _transforms(template),
@@ -242,7 +216,7 @@ def summary(template_body: str) -> dict[str, Any]:
 
 
 def validate_template(self: Any) -> ActionResult:
-    """ValidateTemplate's answer, for the same reason."""
+    """The response to ValidateTemplate, for the same reason."""
     text = self._get_param("TemplateBody") or self._get_stack_from_s3_url(self._get_param("TemplateURL"))
     found = summary(text)
     keys = ("Description", "Parameters", "Capabilities", "DeclaredTransforms")
@@ -250,7 +224,7 @@ def validate_template(self: Any) -> ActionResult:
 
 
 def list_stack_resources(self: Any) -> ActionResult:
-    """ListStackResources' answer; moto says CREATE_COMPLETE of everything."""
+    """The response to ListStackResources; moto gives CREATE_COMPLETE for every resource."""
     _, resources = self.cloudformation_backend.list_stack_resources(self._get_param("StackName"))
     return ActionResult(
         {
@@ -270,7 +244,7 @@ def list_stack_resources(self: Any) -> ActionResult:
 
 
 class StackResource:
-    """DescribeStackResource(s)' answer for one resource; moto gives each the status of the stack."""
+    """The response to DescribeStackResource(s) for one resource; moto gives each the status of the stack."""
 
     def __init__(self, stack: Stack, resource: Any) -> None:
         self.stack_id, self.stack_name = stack.stack_id, stack.name
@@ -280,15 +254,15 @@ class StackResource:
         self.timestamp = self.last_updated_timestamp = resource.changed_at
 
 
-def _described(name: str, slot: dict[str, Any]) -> dict[str, Any]:
-    default = slot.get("Default")
+def _described(name: str, declared: dict[str, Any]) -> dict[str, Any]:
+    default = declared.get("Default")
     return {
         "ParameterKey": name,
-        "Description": slot.get("Description", ""),
+        "Description": declared.get("Description", ""),
         "DefaultValue": None if default is None else str(default),
-        "NoEcho": bool(slot.get("NoEcho", False)),
-        "ParameterType": slot.get("Type", "String"),
-        "ParameterConstraints": {"AllowedValues": [str(value) for value in slot.get("AllowedValues", [])]},
+        "NoEcho": False,
+        "ParameterType": declared.get("Type", "String"),
+        "ParameterConstraints": {"AllowedValues": [str(value) for value in declared.get("AllowedValues", [])]},
     }
 
 

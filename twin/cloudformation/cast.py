@@ -1,7 +1,6 @@
-"""Template properties become API parameters by botocore's model of the service: names, JSON documents, tags, numbers.
+"""Casts template properties to API parameters by botocore's model of the service: names, JSON documents, tags, numbers.
 
-What has no counterpart in the model is an error, never dropped: a property that the twin ignores would be a property
-that only AWS sees.
+A property without a counterpart in the model is an error: only AWS would see a property that the twin ignores.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from twin.cloudformation.errors import ResourceError
 
 
 def cast(value: Any, shape: Shape, where: str) -> Any:
-    """`value` as `shape` wants it; ResourceError names `where` when it does not fit."""
+    """`value` in the type of `shape`; ResourceError names `where` when that is not possible."""
     if isinstance(shape, StructureShape):
         return _structure(value, shape, where)
     if isinstance(shape, ListShape):
@@ -36,7 +35,7 @@ def _structure(value: Any, shape: StructureShape, where: str) -> dict[str, Any]:
     for key, item in value.items():
         member = members.get(key.lower())
         if member is None:
-            raise ResourceError(f"property {where}.{key} is not known to the twin")
+            raise ResourceError(f"property {where}.{key} is not supported by the twin")
         result[member] = cast(item, shape.members[member], f"{where}.{key}")
     return result
 
@@ -60,9 +59,7 @@ def _scalar(value: Any, shape: Shape, where: str) -> Any:
         raise ResourceError(f"{where} must be a number, not {json.dumps(value)}") from error
     if kind == "boolean":
         return _boolean(value, where)
-    if kind in ("string", "blob"):
-        return _text(value).encode() if kind == "blob" else _text(value)
-    return value
+    return _text(value) if kind == "string" else value
 
 
 def _whole(value: Any) -> int:

@@ -1,25 +1,25 @@
-"""What can go wrong with a stack.
+"""Errors of a stack.
 
-StackError            the stack's author is at fault; the message names the resource and what to do
-├── TemplateError     the template itself: refused before anything is made
-└── ResourceError     one resource: the stack rolls back
-Replace               not an error: the change at hand needs a new resource in the place of the old one
+StackError              the template's author can correct it; the message names the resource and what to do
+├── TemplateError       the template itself: refused before anything is created
+└── ResourceError       one resource: the stack rolls back
+ReplacementRequired     not a failure: the change needs a new resource in place of the old one
 """
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """A stack that cannot be deployed; the text is one line for its author."""
+    """A stack cannot be deployed; the message is one line."""
 
 
 class TemplateError(StackError):
-    """The template is malformed, or asks for what the twin does not know."""
+    """The template is malformed, or uses what the twin does not support."""
 
 
 class ResourceError(StackError):
-    """A resource could not be made, changed or deleted."""
+    """A resource could not be created, changed or deleted."""
 
 
-class Replace(Exception):
-    """This change is only possible with a new resource."""
+class ReplacementRequired(Exception):
+    """A change is only possible with a new resource."""

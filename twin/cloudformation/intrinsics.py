@@ -1,19 +1,22 @@
-"""The functions of a template (Ref, Fn::GetAtt, Fn::Sub, conditions …), strictly: what is unknown is an error."""
+"""Resolves the functions of a template (Ref, Fn::GetAtt, Fn::Sub, conditions …), and orders resources by dependency.
+
+Everything unknown is an error. Functions that neither the application's template nor SAM's own stack uses are unknown.
+"""
 
 from __future__ import annotations
 
-import base64
+import graphlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twin.cloudformation.errors import TemplateError
 from twin.cloudformation.template import Template
 
 NO_VALUE = object()
-"""What `AWS::NoValue` stands for: the property is not there."""
+"""The result of `AWS::NoValue`: the property does not exist."""
 
 _VARIABLE = re.compile(r"\$\{(!?)([^{}]+)\}")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
@@ -24,25 +27,23 @@ class Referable(Protocol):
 
     @property
     def physical_id(self) -> str:
-        """What Ref gives."""
+        """The result of Ref."""
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What Fn::GetAtt gives."""
+        """The results of Fn::GetAtt."""
 
 
 @dataclass(slots=True)
 class Scope:
     """What the functions of one template are resolved against.
 
-    parameters: resolved parameters and pseudo parameters. resources: those that exist by now, by logical id.
-    exports:    the values that other stacks export.
+    parameters: values of parameters and pseudo parameters. resources: those that exist by now, by logical id.
     """
 
     template: Template
     parameters: Mapping[str, Any]
     resources: Mapping[str, Referable]
-    exports: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, value: Any) -> Any:
         """`value` with every function in it replaced by its result."""
@@ -67,16 +68,12 @@ class Scope:
     def _holds(self, value: Any) -> bool:
         if isinstance(value, dict) and len(value) == 1:
             name, argument = next(iter(value.items()))
-            if name == "Condition":
-                return self.condition(argument)
             if name == "Fn::Equals":
                 left, right = map(self.resolve, argument)
                 return _text(left) == _text(right)
             if name == "Fn::Not":
                 return not self._holds(argument[0])
-            if name in ("Fn::And", "Fn::Or"):
-                return (all if name == "Fn::And" else any)(self._holds(item) for item in argument)
-        raise TemplateError(f"not a condition: {json.dumps(value)}")
+        raise TemplateError(f"not a condition that the twin supports: {json.dumps(value)}")
 
     def _function(self, name: str) -> Callable[[Any], Any] | None:
         functions: dict[str, Callable[[Any], Any]] = {
@@ -85,12 +82,6 @@ class Scope:
             "Fn::Sub": self._sub,
             "Fn::If": self._if,
             "Fn::Join": self._join,
-            "Fn::Select": self._select,
-            "Fn::Split": self._split,
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::Base64": lambda text: base64.b64encode(self.resolve(text).encode()).decode(),
-            "Fn::ImportValue": self._import_value,
-            "Fn::GetAZs": self._get_azs,
         }
         if name.startswith("Fn::") and name not in functions:
             raise TemplateError(f"{name} is not supported by the twin")
@@ -105,7 +96,6 @@ class Scope:
 
     def _get_att(self, argument: Any) -> Any:
         logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        attribute = self.resolve(attribute)
         attributes = self._resource(logical_id, "Fn::GetAtt").attributes
         if attribute not in attributes:
             known = ", ".join(sorted(attributes)) or "none"
@@ -116,19 +106,17 @@ class Scope:
         if logical_id in self.resources:
             return self.resources[logical_id]
         raise TemplateError(
-            f"{function} {logical_id}: there is no such parameter, nor a resource (its condition may be false)"
+            f"{function} {logical_id}: there is no such parameter or resource (its condition may be false)"
         )
 
-    def _sub(self, argument: Any) -> str:
-        text, names = (argument, {}) if isinstance(argument, str) else argument
-        given = {name: self.resolve(value) for name, value in names.items()}
+    def _sub(self, text: Any) -> str:
+        if not isinstance(text, str):
+            raise TemplateError("Fn::Sub with a list is not supported by the twin: write the values into the string")
 
         def value(found: re.Match[str]) -> str:
             literal, name = found[1], found[2].strip()
             if literal:
                 return "${" + found[2] + "}"
-            if name in given:
-                return _text(given[name])
             return _text(self._get_att(name) if "." in name else self._ref(name))
 
         return _VARIABLE.sub(value, text)
@@ -141,39 +129,52 @@ class Scope:
         separator, items = argument
         return str(separator.join(_text(item) for item in self.resolve(items)))
 
-    def _select(self, argument: Any) -> Any:
-        index, items = self.resolve(argument)
-        if not 0 <= int(index) < len(items):
-            raise TemplateError(f"Fn::Select: there is no item {index} in a list of {len(items)}")
-        return items[int(index)]
 
-    def _split(self, argument: Any) -> list[str]:
-        separator, text = self.resolve(argument)
-        return str(text).split(separator)
-
-    def _find_in_map(self, argument: Any) -> Any:
-        name, first, second = self.resolve(argument[:3])
-        try:
-            return self.template["Mappings"][name][first][second]
-        except KeyError as error:
-            raise TemplateError(f"Fn::FindInMap: there is no {name}.{first}.{second}") from error
-
-    def _import_value(self, argument: Any) -> str:
-        name = self.resolve(argument)
-        if name not in self.exports:
-            raise TemplateError(f"no export named {name} found")
-        return self.exports[name]
-
-    def _get_azs(self, argument: Any) -> list[str]:
-        region = self.resolve(argument) or self.parameters["AWS::Region"]
-        return [f"{region}{letter}" for letter in "abc"]
+def active_resources(scope: Scope) -> dict[str, dict[str, Any]]:
+    """The template's resources whose condition holds, by logical id."""
+    resources: dict[str, dict[str, Any]] = scope.template["Resources"]
+    return {
+        logical_id: resource
+        for logical_id, resource in resources.items()
+        if "Condition" not in resource or scope.condition(resource["Condition"])
+    }
 
 
-def references(value: Any, scope: Scope) -> Iterator[str]:
+def creation_order(scope: Scope) -> list[str]:
+    """The logical ids of the active resources, each after its dependencies.
+
+    TemplateError for a circle, and for a dependency that does not exist.
+    """
+    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
+    for logical_id, resource in active_resources(scope).items():
+        sorter.add(logical_id, *_dependencies(logical_id, resource, scope))
+    try:
+        return list(sorter.static_order())
+    except graphlib.CycleError as error:
+        raise TemplateError(f"circular dependency between resources: {' → '.join(error.args[1])}") from error
+
+
+def _dependencies(logical_id: str, resource: dict[str, Any], scope: Scope) -> list[str]:
+    everything, present = scope.template["Resources"], active_resources(scope)
+    explicit = resource.get("DependsOn", [])
+    explicit = [explicit] if isinstance(explicit, str) else explicit
+    if missing := [name for name in explicit if name not in everything]:
+        raise TemplateError(f"{logical_id} depends on {missing[0]}, which is not in the template")
+    found = dict.fromkeys(name for name in explicit if name in present)
+    for name in _references(resource.get("Properties", {}), scope):
+        if name in present:
+            found[name] = None
+        elif name not in scope.parameters and name != "AWS::NoValue":
+            what = "whose condition is false" if name in everything else "which is not in the template"
+            raise TemplateError(f"{logical_id} refers to {name}, {what}")
+    return list(found)
+
+
+def _references(value: Any, scope: Scope) -> Iterator[str]:
     """The names that `value` refers to in the branches that hold: resources, parameters and pseudo parameters."""
     if isinstance(value, list):
         for item in value:
-            yield from references(item, scope)
+            yield from _references(item, scope)
     if not isinstance(value, dict):
         return
     for key, item in value.items():
@@ -182,19 +183,17 @@ def references(value: Any, scope: Scope) -> Iterator[str]:
         elif key == "Fn::GetAtt":
             yield item.split(".", 1)[0] if isinstance(item, str) else item[0]
         elif key == "Fn::If":
-            yield from references(item[1] if scope.condition(item[0]) else item[2], scope)
-        elif key == "Fn::Sub":
-            text, names = (item, {}) if isinstance(item, str) else item
-            found = (match[2].strip() for match in _VARIABLE.finditer(text) if not match[1])
-            yield from (name.split(".", 1)[0] for name in found if name not in names)
-            yield from references(names, scope)
+            yield from _references(item[1] if scope.condition(item[0]) else item[2], scope)
+        elif key == "Fn::Sub" and isinstance(item, str):
+            found = (match[2].strip() for match in _VARIABLE.finditer(item) if not match[1])
+            yield from (name.split(".", 1)[0] for name in found)
         else:
-            yield from references(item, scope)
+            yield from _references(item, scope)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        raise TemplateError(f"text was expected here, not {json.dumps(value)}")
+        raise TemplateError(f"a string was expected here, not {json.dumps(value)}")
     return str(value)

@@ -1,4 +1,4 @@
-"""Stacks and change sets with moto's outside (what its API's answers are built from) and the twin's engine inside."""
+"""Stacks and change sets: moto's attributes, from which its API builds responses, and the twin's engine."""
 
 from __future__ import annotations
 
@@ -10,60 +10,48 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from moto.cloudformation import models as moto
-from moto.cloudformation.parsing import Export
 from moto.core.utils import utcnow
 
-from twin.cloudformation import engine, parameters, template
+from twin.cloudformation import engine, template
 from twin.cloudformation.errors import StackError, TemplateError
 from twin.cloudformation.intrinsics import Scope
 
 log = logging.getLogger(__name__)
 
-MASK = "****"
-
 
 class Plan:
-    """A template with its parameters for one stack, checked as far as it can be without making anything.
+    """A template with its parameters for one stack, checked as far as possible before anything is created.
 
     template: as it was given. expanded: with the SAM transform applied. parameters: every parameter's value.
     """
 
-    def __init__(self, stack: Stack, text: str, given: Mapping[str, str], exports: Mapping[str, str]) -> None:
+    def __init__(self, stack: Stack, text: str, given: Mapping[str, str]) -> None:
         self.text, self.given = text, dict(given)
         self.template = template.parse(text)
-        self.parameters = parameters.resolve(self.template, given)
+        self.parameters = template.parameter_values(self.template, given)
         self.expanded = template.expand(self.template, self.parameters, stack.region_name)
-        pseudo = parameters.pseudo(stack.region_name, stack.name, stack.stack_id)
-        self.scope = Scope(self.expanded, {**pseudo, **self.parameters}, stack.resources, exports)
+        pseudo = template.pseudo_parameters(stack.region_name, stack.name, stack.stack_id)
+        self.scope = Scope(self.expanded, {**pseudo, **self.parameters}, stack.resources)
         engine.check(self.scope)
 
 
 class Stack(moto.Stack):
-    """One stack. Its work is done in a thread: the API answers at once, as AWS's does, and the events tell the rest."""
+    """One stack. Its resources change in a thread: the API responds at once, as AWS's does."""
 
-    def __init__(  # noqa: PLR0913 - the API's own parameters
-        self,
-        stack_id: str,
-        name: str,
-        account_id: str,
-        region_name: str,
-        *,
-        notification_arns: list[str] | None = None,
-        tags: dict[str, str] | None = None,
-        role_arn: str | None = None,
-        enable_termination_protection: bool = False,
-        timeout_in_mins: int | None = None,
-        stack_policy_body: str | None = None,
+    def __init__(
+        self, stack_id: str, name: str, account_id: str, region_name: str, tags: dict[str, str] | None = None
     ) -> None:
         self.stack_id, self.name, self.account_id, self.region_name = stack_id, name, account_id, region_name
         self.template = ""
         self.description: str | None = None
         self.parameters: dict[str, str] = {}
-        self.notification_arns, self.tags = notification_arns or [], tags or {}
-        self.role_arn, self.timeout_in_minutes = role_arn, timeout_in_mins
-        self.policy = stack_policy_body or ""
-        self.enable_termination_protection = enable_termination_protection
-        self.disable_rollback = False
+        self.tags = tags or {}
+        # Attributes of moto's that the twin does not use.
+        self.notification_arns: list[str] = []
+        self.role_arn: str | None = None
+        self.timeout_in_minutes: int | None = None
+        self.policy = ""
+        self.enable_termination_protection = self.disable_rollback = False
         self.creation_time = utcnow()
         self.last_updated_time: dt.datetime | None = None
         self.status = "CREATE_PENDING"
@@ -72,10 +60,9 @@ class Stack(moto.Stack):
         self.resources: dict[str, engine.Resource] = {}
         self.plan: Plan | None = None
         self._outputs: list[tuple[str, Mapping[str, Any], str]] = []
-        self._exports: list[Export] = []
         self._busy = threading.Lock()
 
-    # ── what moto's answers are built from ───────────────────────────────────────────────────────────────────────
+    # ── what moto's responses are built from ───────────────────────────────────────────────────────────────────────
 
     @property
     def template_description(self) -> str | None:
@@ -83,16 +70,11 @@ class Stack(moto.Stack):
 
     @property
     def stack_parameters(self) -> dict[str, Any]:
-        values = self.plan.parameters if self.plan else {}
-        return {name: ",".join(value) if isinstance(value, list) else value for name, value in values.items()}
+        return self.plan.parameters if self.plan else {}
 
     @property
     def parameter_list(self) -> list[dict[str, Any]]:
-        declared = self.plan.template.get("Parameters", {}) if self.plan else {}
-        return [
-            {"ParameterKey": name, "ParameterValue": MASK if declared.get(name, {}).get("NoEcho") else value}
-            for name, value in self.stack_parameters.items()
-        ]
+        return [{"ParameterKey": name, "ParameterValue": value} for name, value in self.stack_parameters.items()]
 
     @property
     def stack_resources(self) -> Iterable[Any]:
@@ -100,20 +82,14 @@ class Stack(moto.Stack):
 
     @property
     def outputs(self) -> list[dict[str, Any]] | None:
-        names = {export.value: export.name for export in self._exports}
         return [
-            {
-                "OutputKey": key,
-                "OutputValue": value,
-                "Description": declared.get("Description"),
-                "ExportName": names.get(value) if "Export" in declared else None,
-            }
+            {"OutputKey": key, "OutputValue": value, "Description": declared.get("Description"), "ExportName": None}
             for key, declared, value in self._outputs
         ]
 
     @property
-    def exports(self) -> list[Export]:
-        return self._exports
+    def exports(self) -> list[Any]:
+        return []
 
     @staticmethod
     def cloudformation_name_type() -> str:
@@ -122,19 +98,19 @@ class Stack(moto.Stack):
     def is_created(self) -> bool:
         raise NotImplementedError("moto's own engine is not used")
 
-    # ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start_creating(self, plan: Plan) -> None:
-        """Make everything in `plan`, in the background."""
+        """Create every resource of `plan`, in the background."""
         self._start("CREATE_IN_PROGRESS", lambda: self._create(plan))
 
     def start_updating(self, plan: Plan) -> None:
-        """Bring the stack to `plan`, in the background."""
+        """Change the stack to `plan`, in the background."""
         self.last_updated_time = utcnow()
         self._start("UPDATE_IN_PROGRESS", lambda: self._update(plan))
 
     def start_deleting(self, done: Callable[[], None]) -> None:
-        """Remove everything, in the background; `done` is called when all of it is gone."""
+        """Remove every resource, in the background; `done` is called after the last one."""
         self._start("DELETE_IN_PROGRESS", lambda: self._delete(done))
 
     def review(self) -> None:
@@ -143,14 +119,14 @@ class Stack(moto.Stack):
 
     def _start(self, status: str, work: Callable[[], None]) -> None:
         if not self._busy.acquire(blocking=False):
-            raise TemplateError(f"stack {self.name} is in {self.status} and can not be changed now")
+            raise TemplateError(f"stack {self.name} is in {self.status}: wait until that has ended")
         self._set(status, "User Initiated")
         threading.Thread(target=self._run, args=(work,), name=f"stack {self.name}", daemon=True).start()
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # a defect of the twin's must end the deployment, not leave it IN_PROGRESS
+        except Exception as error:  # a defect of the twin must end the deployment, not leave it IN_PROGRESS
             log.exception("stack %s", self.name)
             self._set(f"{self.status.partition('_')[0]}_FAILED", f"defect in the twin: {type(error).__name__}: {error}")
         finally:
@@ -161,7 +137,7 @@ class Stack(moto.Stack):
         deployment = self._deployment()
         try:
             deployment.apply(plan.scope)
-            self._publish(plan)
+            self._outputs = list(engine.outputs(plan.scope))
         except StackError as error:
             self._set("ROLLBACK_IN_PROGRESS", str(error))
             failed = deployment.undo()
@@ -175,7 +151,7 @@ class Stack(moto.Stack):
         deployment = self._deployment()
         try:
             deployment.apply(plan.scope)
-            self._publish(plan)
+            self._outputs = list(engine.outputs(plan.scope))
         except StackError as error:
             self._set("UPDATE_ROLLBACK_IN_PROGRESS", str(error))
             failed = deployment.undo()
@@ -197,20 +173,11 @@ class Stack(moto.Stack):
         self._set("DELETE_COMPLETE")
 
     def _deployment(self) -> engine.Deployment:
-        return engine.Deployment(self.name, self.stack_id, self.resources, self._tell)
+        return engine.Deployment(self.name, self.stack_id, self.resources, self._report)
 
     def _adopt(self, plan: Plan) -> None:
         self.plan, self.template, self.parameters = plan, plan.text, plan.given
         self.description = plan.template.get("Description")
-
-    def _publish(self, plan: Plan) -> None:
-        """Compute outputs and exports."""
-        self._outputs = list(engine.outputs(plan.scope))
-        self._exports = [
-            Export(self.stack_id, str(plan.scope.resolve(declared["Export"]["Name"])), value)
-            for _, declared, value in self._outputs
-            if "Export" in declared
-        ]
 
     def _not_removed(self, failed: list[str]) -> str | None:
         return f"The following resource(s) failed: [{', '.join(failed)}]" if failed else None
@@ -219,7 +186,7 @@ class Stack(moto.Stack):
         self.status, self.stack_status_reason = status, reason
         self._add_stack_event(status, reason)
 
-    def _tell(self, resource: engine.Resource) -> None:
+    def _report(self, resource: engine.Resource) -> None:
         event = moto.Event(
             stack_id=self.stack_id,
             stack_name=self.name,
@@ -230,32 +197,29 @@ class Stack(moto.Stack):
             resource_status_reason=resource.status_reason,
             resource_properties=json.dumps(resource.properties, default=str),
         )
-        event.sendToSns(self.account_id, self.region_name, self.notification_arns)
         self.events.append(event)
 
 
 class ChangeSet(moto.ChangeSet):
-    """A plan for a stack, with what it would change."""
+    """A plan for a stack, with the changes that it would make."""
 
-    def __init__(  # noqa: PLR0913 - the API's own parameters
+    def __init__(  # noqa: PLR0913, PLR0917 - the API's own parameters
         self,
         change_set_id: str,
         change_set_name: str,
         change_set_type: str,
         stack: Stack,
         plan: Plan,
-        *,
-        description: str | None = None,
-        notification_arns: list[str] | None = None,
+        description: str = "",
         tags: dict[str, str] | None = None,
-        role_arn: str | None = None,
     ) -> None:
         self.change_set_id, self.change_set_name, self.change_set_type = change_set_id, change_set_name, change_set_type
         self.stack = self.of = stack
         self.plan = plan
         self.stack_id, self.stack_name = stack.stack_id, stack.name
-        self.description = description or ""
-        self.notification_arns, self.tags, self.role_arn = notification_arns, tags, role_arn
+        self.description, self.tags = description, tags
+        self.notification_arns: list[str] = []
+        self.role_arn: str | None = None
         self.template, self.template_dict = plan.text, plan.expanded
         self.parameters = {**plan.given}
         self.creation_time = utcnow()

@@ -1,15 +1,16 @@
-"""Template text becomes a plain mapping, with the SAM transform applied as AWS's servers apply it."""
+"""Reads template text, applies the SAM transform as AWS's servers apply it, and checks parameters."""
 
 from __future__ import annotations
 
-import functools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import boto3
 import yaml
 
+from twin import context
 from twin.cloudformation.errors import TemplateError
 
 Template = dict[str, Any]
@@ -20,10 +21,11 @@ MAX_BYTES = 1_000_000
 
 SECTIONS = frozenset(
     (
-        *("AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Hooks", "Mappings", "Metadata"),
-        *("Outputs", "Parameters", "Resources", "Rules", "Transform"),
+        *("AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Metadata"),
+        *("Outputs", "Parameters", "Resources", "Transform"),
     )
 )
+_CONSTRAINTS = frozenset(("Type", "Default", "Description", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,14 +47,14 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
         return {key: loader.construct_sequence(node, deep=True)}
     if isinstance(node, yaml.MappingNode):
         return {key: loader.construct_mapping(node, deep=True)}
-    raise TemplateError(f"!{suffix} stands before something that is neither text, list nor mapping")
+    raise TemplateError(f"!{suffix} must be followed by a string, a list or a mapping")
 
 
 _Loader.add_multi_constructor("!", _short_form)
 
 
 def parse(text: str) -> Template:
-    """The template in `text` (YAML or JSON); TemplateError when it is none."""
+    """The template in `text` (YAML or JSON); TemplateError when it is not a template."""
     if len(text.encode()) > MAX_BYTES:
         raise TemplateError(f"the template is larger than {MAX_BYTES:,} bytes")
     try:
@@ -62,7 +64,7 @@ def parse(text: str) -> Template:
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict) or not template["Resources"]:
         raise TemplateError("the template has no Resources")
     if unknown := sorted(set(template) - SECTIONS):
-        raise TemplateError(f"the template has an unknown section: {unknown[0]}")
+        raise TemplateError(f"section {unknown[0]} of a template is not supported by the twin")
     for logical_id, resource in template["Resources"].items():
         if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
             raise TemplateError(f"resource {logical_id} has no Type")
@@ -84,19 +86,63 @@ def _translate(template: Template, parameters: Mapping[str, Any], region: str) -
     from samtranslator.parser.parser import Parser  # noqa: PLC0415
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
 
-    copied = json.loads(json.dumps(template))  # the translator changes what it is given
+    copied = json.loads(json.dumps(template))  # the translator changes its input
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
     try:
-        translated: Template = translator.translate(copied, dict(parameters), get_managed_policy_map=_managed_policies)
+        translated: Template = translator.translate(copied, dict(parameters))
     except InvalidDocumentException as error:
         causes = "; ".join(cause.message for cause in error.causes) or error.message
         raise TemplateError(f"the SAM transform refuses the template: {causes}") from error
     return translated
 
 
-@functools.cache
-def _managed_policies() -> dict[str, str]:
-    """AWS's managed policies by name, for those that the translator does not bring along."""
-    from twin.iam.managed_policies import catalog  # noqa: PLC0415 - 5 MB of text, seldom wanted
+def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, str]:
+    """Every parameter's value; TemplateError names the first that is missing, unknown or outside its constraints."""
+    declared: dict[str, dict[str, Any]] = template.get("Parameters", {})
+    if unknown := sorted(set(given) - set(declared)):
+        known = ", ".join(declared) or "none"
+        raise TemplateError(f"parameter {unknown[0]} does not exist in the template; it has: {known}")
+    return {name: _value(name, declaration, given) for name, declaration in declared.items()}
 
-    return {name: policy_arn for policy_arn, (name, _) in catalog().items()}
+
+def pseudo_parameters(region: str, stack_name: str, stack_id: str) -> dict[str, str]:
+    """The pseudo parameters `AWS::…`."""
+    return {
+        "AWS::AccountId": context.ACCOUNT,
+        "AWS::Partition": "aws",
+        "AWS::Region": region,
+        "AWS::StackId": stack_id,
+        "AWS::StackName": stack_name,
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+
+
+def _value(name: str, declaration: Mapping[str, Any], given: Mapping[str, str]) -> str:
+    kind = declaration.get("Type", "String")
+    if kind not in ("String", "Number"):
+        raise TemplateError(f"parameter {name}: type {kind} is not supported by the twin")
+    if unknown := sorted(set(declaration) - _CONSTRAINTS):
+        raise TemplateError(f"parameter {name}: {unknown[0]} is not supported by the twin")
+    if name not in given and "Default" not in declaration:
+        raise TemplateError(f"parameter {name} has no value and no default")
+    text = str(given.get(name, declaration.get("Default")))
+    allowed = [str(value) for value in declaration.get("AllowedValues", [])]
+    if allowed and text not in allowed:
+        raise TemplateError(f"parameter {name} must be one of {', '.join(allowed)}, not {text!r}")
+    pattern = declaration.get("AllowedPattern")
+    if pattern is not None and not re.fullmatch(pattern, text):
+        raise TemplateError(f"parameter {name} must match {pattern}, and {text!r} does not")
+    if kind == "Number":
+        _check_number(name, text, declaration)
+    return text
+
+
+def _check_number(name: str, text: str, declaration: Mapping[str, Any]) -> None:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise TemplateError(f"parameter {name} must be a number, not {text!r}") from error
+    if "MinValue" in declaration and number < float(declaration["MinValue"]):
+        raise TemplateError(f"parameter {name} must be at least {declaration['MinValue']}, not {text!r}")
+    if "MaxValue" in declaration and number > float(declaration["MaxValue"]):
+        raise TemplateError(f"parameter {name} must be at most {declaration['MaxValue']}, not {text!r}")

@@ -55,11 +55,4 @@ PATCHES = (
         "test_cloudformation_types.py::test_a_workgroup_is_updated",
         adds=True,
     ),
-    Patch(
-        "moto.athena.responses:AthenaResponse.delete_named_query",
-        "twin.athena.responses:delete_named_query",
-        "there is no DeleteNamedQuery",
-        "test_cloudformation_types.py::test_a_named_query_is_deleted",
-        adds=True,
-    ),
 )

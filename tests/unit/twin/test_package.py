@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from twin.cloudformation.deploy import archive, package
 from twin.cloudformation.errors import TemplateError
-from twin.cloudformation.package import archive, package
 
 
 def _template(**properties: Any) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""What watches: log groups, alarms and dashboards."""
+"""CloudWatch: log groups and streams, alarms and dashboards."""
 
 from __future__ import annotations
 
-from twin.cloudformation.kinds.base import ApiKind, Extra, arn
+from twin.cloudformation.resource_types.base import ApiResourceType, ExtraCall, arn
 
-KINDS = (
-    ApiKind(
+RESOURCE_TYPES = (
+    ApiResourceType(
         "AWS::Logs::LogGroup",
         "logs",
         "create_log_group",
@@ -16,15 +16,12 @@ KINDS = (
         attributes=lambda group, *_: {"Arn": arn("logs", f"log-group:{group}:*")},
         identify=lambda group, _: {"logGroupName": group},
         extras={
-            "RetentionInDays": Extra(
-                "put_retention_policy",
-                lambda group, days: {"logGroupName": group, "retentionInDays": days},
-                "delete_retention_policy",
-                lambda group: {"logGroupName": group},
+            "RetentionInDays": ExtraCall(
+                "put_retention_policy", lambda group, days: {"logGroupName": group, "retentionInDays": days}
             )
         },
     ),
-    ApiKind(
+    ApiResourceType(
         "AWS::Logs::LogStream",
         "logs",
         "create_log_stream",
@@ -34,7 +31,7 @@ KINDS = (
         ref=lambda properties, _: str(properties["LogStreamName"]),
         identify=lambda stream, properties: {"logGroupName": properties["LogGroupName"], "logStreamName": stream},
     ),
-    ApiKind(
+    ApiResourceType(
         "AWS::CloudWatch::Alarm",
         "cloudwatch",
         "put_metric_alarm",
@@ -47,7 +44,7 @@ KINDS = (
         identify=lambda alarm, _: {"AlarmNames": [alarm]},
         update_keys=lambda alarm, _: {"AlarmName": alarm},
     ),
-    ApiKind(
+    ApiResourceType(
         "AWS::CloudWatch::Dashboard",
         "cloudwatch",
         "put_dashboard",
