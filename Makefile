@@ -76,6 +76,7 @@ build: setup $(SAM) ## the application for AWS, without Docker, into .aws-sam/bu
 docs: setup ## write the documents that are made from the code
 	@$(BIN)/python -c 'from pathlib import Path; from usher.schema.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.api.docs import markdown; Path("docs/api.md").write_text(markdown())'
+	@$(BIN)/python -c 'from pathlib import Path; from usher.algorithms.documentation import with_algorithms; page = Path("docs/models.md"); page.write_text(with_algorithms(page.read_text()))'
 
 lock: setup ## resolve the requirement lists again, after a change to an *.in file
 	@scripts/lock

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from usher.algorithms import ALGORITHMS
+from usher.algorithms.definition import load_entry_point
 from usher.schema.interactions import RATING_MAX, RATING_MIN
-from usher_models.evaluation.assemble import Prepared, assemble
-from usher_models.evaluation.program import judge_all
-from usher_models.hyperparameters import SHARED, parse
-from usher_models.part import Part
+from usher_models.artifacts import TrainingResult
+from usher_models.container import parse
+from usher_models.evaluation.build_bundle import Prepared, build_bundle
+from usher_models.evaluation.program import evaluate_models
 from usher_models.ratings import Items, Ratings
-from usher_models.registry import algorithm
 from usher_scorer.catalogue import Catalogue
 
 USERS, ITEMS, ROWS = 6040, 3706, 1_000_000
@@ -45,11 +46,10 @@ def generate(seed: int = 0) -> tuple[Ratings, Items]:
     return Ratings(user.astype(np.int32), item.astype(np.int32), value, time_us), Items(catalogue, ((),) * ITEMS)
 
 
-def fit(name: str, ratings: Ratings, items: Items, given: dict[str, str]) -> Part:
-    chosen = algorithm(name)
-    values = parse(given, [*chosen.parameters, *SHARED])
-    fitted = chosen.fit(ratings, items, values)
-    return Part(name, fitted, given, {}, len(items), len(ratings), int(ratings.time_us.max()))
+def fit(name: str, ratings: Ratings, items: Items, given: dict[str, str]) -> TrainingResult:
+    algorithm = ALGORITHMS[name]
+    artifact = load_entry_point(algorithm.fit)(ratings, items, parse(given, algorithm))
+    return TrainingResult(name, artifact, given, {}, len(items), len(ratings), int(ratings.time_us.max()))
 
 
 def main() -> None:
@@ -57,15 +57,15 @@ def main() -> None:
     inside = ratings.time_us >= SPLIT_US
     summary = {"run_id": "benchmark", "snapshots": {}, "split_at_us": SPLIT_US}
     prepared = Prepared(summary, ratings.take(~inside), ratings.take(inside), items, tuple(map(str, range(USERS))))
-    parts = [
+    trained = [
         fit("fm", prepared.before, items, {"epochs": "20", "samples": "8"}),
         fit("ranker", prepared.before, items, {}),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        candidate = assemble(prepared, parts, Path(folder) / "candidate")
-        champion = assemble(prepared, parts[1:], Path(folder) / "champion")
+        candidate = build_bundle(prepared, trained, Path(folder) / "candidate")
+        champion = build_bundle(prepared, trained[1:], Path(folder) / "champion")
         wall, cpu = time.perf_counter(), time.process_time()
-        facts = judge_all(prepared, parts, candidate, champion)
+        facts = evaluate_models(prepared, trained, candidate, champion)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     window = facts["window"]
     print(f"judged {window['users']} users, {window['later_rows']} later rows, {ITEMS} items")

@@ -20,28 +20,36 @@ from benchmarks.protocol_data import (
     random_split,
     whole_profiles,
 )
-from usher_models.algorithm import Fitted
-from usher_models.evaluation.compare import paired_interval
-from usher_models.evaluation.judge import top
-from usher_models.evaluation.ranking import DEPTH, relevant_counts, user_metrics
-from usher_models.evaluation.rating import bias_only, predict_rows, rating_metrics
+from usher.algorithms import ALGORITHMS
+from usher.algorithms.definition import load_entry_point
+from usher_models.artifacts import Artifact
+from usher_models.container import parse
+from usher_models.evaluation.bundle_scores import top
+from usher_models.evaluation.metrics import (
+    DEPTH,
+    bias_only,
+    paired_interval,
+    predict_rows,
+    rating_metrics,
+    relevant_counts,
+    user_metrics,
+)
 from usher_models.evaluation.window import Window
-from usher_models.hyperparameters import SHARED, parse
+from usher_models.models.baselines import fit_popularity
 from usher_models.models.knn import neighbour_scores
-from usher_models.models.popularity import fit_popularity
 from usher_models.ratings import Float32, Float64, Int64, Items, Ratings
-from usher_models.registry import algorithm
 from usher_scorer.profiles import Profiles
 from usher_scorer.ranker import read_ranker
+from usher_scorer.ranking import top_k
 from usher_scorer.rater import read_rater
-from usher_scorer.top import top_k
 
 SWEEPS = {"epochs": "200"}
 
 
-def fit(name: str, train: Ratings, items: Items, given: Mapping[str, str] | None = None) -> Fitted:
-    chosen = algorithm(name)
-    return chosen.fit(train, items, parse(given or {}, [*chosen.parameters, *SHARED]))
+def fit(name: str, train: Ratings, items: Items, given: Mapping[str, str] | None = None) -> Artifact:
+    algorithm = ALGORITHMS[name]
+    artifact: Artifact = load_entry_point(algorithm.fit)(train, items, parse(given or {}, algorithm))
+    return artifact
 
 
 def report(protocol: str, model: str, metrics: Mapping[str, float], seconds: float, note: str = "") -> None:
@@ -58,9 +66,9 @@ def p1(ratings: Ratings, items: Items) -> None:
         for seed in range(5):
             train, test = random_split(chosen, 0.2, seed)
             given = {**SWEEPS, "predictor_type": "binary_classifier", "item_features": features, "seed": str(seed)}
-            fitted = fit("fm", train, items, given)
+            artifact = fit("fm", train, items, given)
             window = whole_profiles(train, test)
-            chance = predict_rows(read_rater(fitted.settings, fitted.arrays, len(items)), window)
+            chance = predict_rows(read_rater(artifact.settings, artifact.arrays, len(items)), window)
             rows.append(_classified(chance, window.later_value >= 4))
         means = dict(zip(("accuracy", "auc", "log-loss"), np.mean(rows, axis=0), strict=True))
         report("P1", f"fm, item features {features}", means, (time.process_time() - started) / 5)
@@ -86,8 +94,8 @@ def p2(ratings: Ratings, items: Items) -> None:
 
 
 def _rated(train: Ratings, window: Window, items: Items, features: str, seed: int) -> dict[str, float]:
-    fitted = fit("fm", train, items, {**SWEEPS, "item_features": features, "seed": str(seed)})
-    predicted = predict_rows(read_rater(fitted.settings, fitted.arrays, len(items)), window)
+    artifact = fit("fm", train, items, {**SWEEPS, "item_features": features, "seed": str(seed)})
+    predicted = predict_rows(read_rater(artifact.settings, artifact.arrays, len(items)), window)
     return rating_metrics(predicted, window.later_value)
 
 
@@ -121,8 +129,8 @@ def _rankers(train: Ratings, window: Window, items: Items) -> dict[str, Callable
         return top(lambda profiles: _unseen(np.tile(scores, (len(profiles), 1)), profiles), window.profiles)
 
     def ranker(given: Mapping[str, str]) -> Int64:
-        fitted = fit("ranker", train, items, given)
-        model = read_ranker(fitted.settings, fitted.arrays, len(items))
+        artifact = fit("ranker", train, items, given)
+        model = read_ranker(artifact.settings, artifact.arrays, len(items))
 
         def scores(profiles: Profiles) -> Float32:
             full = np.full((len(profiles), len(items)), -np.inf, np.float32)

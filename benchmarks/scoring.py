@@ -16,8 +16,7 @@ import numpy as np
 from usher_scorer.bundle import load
 from usher_scorer.invocations import invoke
 from usher_scorer.profiles import Profiles
-from usher_scorer.relevance import relevance
-from usher_scorer.top import top_k
+from usher_scorer.ranking import relevance, top_k
 
 PROFILE = 50
 
@@ -39,13 +38,15 @@ def main() -> None:
     bundle = load(Path(sys.argv[1]))
     print(f"load, every digest checked: {time.process_time() - start:.2f} s CPU; {len(bundle.catalogue)} items")
     random = np.random.default_rng(0)
-    items = random.choice(bundle.ranker.covered if bundle.ranker else len(bundle.catalogue), PROFILE, replace=False)
+    items = random.choice(
+        bundle.rankers[0].covered if bundle.rankers else len(bundle.catalogue), PROFILE, replace=False
+    )
     values, times = random.integers(1, 11, PROFILE) / 2, np.arange(PROFILE) * 1_000_000
     profile = Profiles.of_one(items.tolist(), values.tolist(), times.tolist())
     scores = relevance(bundle, profile)[0][0]
     measure("top 10", lambda: top_k(scores, 10))
-    if bundle.ranker is not None:
-        ranker = bundle.ranker
+    if bundle.rankers:
+        ranker = bundle.rankers[0]
         measure(f"ranker row of {PROFILE} ratings", lambda: ranker.scores(profile))
     if bundle.rater is not None:
         rater = bundle.rater

@@ -28,6 +28,7 @@ SOURCES = (
     "containers/recommender/requirements.txt",
     "containers/recommender/usher_models",
     "layers/core/python/usher/__init__.py",
+    "layers/core/python/usher/algorithms",
     "layers/core/python/usher/schema",
     "layers/scorer/python/usher_scorer",
 )

@@ -147,7 +147,9 @@ def serving(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     world = module_of(ROOT / "tests/unit/models/conftest.py", "feedback_world")
     folder = tmp_path_factory.mktemp("model") / "bundle"
     prepared = world.prepare_world(world.small_world(), world.make_items(world.ITEMS), 240, MODEL)
-    world.assemble(prepared, [world.fit_part(name, prepared.before, prepared.items) for name in world.SMALL], folder)
+    world.build_bundle(
+        prepared, [world.fit_result(name, prepared.before, prepared.items) for name in world.SMALL], folder
+    )
     shop.serve(folder)
     eventually(lambda: shop.recommend("u0")["level"] == "model")
     return shop

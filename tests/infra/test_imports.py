@@ -28,7 +28,11 @@ MAY_IMPORT = {
 USES_DEMO = {"cli/commands/demo.py", "cli/commands/data.py"}
 
 
-CONTRACTS = {f"usher.schema.{path.stem}" for path in (PROJECT / "layers/core/python/usher/schema").glob("[a-z]*.py")}
+#: What the image ships of usher.
+SHIPPED = ("schema", "algorithms")
+CORE = PROJECT / "layers/core/python/usher"
+CONTRACTS = {f"usher.{folder}.{path.stem}" for folder in SHIPPED for path in (CORE / folder).glob("[a-z]*.py")}
+CONTRACTS |= {"usher.algorithms.ALGORITHMS"}
 
 
 def modules(path: Path) -> set[str]:
@@ -69,7 +73,7 @@ def test_only_two_commands_use_the_demo_and_only_when_they_are_called() -> None:
 
 @pytest.mark.parametrize("folder", ["layers/scorer/python/usher_scorer", "containers/recommender/usher_models"])
 def test_scorer_and_models_import_the_contracts_alone(folder: str) -> None:
-    """The image ships usher.schema and nothing else of usher; the scorer runs in the image, too."""
+    """The image ships two packages of usher and nothing else of it; the scorer runs in the image, too."""
     wrong = {
         str(path.relative_to(PROJECT)): bad
         for path in (PROJECT / folder).rglob("*.py")
@@ -86,8 +90,15 @@ def test_every_function_with_the_scorer_has_the_contracts() -> None:
     assert all("CoreLayer" in line for line in with_scorer)
 
 
-def test_the_contracts_need_nothing_but_the_standard_library() -> None:
-    files = list((PROJECT / "layers/core/python/usher/schema").rglob("*.py"))
+def test_the_image_ships_what_the_contracts_are() -> None:
+    dockerfile = (PROJECT / "containers/recommender/Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^COPY layers/core/python/usher/(\w+) ", dockerfile, re.M) == list(SHIPPED)
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_the_contracts_need_nothing_but_the_standard_library(folder: str) -> None:
+    files = list((CORE / folder).rglob("*.py"))
+    assert files
     foreign = {path.name: extra for path in files if (extra := imported(path) - sys.stdlib_module_names - {"usher"})}
     assert not foreign
 

@@ -61,7 +61,7 @@ def train(wanted: dict[str, Any], asked: dict[str, str]) -> int:
         assert list((BASE / "input/data" / channel).iterdir())
     print(f"validation:rmse={0.8 + float(asked.get('init_sigma', '0')) / 100:.6f}", flush=True)
     print("validation:ndcg@10=0.200000", flush=True)
-    (BASE / "model/part.json").write_text(json.dumps(asked))
+    (BASE / "model/artifact.json").write_text(json.dumps(asked))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m usher_models train|serve|prepare|evaluate`: the container's programs, and how their failures are told."""
+"""`python -m usher_models train|serve|prepare|evaluate`: the container's programs and their exit codes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from usher_models.container import Paths
 from usher_models.errors import RefusedError
-from usher_models.paths import Paths
 
 PROGRAMS = ("train", "serve", "prepare", "evaluate")
 #: SageMaker shows at most so many characters of the failure file.
@@ -18,7 +18,7 @@ FAILURE_MAX = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one program: 0 done; 1 failed, the reason in words in output/failure and message; 2 not started."""
+    """Run one program: 0 done; 1 failed, with the reason in output/failure and output/message; 2 not started."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1 or arguments[0] not in PROGRAMS:
         sys.stderr.write(f"usage: python -m usher_models {'|'.join(PROGRAMS)}\n")
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(program: str, paths: Paths) -> int:
-    """The program, its failure written down."""
+    """Run one program and write its failure, if any, into output/failure and output/message."""
     from usher_scorer.errors import ScorerError  # noqa: PLC0415 - imported only where it is used: start-up time
 
     try:
@@ -36,7 +36,7 @@ def run(program: str, paths: Paths) -> int:
         return _fail(paths, f"{program}: {error}")
     except MemoryError:
         return _fail(paths, f"{program}: not enough memory; use a larger instance or fewer factors, samples or items")
-    except Exception as error:  # noqa: BLE001 - whatever it was must be told in words
+    except Exception as error:  # noqa: BLE001 - every failure must reach the job's FailureReason
         traceback.print_exc()
         return _fail(paths, f"{program}: unexpected {type(error).__name__}: {error}")
 
@@ -64,7 +64,7 @@ def _start(program: str, paths: Paths) -> int:
 
 
 def _stop(*_: object) -> None:
-    """SageMaker stops a job with SIGTERM: leave at once, with what is whole."""
+    """SageMaker stops a job with SIGTERM: leave at once; files are written whole or not at all."""
     raise SystemExit(143)
 
 

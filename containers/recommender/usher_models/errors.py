@@ -1,17 +1,17 @@
-"""What the programs refuse, in words: the message ends in /opt/ml/output/failure and in the job's FailureReason.
+"""Errors that end a program with a message: it goes to /opt/ml/output/failure and the job's FailureReason.
 
 RefusedError
-├── HyperparameterError   a name or value that cannot be meant; the nearest is named
+├── HyperparameterError   an unknown name or a value out of bounds; the nearest known name is given
 ├── DataError             a channel or a snapshot that cannot be used as it is
-├── FitError              the fit did not end in finite numbers
-└── LeakError             labels in the features, or rows of the window in what was trained on
+├── FitError              a fit that did not end in finite numbers
+└── LeakError             labels in the features, or rows of the window in the training rows
 """
 
 from __future__ import annotations
 
 
 class RefusedError(Exception):
-    """No retry helps: the message says what, where, and what to do."""
+    """A retry does not help: the message says what is wrong, where, and what to do."""
 
 
 class HyperparameterError(RefusedError):
@@ -23,8 +23,8 @@ class DataError(RefusedError):
 
 
 class FitError(RefusedError):
-    """NaN or infinity where numbers belong."""
+    """NaN or infinity in the result of a fit."""
 
 
 class LeakError(RefusedError):
-    """What was learned from holds what is asked."""
+    """Data leakage: the training rows hold what is to be predicted."""

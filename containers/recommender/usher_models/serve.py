@@ -12,7 +12,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from usher_models.paths import Paths
+from usher_models.container import Paths
 from usher_scorer.bundle import Bundle, load
 from usher_scorer.errors import RequestError, ScorerError
 from usher_scorer.invocations import BODY_MAX_BYTES, invoke, problem
@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.OK, invoke(self.server.bundle, body))
         except RequestError as error:
             return self._send(HTTPStatus.BAD_REQUEST, problem(error))
-        except Exception as error:  # noqa: BLE001 - whatever it was must be told in words
+        except Exception as error:  # noqa: BLE001 - every failure must reach the job's FailureReason
             sys.stderr.write(f"invocation failed: {type(error).__name__}: {error}\n")
             return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, _error("internal", "the model failed on this request"))
 

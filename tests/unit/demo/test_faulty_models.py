@@ -42,8 +42,8 @@ def folder(tmp_path: Path) -> Path:
         catalogue=catalogue,
         users=("u",),
         profiles=Profiles.of_one([5], [5.0], [1]),
-        parts={"popularity": {"all": scores, "recent": scores}},
-        fields={**fields, "parts": {"popularity": {}}, "blend": {}, "hyperparameters": {}, "metrics": {}},
+        arrays={"popularity": {"all": scores, "recent": scores}},
+        fields={**fields, "artifacts": {"popularity": {}}, "hyperparameters": {}, "metrics": {}},
     )
     return tmp_path / "bundle"
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usher_models.evaluation.assemble import Prepared, assemble
-from usher_models.hyperparameters import SHARED, parse
-from usher_models.part import Part
+from usher.algorithms import ALGORITHMS
+from usher.algorithms.definition import load_entry_point
+from usher_models.artifacts import TrainingResult
+from usher_models.container import parse
+from usher_models.evaluation.build_bundle import Prepared, build_bundle
 from usher_models.ratings import Items, Ratings
-from usher_models.registry import algorithm
 from usher_scorer.bundle import Bundle, load
 from usher_scorer.catalogue import Catalogue
 
@@ -62,12 +63,12 @@ def small_world() -> Ratings:
     return make_ratings(rows)
 
 
-def fit_part(name: str, ratings: Ratings, items: Items, given: Mapping[str, str] | None = None) -> Part:
-    chosen = algorithm(name)
-    values = parse(SMALL[name] if given is None else given, [*chosen.parameters, *SHARED])
-    fitted = chosen.fit(ratings, items, values)
+def fit_result(name: str, ratings: Ratings, items: Items, given: Mapping[str, str] | None = None) -> TrainingResult:
+    algorithm = ALGORITHMS[name]
+    values = parse(SMALL[name] if given is None else given, algorithm)
+    artifact = load_entry_point(algorithm.fit)(ratings, items, values)
     written = {key: str(value) for key, value in values.items()}
-    return Part(name, fitted, written, {}, len(items), len(ratings), int(ratings.time_us.max()))
+    return TrainingResult(name, artifact, written, {}, len(items), len(ratings), int(ratings.time_us.max()))
 
 
 def prepare_world(ratings: Ratings, items: Items, split_day: int, run_id: str = "rtest-1") -> Prepared:
@@ -89,8 +90,8 @@ def nameless() -> Callable[[int], Items]:
 
 
 @pytest.fixture
-def fit() -> Callable[..., Part]:
-    return fit_part
+def fit() -> Callable[..., TrainingResult]:
+    return fit_result
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +110,15 @@ def prepared(world: Ratings, items: Items) -> Prepared:
 
 
 @pytest.fixture(scope="session")
-def parts(prepared: Prepared) -> list[Part]:
-    return [fit_part(name, prepared.before, prepared.items) for name in SMALL]
+def trained(prepared: Prepared) -> list[TrainingResult]:
+    return [fit_result(name, prepared.before, prepared.items) for name in SMALL]
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(prepared: Prepared, parts: list[Part], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_folder(prepared: Prepared, trained: list[TrainingResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read only: a test that damages a bundle copies it first."""
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    assemble(prepared, parts, folder)
+    build_bundle(prepared, trained, folder)
     return folder
 
 
@@ -154,7 +155,7 @@ def write_channel(folder: Path, content: Ratings | Items) -> None:
     if isinstance(content, Ratings):
         columns = {"user": content.user, "item": content.item, "rating": content.value, "rated_at_us": content.time_us}
         columns |= {"kind": content.kind} if content.kind.any() else {}
-        pq.write_table(pa.table(columns), folder / "part-0.parquet")
+        pq.write_table(pa.table(columns), folder / "result-0.parquet")
         return
     catalogue = content.catalogue
     table = pa.table(
@@ -168,4 +169,4 @@ def write_channel(folder: Path, content: Ratings | Items) -> None:
             "tags": pa.array([list(own) for own in content.tags], pa.list_(pa.string())),
         }
     )
-    pq.write_table(table, folder / "part-0.parquet")
+    pq.write_table(table, folder / "result-0.parquet")

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usher_models.evaluation.assemble import Prepared, assemble
-from usher_models.part import Part
-from usher_scorer.bundle import load
+from usher_models.artifacts import TrainingResult
+from usher_models.evaluation.build_bundle import Prepared, build_bundle
+from usher_scorer.bundle import SCHEMA, load, sha256
 from usher_scorer.errors import BundleError
-from usher_scorer.manifest import SCHEMA, sha256
 
 
 @pytest.fixture
@@ -37,14 +36,14 @@ def replace(folder: Path, name: str, array: Any) -> None:
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"is no Usher bundle: it has no manifest\.json"):
+    with pytest.raises(BundleError, match=r"is not an Usher bundle: it has no manifest\.json"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "{}", '{"schema": "one"}', '{"schema": 1}'])
 def test_a_foreign_manifest_is_refused(copy: Path, text: str) -> None:
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(BundleError, match=r"no Usher bundle|not JSON"):
+    with pytest.raises(BundleError, match=r"not an Usher bundle|not JSON"):
         load(copy)
 
 
@@ -82,7 +81,7 @@ def test_a_link_in_place_of_a_file_is_refused(copy: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["../users.txt", "/etc/passwd", "fm/../../x.npy", "fm/means.pkl", "a/b/c.npy"])
 def test_a_manifest_cannot_name_files_elsewhere(copy: Path, name: str) -> None:
     edit(copy, lambda manifest: manifest["sha256"].update({name: "0" * 64}))
-    with pytest.raises(BundleError, match="which no bundle of Usher has"):
+    with pytest.raises(BundleError, match="which cannot be in a bundle"):
         load(copy)
 
 
@@ -97,7 +96,7 @@ def test_nothing_is_ever_unpickled(copy: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     replace(copy, "popularity/all.npy", np.array([Trap()], dtype=object))
     assert pickle.dumps(Trap())
-    with pytest.raises(BundleError, match="does not hold together"):
+    with pytest.raises(BundleError, match="is not consistent"):
         load(copy)
     assert not (tmp_path / "unpickled").exists()
 
@@ -124,24 +123,26 @@ def test_arrays_that_do_not_fit_are_refused(copy: Path, name: str, array: Any) -
 
 
 def test_an_unknown_kind_of_ranker_is_refused(copy: Path) -> None:
-    edit(copy, lambda manifest: manifest["parts"]["ranker"].update(kind="transformer"))
-    with pytest.raises(BundleError, match=r"'transformer', unknown here|make it again"):
+    edit(copy, lambda manifest: manifest["artifacts"]["ranker"].update(kind="transformer"))
+    with pytest.raises(BundleError, match=r"unknown kind 'transformer'"):
         load(copy)
 
 
-def test_a_bundle_with_nan_is_not_written(prepared: Prepared, parts: list[Part], tmp_path: Path) -> None:
-    part = next(part for part in parts if part.name == "ranker")
-    broken = {**part.fitted.arrays, "matrix": np.full_like(part.fitted.arrays["matrix"], np.nan)}
-    fitted = type(part.fitted)(part.fitted.settings, broken)
-    bad = Part(part.name, fitted, part.hyperparameters, {}, part.items, part.rows, part.fitted_until_us)
+def test_a_bundle_with_nan_is_not_written(prepared: Prepared, trained: list[TrainingResult], tmp_path: Path) -> None:
+    result = next(result for result in trained if result.name == "ranker")
+    broken = {**result.artifact.arrays, "matrix": np.full_like(result.artifact.arrays["matrix"], np.nan)}
+    artifact = type(result.artifact)(result.artifact.settings, broken)
+    bad = TrainingResult(
+        result.name, artifact, result.hyperparameters, {}, result.items, result.rows, result.fitted_until_us
+    )
     with pytest.raises(BundleError, match=r"ranker/matrix\.npy holds NaN"):
-        assemble(prepared, [bad], tmp_path / "bundle")
+        build_bundle(prepared, [bad], tmp_path / "bundle")
     assert not (tmp_path / "bundle/manifest.json").exists()
 
 
-def test_the_same_parts_give_the_same_bytes(prepared: Prepared, parts: list[Part], tmp_path: Path) -> None:
+def test_the_same_parts_give_the_same_bytes(prepared: Prepared, trained: list[TrainingResult], tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assemble(prepared, parts, tmp_path / name)
+        build_bundle(prepared, trained, tmp_path / name)
     one, two = (tmp_path / name / "manifest.json" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -151,12 +152,14 @@ def test_a_bundle_keeps_everything(bundle_folder: Path, prepared: Prepared) -> N
     assert bundle.catalogue.ids == prepared.items.catalogue.ids
     assert bundle.users == prepared.users
     assert len(bundle.profiles.items) == len(prepared.before) + len(prepared.inside)
-    assert set(bundle.manifest.parts) == {"fm", "knn", "ranker", "popularity", "content"}
-    matrix = bundle.ranker.matrix  # type: ignore[union-attr]
+    assert set(bundle.manifest.artifacts) == {"fm", "knn", "ranker", "popularity", "content"}
+    matrix = bundle.components["ranker"].matrix
     assert isinstance(matrix, np.memmap)
 
 
-def test_ids_may_hold_line_separators_of_other_kinds(prepared: Prepared, parts: list[Part], tmp_path: Path) -> None:
+def test_ids_may_hold_line_separators_of_other_kinds(
+    prepared: Prepared, trained: list[TrainingResult], tmp_path: Path
+) -> None:
     users = ("a\u2028b", "käse", *prepared.users[2:])
     odd = Prepared(prepared.summary, prepared.before, prepared.inside, prepared.items, users)
-    assert assemble(odd, parts, tmp_path / "bundle").users == users
+    assert build_bundle(odd, trained, tmp_path / "bundle").users == users

@@ -106,7 +106,7 @@ def test_a_bundle_that_cannot_be_loaded_ends_the_server(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "usher_models", "serve"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "is no Usher bundle" in done.stderr
+    assert "is not an Usher bundle" in done.stderr
     assert "Traceback" not in done.stderr
 
 

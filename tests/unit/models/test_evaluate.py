@@ -12,15 +12,14 @@ import pytest
 import scipy.sparse as sp
 
 from usher.runs.gate import judge as gate
+from usher_models.artifacts import TrainingResult
 from usher_models.errors import DataError
-from usher_models.evaluation import leak
-from usher_models.evaluation.assemble import Prepared, assemble
-from usher_models.evaluation.compare import paired_interval
-from usher_models.evaluation.judge import judge, judge_scores
-from usher_models.evaluation.program import judge_all
-from usher_models.evaluation.ranking import relevant_counts, user_metrics
+from usher_models.evaluation import leakage
+from usher_models.evaluation.build_bundle import Prepared, build_bundle
+from usher_models.evaluation.bundle_scores import score_bundle, score_popularity
+from usher_models.evaluation.metrics import paired_interval, relevant_counts, user_metrics
+from usher_models.evaluation.program import evaluate_models
 from usher_models.evaluation.window import split_window
-from usher_models.part import Part
 from usher_models.ratings import Items, Ratings
 from usher_scorer.bundle import Bundle
 
@@ -34,13 +33,16 @@ def test_ratings_in_the_features_are_refused(rated: Rated) -> None:
     rows = np.arange(4000)
     movies = sp.csr_matrix((np.ones(4000), (rows, movie)), (4000, 300))
     values = sp.csr_matrix((np.ones(4000), (rows, (value * 2 - 1).astype(int))), (4000, 10))
-    assert leak.label_columns(sp.hstack([movies, values]), value) == list(range(300, 310))
-    assert leak.label_columns(movies, value) == []
-    assert leak.label_columns(sp.csr_matrix(value[:, None]), value) == [0]
+    assert leakage.label_columns(sp.hstack([movies, values]), value) == list(range(300, 310))
+    assert leakage.label_columns(movies, value) == []
+    assert leakage.label_columns(sp.csr_matrix(value[:, None]), value) == [0]
 
 
 def test_a_model_fitted_on_the_rating_values_is_refused_at_the_gate(
-    rated: Rated, fit: Callable[..., Part], nameless: Callable[[int], Items], make_prepared: Callable[..., Prepared]
+    rated: Rated,
+    fit: Callable[..., TrainingResult],
+    nameless: Callable[[int], Items],
+    make_prepared: Callable[..., Prepared],
 ) -> None:
     """The same through our own machine: the "user" of a row is its rating's code, so the fit is nearly perfect."""
     random = np.random.default_rng(0)
@@ -48,63 +50,65 @@ def test_a_model_fitted_on_the_rating_values_is_refused_at_the_gate(
     rows = [(int(value * 2) - 1, n % 200, float(value), n // 30) for n, value in enumerate(values)]
     data, items = rated(rows), nameless(200)
     prepared = make_prepared(data, items, 80)
-    assert "the user id alone determines every rating: the label is in the ids" in leak.label_findings(data)
-    part = fit("fm", prepared.before, items, {"num_factors": "2", "epochs": "40", "item_features": "no"})
-    facts = evaluate(prepared, [part])
+    assert "the user id alone determines every rating: the label is in the ids" in leakage.label_findings(data)
+    result = fit("fm", prepared.before, items, {"num_factors": "2", "epochs": "40", "item_features": "no"})
+    facts = evaluate(prepared, [result])
     assert any("the label is in the features" in finding for finding in facts["leaks"])
     assert gate(facts, 1).name == "leak"
 
 
 def test_row_numbers_as_labels_are_refused() -> None:
     """The published "MSE 3,222,687": labels that were row numbers."""
-    assert leak.looks_like_row_numbers(np.arange(10_000))
-    assert leak.looks_like_row_numbers(np.arange(10_000)[::-1] * 2.5 + 7)
+    assert leakage.looks_like_row_numbers(np.arange(10_000))
+    assert leakage.looks_like_row_numbers(np.arange(10_000)[::-1] * 2.5 + 7)
     ratings = np.random.default_rng(0).integers(1, 11, 10_000) / 2
-    assert not leak.looks_like_row_numbers(ratings)
-    assert not leak.looks_like_row_numbers(np.sort(ratings))
+    assert not leakage.looks_like_row_numbers(ratings)
+    assert not leakage.looks_like_row_numbers(np.sort(ratings))
 
 
 def test_honest_data_is_no_leak(world: Ratings) -> None:
-    assert leak.label_findings(world) == []
+    assert leakage.label_findings(world) == []
 
 
 def test_equal_ratings_are_no_leak(rated: Rated) -> None:
-    assert leak.label_findings(rated([(u, i, 3.0, 0) for u in range(20) for i in range(10)])) == []
+    assert leakage.label_findings(rated([(u, i, 3.0, 0) for u in range(20) for i in range(10)])) == []
 
 
 @pytest.mark.parametrize(("shift_us", "champion"), [(0, 0), (-1, 1)])
 def test_a_window_that_was_seen_is_found(prepared: Prepared, shift_us: int, champion: int) -> None:
     start = int(prepared.summary["split_at_us"])
-    findings = leak.window_findings(start + shift_us, (start + 1) * champion, start, prepared.before, prepared.inside)
+    findings = leakage.window_findings(
+        start + shift_us, (start + 1) * champion, start, prepared.before, prepared.inside
+    )
     assert len(findings) == 1
 
 
 def test_training_rows_in_the_window_are_found(prepared: Prepared) -> None:
     both = prepared.before.join(prepared.inside.take(np.arange(3)))
-    findings = leak.window_findings(0, 0, int(prepared.summary["split_at_us"]), both, prepared.inside)
+    findings = leakage.window_findings(0, 0, int(prepared.summary["split_at_us"]), both, prepared.inside)
     assert findings == ["training rows are as late as the window", "rows of the window are among the training rows"]
 
 
 def test_an_error_only_the_answer_explains_is_too_good() -> None:
-    assert leak.too_good(0.3, 0.87)
-    assert not leak.too_good(0.8, 0.87)
-    assert not leak.too_good(0.0, 0.01)
+    assert leakage.too_good(0.3, 0.87)
+    assert not leakage.too_good(0.8, 0.87)
+    assert not leakage.too_good(0.0, 0.01)
 
 
-def evaluate(prepared: Prepared, parts: list[Part], champion: Bundle | None = None) -> dict[str, Any]:
+def evaluate(prepared: Prepared, trained: list[TrainingResult], champion: Bundle | None = None) -> dict[str, Any]:
     import tempfile  # noqa: PLC0415 - a helper with a folder of its own
 
     with tempfile.TemporaryDirectory() as folder:
-        return judge_all(prepared, parts, assemble(prepared, parts, Path(folder) / "bundle"), champion)
+        return evaluate_models(prepared, trained, build_bundle(prepared, trained, Path(folder) / "bundle"), champion)
 
 
-def test_parts_of_another_run_are_refused(prepared: Prepared, parts: list[Part], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="parts and data of one run belong together"):
-        assemble(prepared, [replace(parts[0], items=41)], tmp_path / "bundle")
+def test_parts_of_another_run_are_refused(prepared: Prepared, trained: list[TrainingResult], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="pass models and data of one run"):
+        build_bundle(prepared, [replace(trained[0], items=41)], tmp_path / "bundle")
 
 
-def test_the_whole_is_judged_and_passes_the_gate(prepared: Prepared, parts: list[Part]) -> None:
-    facts = evaluate(prepared, parts)
+def test_the_whole_is_judged_and_passes_the_gate(prepared: Prepared, trained: list[TrainingResult]) -> None:
+    facts = evaluate(prepared, trained)
     assert facts["leaks"] == []
     verdict = gate(facts, 20)
     assert verdict.passed, verdict.reason
@@ -114,30 +118,30 @@ def test_the_whole_is_judged_and_passes_the_gate(prepared: Prepared, parts: list
     assert len(facts["examples"]) == 5
 
 
-def test_evaluating_twice_gives_the_same_facts(prepared: Prepared, parts: list[Part]) -> None:
-    one, two = evaluate(prepared, parts), evaluate(prepared, parts)
+def test_evaluating_twice_gives_the_same_facts(prepared: Prepared, trained: list[TrainingResult]) -> None:
+    one, two = evaluate(prepared, trained), evaluate(prepared, trained)
     one.pop("seconds"), two.pop("seconds")
     assert one == two
 
 
-def test_a_candidate_is_as_good_as_itself(prepared: Prepared, parts: list[Part], bundle: Bundle) -> None:
+def test_a_candidate_is_as_good_as_itself(prepared: Prepared, trained: list[TrainingResult], bundle: Bundle) -> None:
     until = replace(bundle.manifest, trained_until="2020-09-13T12:26:40+00:00")
-    facts = evaluate(prepared, parts, replace(bundle, manifest=until))
+    facts = evaluate(prepared, trained, replace(bundle, manifest=until))
     interval = facts["intervals"]["candidate-champion"]["ndcg@10"]
     assert interval == {"mean": 0.0, "low": 0.0, "high": 0.0}
     assert gate(facts, 20).passed
 
 
-def test_a_broken_candidate_is_worse(prepared: Prepared, parts: list[Part], bundle: Bundle) -> None:
-    part = next(part for part in parts if part.name == "ranker")
-    turned = {**part.fitted.arrays, "matrix": -part.fitted.arrays["matrix"]}
-    bad = [replace(part, fitted=type(part.fitted)(part.fitted.settings, turned))]
+def test_a_broken_candidate_is_worse(prepared: Prepared, trained: list[TrainingResult], bundle: Bundle) -> None:
+    result = next(result for result in trained if result.name == "ranker")
+    turned = {**result.artifact.arrays, "matrix": -result.artifact.arrays["matrix"]}
+    bad = [replace(result, artifact=type(result.artifact)(result.artifact.settings, turned))]
     verdict = gate(evaluate(prepared, bad, bundle), 20)
     assert verdict.name in {"popularity", "worse"}
 
 
 def test_a_champion_with_other_numbers_is_judged_through_its_ids(
-    prepared: Prepared, bundle: Bundle, tmp_path: Path, fit: Callable[..., Part]
+    prepared: Prepared, bundle: Bundle, tmp_path: Path, fit: Callable[..., TrainingResult]
 ) -> None:
     """The same model with its items in another order shows the same items."""
     order = np.random.default_rng(0).permutation(len(prepared.items))
@@ -152,18 +156,18 @@ def test_a_champion_with_other_numbers_is_judged_through_its_ids(
     )
     items = Items(shuffled, tuple(prepared.items.tags[n] for n in order))
     before, inside = (
-        replace(part, item=place[part.item].astype(np.int32)) for part in (prepared.before, prepared.inside)
+        replace(result, item=place[result.item].astype(np.int32)) for result in (prepared.before, prepared.inside)
     )
     other = replace(prepared, before=before, inside=inside, items=items)
-    champion = assemble(other, [fit("ranker", before, items)], tmp_path / "champion")
+    champion = build_bundle(other, [fit("ranker", before, items)], tmp_path / "champion")
     window = split_window(prepared.before, prepared.inside)
-    ours, theirs = (judge(model, window, catalogue.ids) for model in (bundle, champion))
+    ours, theirs = (score_bundle(model, window, catalogue.ids) for model in (bundle, champion))
     assert (ours.shown[:, 0] == theirs.shown[:, 0]).mean() > 0.9
     np.testing.assert_allclose(ours.metrics["ndcg@10"].mean(), theirs.metrics["ndcg@10"].mean(), atol=0.02)
 
 
 def test_an_empty_window_is_insufficient_and_no_crash(
-    world: Ratings, items: Items, make_prepared: Callable[..., Prepared], fit: Callable[..., Part]
+    world: Ratings, items: Items, make_prepared: Callable[..., Prepared], fit: Callable[..., TrainingResult]
 ) -> None:
     prepared = make_prepared(world, items, 301)
     facts = evaluate(prepared, [fit("ranker", prepared.before, items)])
@@ -197,7 +201,7 @@ def test_metrics_are_what_they_are_defined_to_be(rated: Rated) -> None:
 
 def test_popularity_shows_nobody_what_they_rated(prepared: Prepared) -> None:
     window = split_window(prepared.before, prepared.inside)
-    shown = judge_scores(np.arange(len(prepared.items), dtype=np.float32), window).shown
+    shown = score_popularity(np.arange(len(prepared.items), dtype=np.float32), window).shown
     for user in range(len(window.users)):
         assert not set(shown[user].tolist()) & set(window.profiles.slice(user, user + 1).items.tolist())
 

@@ -15,21 +15,20 @@ import pytest
 
 from usher.runs.gate import judge as gate
 from usher.schema.interactions import CLICK, KINDS, PURCHASE, RATING, VIEW
+from usher_models.artifacts import TrainingResult, read_result, write_result
+from usher_models.container import Paths
 from usher_models.errors import DataError
-from usher_models.evaluation import leak
-from usher_models.evaluation.assemble import Prepared, assemble
+from usher_models.evaluation import leakage
+from usher_models.evaluation.build_bundle import Prepared, build_bundle
 from usher_models.evaluation.page import page
-from usher_models.evaluation.program import judge_all
+from usher_models.evaluation.program import evaluate_models
 from usher_models.evaluation.window import split_window
-from usher_models.part import Part, read_part, write_part
-from usher_models.paths import Paths
 from usher_models.prepare.program import prepare
 from usher_models.ratings import Items, Ratings, read_items, read_ratings, read_users
 from usher_models.train import train
-from usher_scorer.bundle import Bundle, load
+from usher_scorer.bundle import Bundle, load, sha256
 from usher_scorer.errors import BundleError, RequestError
 from usher_scorer.invocations import invoke
-from usher_scorer.manifest import sha256
 from usher_scorer.profiles import Profiles, weigh
 
 HEADERS = {
@@ -37,7 +36,7 @@ HEADERS = {
     "events": ("event_id", "user_id", "item_id", "type", "value", "occurred_at"),
 }
 START = 1_000_000_000
-Fit = Callable[..., Part]
+Fit = Callable[..., TrainingResult]
 Make = Callable[..., Prepared]
 
 
@@ -60,14 +59,14 @@ def clicks(count: int) -> list[tuple[Any, ...]]:
 
 
 def found(paths: Paths) -> dict[tuple[str, str, str], tuple[str, float, int]]:
-    """(user, item, part) → (kind, rating, epoch second) of everything prepared."""
+    """(user, item, result) → (kind, rating, epoch second) of everything prepared."""
     output = paths.processing_output("prepared")
     users, items = read_users(output / "users", "users"), read_items(output / "items", "items").catalogue.ids
     rows = {}
-    for part in ("train", "validation", "test"):
-        read = read_ratings(output / part, part)
+    for result in ("train", "validation", "test"):
+        read = read_ratings(output / result, result)
         for user, item, value, us, kind in zip(read.user, read.item, read.value, read.time_us, read.kind, strict=True):
-            rows[users[user], items[item], part] = (KINDS[kind], float(value), int(us) // 1_000_000)
+            rows[users[user], items[item], result] = (KINDS[kind], float(value), int(us) // 1_000_000)
     return rows
 
 
@@ -88,13 +87,13 @@ def without_ratings(deeds: Ratings, items: Items, make_prepared: Make) -> Prepar
 
 
 @pytest.fixture
-def event_parts(without_ratings: Prepared, fit: Fit) -> list[Part]:
+def event_results(without_ratings: Prepared, fit: Fit) -> list[TrainingResult]:
     return [fit(name, without_ratings.before, without_ratings.items) for name in ("ranker", "knn")]
 
 
 @pytest.fixture
-def event_bundle(without_ratings: Prepared, event_parts: list[Part], tmp_path: Path) -> Bundle:
-    return assemble(without_ratings, event_parts, tmp_path / "bundle")
+def event_bundle(without_ratings: Prepared, event_results: list[TrainingResult], tmp_path: Path) -> Bundle:
+    return build_bundle(without_ratings, event_results, tmp_path / "bundle")
 
 
 def ask(bundle: Bundle, **request: Any) -> dict[str, Any]:
@@ -118,7 +117,7 @@ def test_a_channel_with_a_kind_that_there_is_not_is_refused(tmp_path: Path) -> N
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     columns = {"user": [0], "item": [0], "rating": [4.0], "rated_at_us": [1], "kind": pa.array([4], pa.int8())}
-    pq.write_table(pa.table(columns), tmp_path / "part.parquet")
+    pq.write_table(pa.table(columns), tmp_path / "result.parquet")
     with pytest.raises(DataError, match=r"channel train: kind must be one of 0 \(rating\), 1 \(purchase\)"):
         read_ratings(tmp_path, "train")
 
@@ -189,9 +188,9 @@ def kinds(rows: Ratings, *each: int) -> Ratings:
 
 def test_who_comes_back_to_an_item_after_the_split_is_no_leak(rated: Callable[..., Ratings]) -> None:
     before, inside = rated([(0, 1, 4.0, 0)]), rated([(0, 1, 5.0, 9)])
-    assert leak.window_findings(0, 0, int(inside.time_us[0]), before, inside) == []
+    assert leakage.window_findings(0, 0, int(inside.time_us[0]), before, inside) == []
     twice = before.join(inside)
-    findings = leak.window_findings(0, 0, int(inside.time_us[0]), twice, inside)
+    findings = leakage.window_findings(0, 0, int(inside.time_us[0]), twice, inside)
     assert "rows of the window are among the training rows" in findings
 
 
@@ -202,9 +201,9 @@ def test_a_purchase_weighs_more_than_a_click_and_that_more_than_a_view() -> None
 
 
 def test_events_alone_make_a_bundle_that_beats_popularity_and_passes_the_gate(
-    without_ratings: Prepared, event_parts: list[Part], event_bundle: Bundle
+    without_ratings: Prepared, event_results: list[TrainingResult], event_bundle: Bundle
 ) -> None:
-    facts = judge_all(without_ratings, event_parts, event_bundle, None)
+    facts = evaluate_models(without_ratings, event_results, event_bundle, None)
     assert facts["leaks"] == []
     assert facts["window"]["rated_rows"] == 0
     assert not {"rmse", "mae"} & facts["metrics"]["candidate"].keys()
@@ -269,14 +268,14 @@ def test_predicted_ratings_rest_on_ratings_alone(bundle: Bundle) -> None:
 
 
 def test_without_a_rating_before_the_split_fm_is_left_out_and_the_run_goes_on(
-    without_ratings: Prepared, event_parts: list[Part], fit: Fit, tmp_path: Path
+    without_ratings: Prepared, event_results: list[TrainingResult], fit: Fit, tmp_path: Path
 ) -> None:
-    part = fit("fm", without_ratings.before, without_ratings.items)
-    write_part(part, tmp_path / "fm")
-    parts = [*event_parts, read_part(tmp_path / "fm")]
-    made = assemble(without_ratings, parts, tmp_path / "with")
+    result = fit("fm", without_ratings.before, without_ratings.items)
+    write_result(result, tmp_path / "fm")
+    trained = [*event_results, read_result(tmp_path / "fm")]
+    made = build_bundle(without_ratings, trained, tmp_path / "with")
     assert made.rater is None
-    facts = judge_all(without_ratings, parts, made, None)
+    facts = evaluate_models(without_ratings, trained, made, None)
     assert facts["left_out"] == {"fm": "no rating lies before the split, only events"}
     assert "Left out: fm: no rating lies before the split" in page(facts)
 
@@ -288,18 +287,18 @@ def test_tuning_without_a_rating_goes_on_with_the_worst_error_there_is(
     late = deeds.time_us >= np.quantile(deeds.time_us, 0.8)
     given = {"algorithm": "fm", "epochs": "4", "samples": "2"}
     root = job(given, train=deeds.take(~late), validation=deeds.take(late), items=items)
-    assert train(Paths(root)).fitted.left_out
+    assert train(Paths(root)).artifact.left_out
     shutil.rmtree(root)
     root = job(given, train=world.take(~late), validation=deeds.take(late), items=items)
-    assert not train(Paths(root)).fitted.left_out
+    assert not train(Paths(root)).artifact.left_out
     assert capsys.readouterr().out.splitlines().count("validation:rmse=4.500000") == 2
 
 
 def test_what_the_plan_left_out_stands_in_the_report(
-    without_ratings: Prepared, event_parts: list[Part], event_bundle: Bundle
+    without_ratings: Prepared, event_results: list[TrainingResult], event_bundle: Bundle
 ) -> None:
     summary = {**without_ratings.summary, "left_out": {"fm": "there is no rating"}}
-    facts = judge_all(replace(without_ratings, summary=summary), event_parts, event_bundle, None)
+    facts = evaluate_models(replace(without_ratings, summary=summary), event_results, event_bundle, None)
     assert "Left out: fm: there is no rating." in page(facts)
 
 
@@ -308,8 +307,8 @@ def test_fm_learns_the_same_whatever_people_did_beside_rating(
 ) -> None:
     shifted = replace(deeds, item=np.roll(deeds.item, 1))
     alone, beside = fit("fm", world, items), fit("fm", world.join(shifted), items)
-    for name, array in alone.fitted.arrays.items():
-        assert np.array_equal(array, beside.fitted.arrays[name]), name
+    for name, array in alone.artifact.arrays.items():
+        assert np.array_equal(array, beside.artifact.arrays[name]), name
 
 
 def test_a_champion_of_ratings_and_a_candidate_with_events_are_judged_on_one_window(  # noqa: PLR0917 - fixtures
@@ -319,8 +318,8 @@ def test_a_champion_of_ratings_and_a_candidate_with_events_are_judged_on_one_win
     turned = (world.user % 4 < 2) & (world.time_us >= world.time_us.min() + 260 * 86_400_000_000)
     mixed = world.take(~turned).join(deeds.take(turned))
     prepared = make_prepared(mixed, items, 270, run_id="rtest-2")
-    parts = [fit(name, prepared.before, items) for name in ("fm", "knn", "ranker")]
-    facts = judge_all(prepared, parts, assemble(prepared, parts, tmp_path / "candidate"), bundle)
+    trained = [fit(name, prepared.before, items) for name in ("fm", "knn", "ranker")]
+    facts = evaluate_models(prepared, trained, build_bundle(prepared, trained, tmp_path / "candidate"), bundle)
     assert facts["leaks"] == []
     assert 0 < facts["window"]["rated_rows"] < facts["window"]["later_rows"]
     for model in ("candidate", "champion"):

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from usher.algorithms import ALGORITHMS
+from usher_models.artifacts import TrainingResult
 from usher_models.errors import DataError, FitError
-from usher_models.evaluation.rating import bias_only, predict_rows, rating_metrics
+from usher_models.evaluation.metrics import bias_only, predict_rows, rating_metrics
 from usher_models.evaluation.window import Window
 from usher_models.models import fm_kernel, fm_sampler
-from usher_models.models.fm import FactorizationMachine, _affordable
-from usher_models.models.fm_reference import draw_row
-from usher_models.part import Part
+from usher_models.models.fm import _affordable
 from usher_models.ratings import Items, Ratings
 from usher_scorer.profiles import Profiles
 from usher_scorer.rater import read_rater
 
-Fit = Callable[..., Part]
+Fit = Callable[..., TrainingResult]
 
 
 def whole_window(train: Ratings, test: Ratings) -> Window:
@@ -53,8 +53,8 @@ def test_nan_in_the_ratings_fails_loudly(world: Ratings, items: Items, fit: Fit)
 def test_one_rating_of_one_user_and_item_still_gives_numbers(
     rated: Callable[..., Ratings], nameless: Callable[[int], Items], fit: Fit
 ) -> None:
-    part = fit("fm", rated([(0, 0, 4.0, 0)]), nameless(1))
-    rater = read_rater(part.fitted.settings, part.fitted.arrays, 1)
+    result = fit("fm", rated([(0, 0, 4.0, 0)]), nameless(1))
+    rater = read_rater(result.artifact.settings, result.artifact.arrays, 1)
     row = rater.fold_in(Profiles.of_one([0], [4.0], [0]))
     assert 0.5 <= rater.ratings(row, np.array([0]))[0] <= 5
 
@@ -63,10 +63,26 @@ def test_equal_ratings_are_predicted_as_they_are(
     rated: Callable[..., Ratings], nameless: Callable[[int], Items], fit: Fit
 ) -> None:
     same = rated([(u, i, 3.0, u) for u in range(20) for i in range(10)])
-    part = fit("fm", same, nameless(10))
-    rater = read_rater(part.fitted.settings, part.fitted.arrays, 10)
+    result = fit("fm", same, nameless(10))
+    rater = read_rater(result.artifact.settings, result.artifact.arrays, 10)
     row = rater.fold_in(Profiles.of_one([1, 2], [3.0, 3.0], [0, 0]))
     np.testing.assert_allclose(rater.ratings(row, np.arange(10)), 3.0, atol=0.25)
+
+
+def draw_row(  # noqa: PLR0917 - its inputs, one by one
+    y: Any, factors: Any, bias: Any, weight: Any, noise: float, precision: Any, prior: Any, normals: Any
+) -> tuple[Any, Any, float]:
+    """The kernel's row draw in numpy: the draw, its conditional mean and the draw's weighted squared error.
+
+    y (n,): the row's ratings; factors (n, k), bias (n,), weight (n,): the rows on the other side; noise: alpha;
+    precision, prior, normals (k + 1,). Equation 14 of BPMF (Salakhutdinov and Mnih 2008), a bias as one more factor.
+    """
+    q = np.column_stack([factors, np.ones(len(y))]) * weight[:, None]
+    r = weight * (y - bias)
+    lower = np.linalg.cholesky(noise * q.T @ q + np.diag(precision))
+    mean = np.linalg.solve(lower @ lower.T, noise * q.T @ r + precision * prior)
+    x = mean + np.linalg.solve(lower.T, normals)
+    return x.astype(np.float32), mean.astype(np.float32), float(np.sum((r - q @ x) ** 2))
 
 
 @pytest.mark.parametrize("ratings", [0, 1, 3, 4, 9, 200])
@@ -122,9 +138,9 @@ def test_the_draws_are_the_same_with_any_number_of_threads(world: Ratings, items
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(world: Ratings, items: Items, fit: Fit) -> None:
     given = {"num_factors": "3", "epochs": "6", "samples": "2"}
     one, two, other = (fit("fm", world, items, {**given, "seed": seed}) for seed in ("1", "1", "2"))
-    for name, array in one.fitted.arrays.items():
-        assert array.tobytes() == two.fitted.arrays[name].tobytes()
-    assert one.fitted.arrays["means"].tobytes() != other.fitted.arrays["means"].tobytes()
+    for name, array in one.artifact.arrays.items():
+        assert array.tobytes() == two.artifact.arrays[name].tobytes()
+    assert one.artifact.arrays["means"].tobytes() != other.artifact.arrays["means"].tobytes()
 
 
 def test_a_rank_1_matrix_is_recovered(
@@ -136,16 +152,16 @@ def test_a_rank_1_matrix_is_recovered(
     everything = rated([(u, i, 2.75 + sign[u] * column[i], u + i) for u in range(40) for i in range(30)])
     train, test = halves(everything)
     window = whole_window(train, test)
-    part = fit("fm", train, nameless(30), {"num_factors": "2", "epochs": "60", "item_features": "no"})
-    rater = read_rater(part.fitted.settings, part.fitted.arrays, 30)
+    result = fit("fm", train, nameless(30), {"num_factors": "2", "epochs": "60", "item_features": "no"})
+    rater = read_rater(result.artifact.settings, result.artifact.arrays, 30)
     assert rating_metrics(predict_rows(rater, window), window.later_value)["rmse"] < 0.1
     assert rating_metrics(bias_only(train, window), window.later_value)["rmse"] > 1.2
 
 
 def test_item_features_say_something_of_items_nobody_rated(world: Ratings, items: Items, fit: Fit) -> None:
     """Items 38 and 39 have no rating; their genres do."""
-    part = fit("fm", world, items, {"num_factors": "4", "epochs": "60"})
-    rater = read_rater(part.fitted.settings, part.fitted.arrays, len(items))
+    result = fit("fm", world, items, {"num_factors": "4", "epochs": "60"})
+    rater = read_rater(result.artifact.settings, result.artifact.arrays, len(items))
     row = rater.fold_in(world.profiles(np.array([0])))
     even, odd = rater.ratings(row, np.array([38, 39]))
     assert even - odd > 1
@@ -153,10 +169,10 @@ def test_item_features_say_something_of_items_nobody_rated(world: Ratings, items
 
 def test_a_classifier_answers_with_probabilities(world: Ratings, items: Items, fit: Fit) -> None:
     train, test = halves(world)
-    part = fit(
+    result = fit(
         "fm", train, items, {"predictor_type": "binary_classifier", "num_factors": "4", "epochs": "60", "samples": "8"}
     )
-    rater = read_rater(part.fitted.settings, part.fitted.arrays, len(items))
+    rater = read_rater(result.artifact.settings, result.artifact.arrays, len(items))
     window = whole_window(train, test)
     chance = predict_rows(rater, window)
     assert 0 <= chance.min() <= chance.max() <= 1
@@ -189,5 +205,5 @@ def test_many_items_keep_fewer_samples() -> None:
 
 
 def test_the_parameters_bear_the_names_of_the_built_in() -> None:
-    names = {parameter.name for parameter in FactorizationMachine.parameters}
+    names = {parameter.name for parameter in ALGORITHMS["fm"].parameters}
     assert {"num_factors", "epochs", "predictor_type"} <= names

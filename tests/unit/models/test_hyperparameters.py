@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from usher.algorithms import ALGORITHMS
+from usher.algorithms.definition import SHARED_PARAMETERS
+from usher.algorithms.documentation import with_algorithms
+from usher_models.container import find_algorithm, parse, read_hyperparameters
 from usher_models.errors import HyperparameterError
-from usher_models.hyperparameters import SHARED, parse, read_file
-from usher_models.registry import ALGORITHMS, algorithm
 
-PARAMETERS = [*algorithm("fm").parameters, *SHARED]
+FM = ALGORITHMS["fm"]
 DOCUMENT = Path(__file__).parents[3] / "docs/models.md"
 
 
@@ -33,24 +35,22 @@ DOCUMENT = Path(__file__).parents[3] / "docs/models.md"
 )
 def test_a_bad_hyperparameter_is_named_with_what_is_meant(given: dict[str, str], message: str) -> None:
     with pytest.raises(HyperparameterError, match=re.escape(message)):
-        parse(given, PARAMETERS)
+        parse(given, FM)
 
 
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(HyperparameterError, match=r"num_factor'.*; epochs is 'x'"):
-        parse({"num_factor": "8", "epochs": "x"}, PARAMETERS)
+        parse({"num_factor": "8", "epochs": "x"}, FM)
 
 
 @pytest.mark.parametrize(("name", "meant"), [("fmm", "fm"), ("k-nn", "knn"), ("rank", "ranker")])
 def test_an_unknown_algorithm_names_the_nearest(name: str, meant: str) -> None:
     with pytest.raises(HyperparameterError, match=f"did you mean '{meant}'"):
-        algorithm(name)
+        find_algorithm({"algorithm": name})
 
 
 def test_what_sagemaker_adds_is_accepted_and_ignored() -> None:
-    values = parse(
-        {"_tuning_objective_metric": "validation:rmse", "sagemaker_program": "x", "epochs": " 7 "}, PARAMETERS
-    )
+    values = parse({"_tuning_objective_metric": "validation:rmse", "sagemaker_program": "x", "epochs": " 7 "}, FM)
     assert values["epochs"] == 7
     assert not any(name.startswith(("_", "sagemaker")) for name in values)
 
@@ -60,23 +60,41 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "hyperparameters.json"
     path.write_text(text)
     with pytest.raises(HyperparameterError):
-        read_file(path)
+        read_hyperparameters(path)
 
 
 def test_the_quotes_of_the_sdk_are_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.json"
     path.write_text('{"predictor_type": "\\"regressor\\"", "epochs": "7"}')
-    assert read_file(path) == {"predictor_type": "regressor", "epochs": "7"}
-    assert read_file(tmp_path / "none.json") == {}
+    assert read_hyperparameters(path) == {"predictor_type": "regressor", "epochs": "7"}
+    assert read_hyperparameters(tmp_path / "none.json") == {}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_default_is_within_its_own_bounds(name: str) -> None:
-    for parameter in [*algorithm(name).parameters, *SHARED]:
+    for parameter in [*ALGORITHMS[name].parameters, *SHARED_PARAMETERS]:
         assert parameter.read(str(parameter.default)) == parameter.default
 
 
-def test_the_document_tells_of_every_hyperparameter_as_it_is_and_of_no_other() -> None:
-    told = re.findall(r"^\| `[a-z_]+` \| .* \|$", DOCUMENT.read_text().split("## Hyperparameters")[1], re.MULTILINE)
-    known = [parameter.markdown() for name in ALGORITHMS for parameter in algorithm(name).parameters]
-    assert told == [*known, *(parameter.markdown() for parameter in SHARED)]
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_tuned_bound_and_default_is_one_that_the_container_accepts(name: str) -> None:
+    algorithm = ALGORITHMS[name]
+    assert algorithm.tuned
+    assert set(algorithm.defaults) == algorithm.tuned_names
+    for end in ("MinValue", "MaxValue"):
+        tuned = {one.name: one.range_request()[end] for one in algorithm.tuned}
+        parse({**algorithm.fixed, "fit_rows": "train", **tuned}, algorithm)
+    parse({**algorithm.fixed, "fit_rows": "train_and_validation", **algorithm.defaults}, algorithm)
+
+
+def test_the_document_is_generated_from_the_definitions() -> None:
+    page = DOCUMENT.read_text()
+    assert with_algorithms(page) == page
+    for name in ALGORITHMS:
+        for parameter in ALGORITHMS[name].parameters:
+            assert f"\n| `{parameter.name}` | {parameter.default} |" in page
+
+
+def test_a_page_without_the_generated_section_is_refused() -> None:
+    with pytest.raises(ValueError, match="restore the two lines"):
+        with_algorithms("# Models\n")

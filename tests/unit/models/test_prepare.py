@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from usher_models.container import Paths
 from usher_models.errors import DataError
 from usher_models.evaluation.window import split_window
-from usher_models.paths import Paths
 from usher_models.prepare.program import prepare
 from usher_models.ratings import read_items, read_ratings, read_users
 
@@ -97,9 +97,9 @@ def test_the_last_fifth_is_the_window_and_a_tenth_before_it_validation(root: Roo
     summary = prepare(paths)
     assert summary["rows"] == {"train": 72, "validation": 8, "test": 20}
     output = paths.processing_output("prepared")
-    parts = [read_ratings(output / name, name) for name in ("train", "validation", "test")]
-    assert parts[0].time_us.max() < parts[1].time_us.min() <= parts[1].time_us.max() < parts[2].time_us.min()
-    assert parts[2].time_us.min() == summary["split_at_us"] == (1_000_000 + 80) * 1_000_000
+    trained = [read_ratings(output / name, name) for name in ("train", "validation", "test")]
+    assert trained[0].time_us.max() < trained[1].time_us.min() <= trained[1].time_us.max() < trained[2].time_us.min()
+    assert trained[2].time_us.min() == summary["split_at_us"] == (1_000_000 + 80) * 1_000_000
 
 
 def test_rows_of_one_moment_stay_on_one_side(root: Root) -> None:
@@ -138,12 +138,12 @@ def test_the_latest_rating_of_an_item_wins(root: Root) -> None:
 
 
 def test_an_item_rated_again_after_the_split_stays_what_it_was_before_it(root: Root) -> None:
-    """Else a champion is judged on the pair that it was fitted on, and the candidate misses it."""
+    """Else a champion is judged on the pair that it was artifact on, and the candidate misses it."""
     last = 1_000_000_000 + 60 * 86_400
     paths = root(ratings=[*spread(50), (0, 101, 1.0, 999_999_999), (0, 101, 5.0, last)])
     prepare(paths)
     output = paths.processing_output("prepared")
-    train, test = (read_ratings(output / part, part) for part in ("train", "test"))
+    train, test = (read_ratings(output / result, result) for result in ("train", "test"))
     users, items = read_users(output / "users", "users"), read_items(output / "items", "items")
     user, item = users.index("0"), items.catalogue.ids.index("101")
     before, after = (rows.take((rows.user == user) & (rows.item == item)) for rows in (train, test))
@@ -189,7 +189,7 @@ def test_parquet_with_timestamps_is_read_to_the_microsecond(tmp_path: Path) -> N
         "rating": [3.5] * 100,
         "rated_at": times,
     }
-    pq.write_table(pa.table(columns), folder / "part.parquet")
+    pq.write_table(pa.table(columns), folder / "result.parquet")
     prepare(paths)
     train = read_ratings(paths.processing_output("prepared") / "train", "train")
     assert train.time_us.min() == 7

@@ -15,8 +15,8 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.schema import Schema
 from pyiceberg.types import DoubleType, NestedField, StringType, TimestamptzType
 
+from usher_models.container import Paths
 from usher_models.errors import DataError
-from usher_models.paths import Paths
 from usher_models.prepare.program import prepare
 
 SCHEMA = Schema(

@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from usher.algorithms import ALGORITHMS
+from usher.algorithms.definition import load_entry_point
 from usher.runs.gate import judge as gate
-from usher_models.evaluation.assemble import read_prepared
-from usher_models.evaluation.compare import paired_interval
-from usher_models.evaluation.ranking import relevant_counts, user_metrics
-from usher_models.evaluation.rating import predict_rows, rating_metrics
+from usher_models.container import parse
+from usher_models.evaluation.build_bundle import read_prepared
+from usher_models.evaluation.metrics import paired_interval, predict_rows, rating_metrics, relevant_counts, user_metrics
 from usher_models.evaluation.window import Window
-from usher_models.hyperparameters import SHARED, parse
-from usher_models.models.popularity import fit_popularity
+from usher_models.models.baselines import fit_popularity
 from usher_models.ratings import Items, Ratings
-from usher_models.registry import algorithm
 from usher_scorer.ranker import read_ranker
+from usher_scorer.ranking import top_k
 from usher_scorer.rater import read_rater
-from usher_scorer.top import top_k
 
 PROJECT = Path(__file__).parents[3]
 DATA = Path(os.environ.get("USHER_DATA") or PROJECT.parent / "shared/data/ml-latest-small")
@@ -66,9 +65,9 @@ def data(root: Path) -> tuple[Ratings, Items]:
     return prepared.before.join(prepared.inside), prepared.items
 
 
-def fitted(name: str, ratings: Ratings, items: Items, **given: str) -> Any:
-    chosen = algorithm(name)
-    return chosen.fit(ratings, items, parse(given, [*chosen.parameters, *SHARED]))
+def artifact(name: str, ratings: Ratings, items: Items, **given: str) -> Any:
+    algorithm = ALGORITHMS[name]
+    return load_entry_point(algorithm.fit)(ratings, items, parse(given, algorithm))
 
 
 def window_of(train: Ratings, test: Ratings) -> Window:
@@ -88,9 +87,9 @@ def test_fm_predicts_random_rows_within_0_81(data: tuple[Ratings, Items]) -> Non
         order = np.random.RandomState(seed).permutation(len(ratings))
         cut = round(len(ratings) * 0.33)
         train, test = ratings.take(np.sort(order[cut:])), ratings.take(np.sort(order[:cut]))
-        part = fitted("fm", train, items, epochs="200", seed=str(seed))
+        result = artifact("fm", train, items, epochs="200", seed=str(seed))
         window = window_of(train, test)
-        rater = read_rater(part.settings, part.arrays, len(items))
+        rater = read_rater(result.settings, result.arrays, len(items))
         errors.append(rating_metrics(predict_rows(rater, window), window.later_value)["rmse"])
     assert np.mean(errors) < 0.81
 
@@ -104,8 +103,8 @@ def test_the_ranker_beats_popularity_on_each_users_last_fifth(data: tuple[Rating
     late = place >= (count - np.maximum(np.floor(count * 0.2 + 1e-9), 1))[ratings.user[order]]
     train, test = ratings.take(order[~late]), ratings.take(order[late])
     window = window_of(train, test)
-    part = fitted("ranker", train, items)
-    ranker = read_ranker(part.settings, part.arrays, len(items))
+    result = artifact("ranker", train, items)
+    ranker = read_ranker(result.settings, result.arrays, len(items))
     scores = np.full((len(window.users), len(items)), -np.inf, np.float32)
     scores[:, ranker.covered] = ranker.scores(window.profiles)
     popular = np.tile(fit_popularity(train, items).arrays["all"], (len(window.users), 1))

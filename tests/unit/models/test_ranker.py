@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from usher_models.artifacts import TrainingResult
 from usher_models.errors import DataError, FitError
 from usher_models.models.ranker import ease
-from usher_models.part import Part
 from usher_models.ratings import Items, Ratings
 from usher_scorer.profiles import Profiles, grade
 from usher_scorer.ranker import read_ranker
 
 Rated = Callable[..., Ratings]
 Nameless = Callable[[int], Items]
-Fit = Callable[..., Part]
+Fit = Callable[..., TrainingResult]
 
 
 def test_too_few_positives_say_how_many_are_needed(rated: Rated, nameless: Nameless, fit: Fit) -> None:
@@ -49,8 +49,8 @@ def test_ease_is_what_steck_defines() -> None:
 def test_a_checkerboard_is_ranked_by_colour(rated: Rated, nameless: Nameless, fit: Fit, method: str) -> None:
     board = rated([(u, i, 5.0, u) for u in range(30) for i in range(10) if u % 2 == i % 2 and (u // 2 + i) % 5])
     given = {"method": method, "regularization": "5", "side_weight": "0", "num_factors": "2"}
-    part = fit("ranker", board, nameless(10), given)
-    ranker = read_ranker(part.fitted.settings, part.fitted.arrays, 10)
+    result = fit("ranker", board, nameless(10), given)
+    ranker = read_ranker(result.artifact.settings, result.artifact.arrays, 10)
     for colour in (0, 1):
         liked = [colour, colour + 2]
         scores = ranker.scores(Profiles.of_one(liked, [5.0, 5.0], [0, 1]))[0]
@@ -61,14 +61,14 @@ def test_a_checkerboard_is_ranked_by_colour(rated: Rated, nameless: Nameless, fi
 def test_above_max_items_auto_takes_ials(world: Ratings, items: Items, fit: Fit) -> None:
     small = fit("ranker", world, items, {"regularization": "20"})
     large = fit("ranker", world, items, {"max_items": "5", "num_factors": "4"})
-    assert small.fitted.settings["kind"] == "ease"
-    assert large.fitted.settings["kind"] == "ials"
+    assert small.artifact.settings["kind"] == "ease"
+    assert large.artifact.settings["kind"] == "ials"
 
 
 def test_ials_folds_in_the_solution_of_its_own_normal_equations(world: Ratings, items: Items, fit: Fit) -> None:
-    part = fit("ranker", world, items, {"method": "ials", "num_factors": "4", "regularization": "30", "alpha": "5"})
-    ranker = read_ranker(part.fitted.settings, part.fitted.arrays, len(items))
-    factors = part.fitted.arrays["factors"].astype(np.float64)
+    result = fit("ranker", world, items, {"method": "ials", "num_factors": "4", "regularization": "30", "alpha": "5"})
+    ranker = read_ranker(result.artifact.settings, result.artifact.arrays, len(items))
+    factors = result.artifact.arrays["factors"].astype(np.float64)
     profile = Profiles.of_one([0, 1], [5.0, 5.0], [0, 0])
     weight = np.zeros(len(ranker.covered))
     weight[np.searchsorted(ranker.covered, [0, 1])] = 1.2 * (0.3 + 0.7 * 0.5 ** (0.5 / 5))
@@ -80,8 +80,8 @@ def test_ials_folds_in_the_solution_of_its_own_normal_equations(world: Ratings, 
 
 def test_side_features_bring_items_of_a_kind_together(world: Ratings, items: Items, fit: Fit) -> None:
     def same_kind(side_weight: str) -> float:
-        part = fit("ranker", world, items, {"side_weight": side_weight, "regularization": "300"})
-        matrix, covered = part.fitted.arrays["matrix"], part.fitted.arrays["covered"]
+        result = fit("ranker", world, items, {"side_weight": side_weight, "regularization": "300"})
+        matrix, covered = result.artifact.arrays["matrix"], result.artifact.arrays["covered"]
         same = (covered[:, None] % 2) == (covered % 2)
         return float(matrix[same].sum() - matrix[~same].sum())
 

@@ -14,7 +14,7 @@ from cli.commands import report
 from usher_models.evaluation import page as container_page
 from usher_models.evaluation.drawing import bars, intervals
 from usher_models.evaluation.page import page
-from usher_models.evaluation.program import judge_all
+from usher_models.evaluation.program import evaluate_models
 from usher_scorer.bundle import Bundle
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -22,9 +22,9 @@ VOID = {"meta", "rect", "line", "circle", "p", "li"}
 
 
 @pytest.fixture(scope="module")
-def evaluation(prepared: Any, parts: Any, bundle: Bundle) -> dict[str, Any]:
+def evaluation(prepared: Any, trained: Any, bundle: Bundle) -> dict[str, Any]:
     """A candidate against itself as the champion, so that every section is there."""
-    return judge_all(prepared, parts, bundle, bundle)
+    return evaluate_models(prepared, trained, bundle, bundle)
 
 
 class Tags(HTMLParser):
@@ -61,7 +61,7 @@ def test_what_others_sent_is_text(evaluation: dict[str, Any]) -> None:
         one["shown"] = [{"title": EVIL, "hit": True}]
     facts["leaks"] = [EVIL]
     facts["model_id"] = facts["champion_model_id"] = facts["trained_until"] = EVIL
-    facts["parts"] = {EVIL: {"hyperparameters": {EVIL: EVIL}, "metrics": {EVIL: 1.0}}}
+    facts["trained"] = {EVIL: {"hyperparameters": {EVIL: EVIL}, "metrics": {EVIL: 1.0}}}
     facts["prepared"]["snapshots"] = {EVIL: EVIL}
     text = checked(page(facts))
     assert text.count("&lt;script&gt;") > 8
@@ -77,10 +77,10 @@ def test_nothing_is_loaded_from_elsewhere(evaluation: dict[str, Any]) -> None:
 def test_metrics_that_are_no_numbers_and_a_first_model_leave_gaps(evaluation: dict[str, Any]) -> None:
     facts = copy.deepcopy(evaluation)
     facts["champion_model_id"] = None
-    for part in (facts["metrics"], facts["slices"]):
-        del part["champion"]
+    for result in (facts["metrics"], facts["slices"]):
+        del result["champion"]
     facts["metrics"]["candidate"]["ndcg@10"] = None
-    facts["intervals"], facts["examples"], facts["parts"] = {}, [], {}
+    facts["intervals"], facts["examples"], facts["trained"] = {}, [], {}
     text = checked(page(facts))
     assert "it is the first" in text
     assert "Examples" not in text and "minus the others" not in text

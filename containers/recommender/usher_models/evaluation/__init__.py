@@ -1,1 +1,1 @@
-"""Evaluation: models judged whole, on a window of time that none of them has seen."""
+"""Offline evaluation of whole bundles on a window of time that no model was fitted on."""

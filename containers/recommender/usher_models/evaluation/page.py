@@ -63,7 +63,7 @@ def page(facts: Facts) -> str:
         VERDICT,
         _leaks(facts["leaks"]),
         *_data(facts),
-        *_models(facts.get("parts", {})),
+        *_models(facts.get("algorithms", {})),
         *_left_out(facts.get("left_out", {})),
         TRIALS,
         *_differences(facts["intervals"]),

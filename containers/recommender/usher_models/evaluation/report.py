@@ -1,4 +1,4 @@
-"""The facts of an evaluation as evaluation.json holds them: gate metrics, slices and examples."""
+"""The facts of an evaluation as evaluation.json holds them: metrics, intervals, slices and examples."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from usher_models.evaluation.assemble import Prepared
-from usher_models.evaluation.compare import paired_interval
-from usher_models.evaluation.judge import Judged
-from usher_models.evaluation.ranking import hits, relevant_counts
-from usher_models.evaluation.rating import bias_only, rating_metrics
+from usher_models.evaluation.build_bundle import Prepared
+from usher_models.evaluation.bundle_scores import ModelResult
+from usher_models.evaluation.metrics import bias_only, hits, paired_interval, rating_metrics, relevant_counts
 from usher_models.evaluation.slices import catalogue_report, item_report, user_report
 from usher_models.evaluation.window import Window
 from usher_models.ratings import Float64
@@ -24,65 +22,66 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Everybody judged on one window. judged: candidate and popularity always, champion if there is one."""
+class Comparison:
+    """Models on one window. results: candidate and popularity always, champion if there is one."""
 
     prepared: Prepared
     window: Window
-    judged: Mapping[str, Judged]
+    results: Mapping[str, ModelResult]
 
     @property
     def relevant(self) -> Any:
-        """Who liked something later: those that ranking is judged on (users,)."""
+        """Which users have a later positive (users,): ranking is measured on them."""
         return relevant_counts(self.window) > 0
 
 
-def facts(contest: Contest) -> dict[str, Any]:
-    """Metrics, intervals and slices; the same contest gives the same facts."""
-    window, prepared = contest.window, contest.prepared
+def facts(comparison: Comparison) -> dict[str, Any]:
+    """Metrics, intervals and slices; deterministic."""
+    window, prepared = comparison.window, comparison.prepared
     count = len(prepared.items)
     return {
         "window": {
-            "users": int(contest.relevant.sum()),
+            "users": int(comparison.relevant.sum()),
             "users_with_later_rows": len(window.users),
-            "new_users": int((contest.relevant & ~window.known).sum()),
+            "new_users": int((comparison.relevant & ~window.known).sum()),
             "later_rows": len(window.later_item),
             "liked_rows": int(window.relevant.sum()),
             "rated_rows": int(window.stated.sum()),
         },
-        "metrics": {name: _metrics(contest, judged) for name, judged in contest.judged.items()} | _bias_only(contest),
-        "intervals": _intervals(contest),
+        "metrics": {name: _metrics(comparison, result) for name, result in comparison.results.items()}
+        | _bias_only(comparison),
+        "intervals": _intervals(comparison),
         "slices": {
             name: {
-                "users": user_report(judged, window),
-                "items": item_report(judged, window, prepared.before, count),
+                "users": user_report(result, window),
+                "items": item_report(result, window, prepared.before, count),
             }
-            for name, judged in contest.judged.items()
+            for name, result in comparison.results.items()
         },
     }
 
 
-def _metrics(contest: Contest, judged: Judged) -> dict[str, float]:
-    relevant = contest.relevant
+def _metrics(comparison: Comparison, result: ModelResult) -> dict[str, float]:
+    relevant = comparison.relevant
     ranking = (
-        {name: float(values[relevant].mean()) for name, values in judged.metrics.items()} if relevant.any() else {}
+        {name: float(values[relevant].mean()) for name, values in result.metrics.items()} if relevant.any() else {}
     )
     rating = {}
-    if judged.predicted is not None and len(judged.predicted):
-        rating = rating_metrics(judged.predicted, contest.window.later_ratings)
-    return {**ranking, **rating, **catalogue_report(judged, contest.prepared.before, len(contest.prepared.items))}
+    if result.predicted is not None and len(result.predicted):
+        rating = rating_metrics(result.predicted, comparison.window.later_ratings)
+    return {**ranking, **rating, **catalogue_report(result, comparison.prepared.before, len(comparison.prepared.items))}
 
 
-def _bias_only(contest: Contest) -> dict[str, dict[str, float]]:
-    """Empty where no rating is to be predicted, as in a window of events."""
-    predicted, actual = bias_only(contest.prepared.before, contest.window), contest.window.later_ratings
+def _bias_only(comparison: Comparison) -> dict[str, dict[str, float]]:
+    """The bias-only baseline; empty for a window without later ratings."""
+    predicted, actual = bias_only(comparison.prepared.before, comparison.window), comparison.window.later_ratings
     return {"bias_only": rating_metrics(predicted, actual)} if len(actual) else {}
 
 
-def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
+def _intervals(comparison: Comparison) -> dict[str, dict[str, dict[str, float]]]:
     """Candidate minus each other: NDCG@10 and recall@20 over users, squared error over users' means."""
-    relevant, candidate, out = contest.relevant, contest.judged["candidate"], {}
-    for name, other in contest.judged.items():
+    relevant, candidate, out = comparison.relevant, comparison.results["candidate"], {}
+    for name, other in comparison.results.items():
         if name == "candidate" or not relevant.any():
             continue
         differences = {
@@ -90,25 +89,25 @@ def _intervals(contest: Contest) -> dict[str, dict[str, dict[str, float]]]:
             for metric in ("ndcg@10", "recall@20")
         }
         if candidate.predicted is not None and other.predicted is not None and len(candidate.predicted):
-            ours, theirs = (_user_errors(contest.window, judged.predicted) for judged in (candidate, other))
+            ours, theirs = (_user_errors(comparison.window, one.predicted) for one in (candidate, other))
             differences["squared_error"] = paired_interval(ours, theirs, SEED)
         out[f"candidate-{name}"] = {metric: interval.fields() for metric, interval in differences.items()}
     return out
 
 
 def _user_errors(window: Window, predicted: Float64 | None) -> Float64:
-    """The mean squared error of each user who rated something later (users,)."""
+    """The mean squared error of each user with later ratings (such users,)."""
     error = (np.asarray(predicted) - window.later_ratings) ** 2
-    whose = np.unique(window.later_user[window.stated], return_inverse=True)[1]
-    mean: Float64 = np.bincount(whose, error) / np.bincount(whose)
+    owner = np.unique(window.later_user[window.stated], return_inverse=True)[1]
+    mean: Float64 = np.bincount(owner, error) / np.bincount(owner)
     return mean
 
 
-def examples(contest: Contest, bundle: Bundle) -> list[dict[str, Any]]:
-    """A few users, drawn with a fixed seed: what they had liked, what the candidate shows, what they then liked."""
-    users = np.flatnonzero(contest.relevant)
+def examples(comparison: Comparison, bundle: Bundle) -> list[dict[str, Any]]:
+    """A few users, drawn with a fixed seed: earlier positives, the candidate's recommendations, later positives."""
+    users = np.flatnonzero(comparison.relevant)
     chosen = np.random.default_rng(SEED).permutation(users)[:EXAMPLES]
-    candidate, window, catalogue = contest.judged["candidate"], contest.window, bundle.catalogue
+    candidate, window, catalogue = comparison.results["candidate"], comparison.window, bundle.catalogue
     hit = hits(candidate.shown, window)
     out = []
     for user in chosen.tolist():
@@ -118,7 +117,7 @@ def examples(contest: Contest, bundle: Bundle) -> list[dict[str, Any]]:
         shown = candidate.shown[user, :10]
         out.append(
             {
-                "user_id": contest.prepared.users[window.users[user]],
+                "user_id": comparison.prepared.users[window.users[user]],
                 "liked_before": [catalogue.titles[item] for item in liked],
                 "liked_later": [catalogue.titles[item] for item in later],
                 "shown": [

@@ -1,4 +1,4 @@
-"""Slices: the same metrics for parts of the users and of the catalogue, where an average hides a harm."""
+"""Metrics by slice of the users and of the catalogue, since an average can hide a harm."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from usher_models.evaluation.judge import Judged
-from usher_models.evaluation.ranking import hits, relevant_counts
+from usher_models.evaluation.bundle_scores import ModelResult
+from usher_models.evaluation.metrics import hits, relevant_counts
 from usher_models.evaluation.window import Window
 from usher_models.ratings import Bool, Float64, Ratings
 
@@ -18,14 +18,14 @@ _HEAD, _MIDDLE = 0.1, 0.5
 
 
 def user_slices(window: Window) -> Mapping[str, Bool]:
-    """Name → who belongs to it (users,)."""
+    """Name → which users belong to the slice (users,)."""
     length = np.diff(window.profiles.pointer)
     slices: dict[str, Bool] = {name: (length >= low) & (length <= high) for name, low, high in ACTIVITY}
     return {**slices, "new users": ~window.known, "known users": window.known}
 
 
-def user_report(judged: Judged, window: Window) -> dict[str, dict[str, float]]:
-    """NDCG@10 and recall@20 of each slice of users who liked something later; empty slices are left out."""
+def user_report(result: ModelResult, window: Window) -> dict[str, dict[str, float]]:
+    """NDCG@10 and recall@20 of each slice, over users with a later positive; empty slices are left out."""
     relevant = relevant_counts(window) > 0
     report = {}
     for name, members in user_slices(window).items():
@@ -33,17 +33,17 @@ def user_report(judged: Judged, window: Window) -> dict[str, dict[str, float]]:
         if chosen.any():
             report[name] = {
                 "users": int(chosen.sum()),
-                "ndcg@10": float(judged.metrics["ndcg@10"][chosen].mean()),
-                "recall@20": float(judged.metrics["recall@20"][chosen].mean()),
+                "ndcg@10": float(result.metrics["ndcg@10"][chosen].mean()),
+                "recall@20": float(result.metrics["recall@20"][chosen].mean()),
             }
     return report
 
 
-def item_report(judged: Judged, window: Window, before: Ratings, items: int) -> dict[str, dict[str, float]]:
-    """Recall@20 over all liked rows whose item is in the head, the middle or the tail before the split, or new."""
+def item_report(result: ModelResult, window: Window, before: Ratings, items: int) -> dict[str, dict[str, float]]:
+    """Recall@20 of the later positives, by popularity of the item before the split: head, middle, tail or new."""
     group = _item_groups(before, items)
-    hit = hits(judged.shown, window)
-    found = np.bincount(group[judged.shown[hit]], minlength=4)
+    hit = hits(result.shown, window)
+    found = np.bincount(group[result.shown[hit]], minlength=4)
     liked = np.bincount(group[window.later_item[window.relevant]], minlength=4)
     names = ("head items", "middle items", "tail items", "new items")
     return {
@@ -53,14 +53,11 @@ def item_report(judged: Judged, window: Window, before: Ratings, items: int) -> 
     }
 
 
-def catalogue_report(judged: Judged, before: Ratings, items: int) -> dict[str, float]:
-    """coverage@10: the part of the catalogue shown to anyone.
-
-    novelty@10: mean -log2 of the part of users who rated it.
-
-    Novelty after Vargas and Castells (2011); an item that nobody rated counts as half a user.
+def catalogue_report(result: ModelResult, before: Ratings, items: int) -> dict[str, float]:
+    """coverage@10: the share of the catalogue that is recommended to at least one user; novelty@10: the mean of
+    -log2 p, p the share of users with the item before the split (Vargas and Castells 2011), at least half a user.
     """
-    shown = judged.shown[:, :10]
+    shown = result.shown[:, :10]
     shown = shown[shown >= 0]
     if not len(shown):
         return {"coverage@10": 0.0, "novelty@10": 0.0}

@@ -1,4 +1,4 @@
-"""The held-out window: what each user brings when they ask, and what they then did."""
+"""The held-out window: each user's profile at the time of a request, and the later rows to be predicted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from usher_scorer.profiles import Profiles, likes, no_kinds
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Users with later rows, the profile that each brings, and the later rows, user by user.
+    """Users with later rows, the profile of each, and the later rows, ordered by user.
 
-    users (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): did something before the
-    split; later_user (rows,): place in `users`; later_item, later_value, later_kind (rows,): what they rated and did
-    afterwards with what they had not seen.
+    users (n,): dense user ids, ascending; profiles: of these, in their order; known (n,): has rows before the
+    split; later_user (rows,): place in `users`; later_item, later_value, later_kind (rows,): rows on items that the
+    profile does not have as seen.
     """
 
     users: Int64
@@ -34,12 +34,12 @@ class Window:
 
     @property
     def relevant(self) -> Bool:
-        """Which later rows say that the item was liked (rows,)."""
+        """Which later rows are positives (rows,)."""
         return likes(self.later_value, self.later_kind)
 
     @property
     def stated(self) -> Bool:
-        """Which later rows are ratings (rows,): those that a rating error can be measured on."""
+        """Which later rows are ratings (rows,): rating errors are measured on them."""
         stated: Bool = self.later_kind == RATING
         return stated
 
@@ -50,17 +50,17 @@ class Window:
 
 
 def split_window(before: Ratings, inside: Ratings) -> Window:
-    """By time, the first half (rounded down) of each user's rows in the window joins what came before as the profile.
+    """Split each user's rows of the window by time: the first half (rounded down) and the rows before are the profile.
 
-    The rest is predicted, but for what the profile says that they have seen. Views are only ever part of the profile.
-    Rows of one moment are ordered by item.
+    The second half is predicted, without items that the profile has as seen. Views are never predicted. Rows of the
+    same time are ordered by item.
     """
     order = np.lexsort((inside.item, inside.time_us, inside.user))
     rows = inside.take(order)
-    everyone, first, count = np.unique(rows.user, return_index=True, return_counts=True)
+    owner, first, count = np.unique(rows.user, return_index=True, return_counts=True)
     place = np.arange(len(rows)) - np.repeat(first, count)
     early = place < np.repeat(count // 2, count)
-    profile_rows = before.take(np.isin(before.user, everyone)).join(rows.take(early)).strongest()
+    profile_rows = before.take(np.isin(before.user, owner)).join(rows.take(early)).strongest()
     later = rows.take(~early & (rows.kind != VIEW))
     later = later.take(~_pairs_in(later, profile_rows.take(profile_rows.kind != VIEW)))
     users = np.unique(later.user).astype(np.int64)

@@ -1,1 +1,1 @@
-"""The algorithms: each one file, registered by name, so that a new one is one more file."""
+"""The code of the algorithms that `usher.algorithms` defines, and the baselines in every bundle."""

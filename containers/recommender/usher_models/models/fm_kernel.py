@@ -1,12 +1,13 @@
-"""The inner loops of the factorization machine's Gibbs sampler, compiled by numba.
+"""The row draws of the factorization machine's Gibbs sampler, compiled by numba.
 
-Fm_reference.py says the same in numpy.
+Equation 14 of BPMF (Salakhutdinov and Mnih 2008) with a bias as one more factor; the tests hold it to ten lines of
+numpy. Rows are handled eight at a time, a SIMD lane each. A lane's statistics are the lower triangle of
+H = sum (q, w)(q, w)^T, then b = sum r (q, w), then sum r^2, over the row's ratings: q = w * factors of the other side's
+row, r = w * (y - its bias).
 
-Rows are handled eight at a time, a SIMD lane each. A lane's statistics are the lower triangle of H = sum (q, w)(q,
-w)^T, then b = sum r (q, w), then sum r^2, over the row's ratings: q = w * factors of the other side's row, r = w * (y
-- its bias). Plain loops: a block of ratings is gathered so that each factor lies in a row of its own, and its Gram
-matrix is taken in tiles whose inner loop LLVM vectorises (1.9 ns per rating and factor a sweep; four ratings added to
-H at a time take 4.0).
+Plain loops: a block of ratings is gathered so that each factor lies in a row of its own, and its Gram matrix is taken
+in tiles whose inner loop LLVM vectorises (1.9 ns per rating and factor a sweep; four ratings added to H at a time take
+4.0).
 """
 
 
@@ -94,7 +95,7 @@ def _row_gram(start, stop, index, y, other, bias, buffer, gram):
 def statistics(pointer, index, y, other, bias, first, last, out):
     """Statistics of the blocks first..last of eight rows into out (blocks, statistics_size, 8).
 
-    One pass over the ratings.
+    One pass over the ratings. pointer (rows + 1,); index, y (ratings,); other (other rows, width); bias (other rows,).
     """
     width = other.shape[1]
     padded = (width + 4) // 4 * 4
@@ -205,120 +206,6 @@ def draw(stats, noise, precision, prior, normals, first, last, rows, means, erro
                 rows[start + lane, j] = x[j, lane]
                 means[start + lane, j] = mean[j, lane]
             errors[start + lane] = max(total, np.float32(0))
-
-
-@compiled
-def draw_features_centred(
-    pointer, index, value, group, features, feature_precision, feature_mean, precision, offset, normals
-):
-    """Draw each feature's row given the rows it explains; offset = rows - mean - F features is kept up to date."""
-    count, width = features.shape
-    change = np.empty(width, np.float32)
-    for f in range(count):
-        g = group[f]
-        square = np.float32(0)
-        change[:] = 0
-        for m in range(pointer[f], pointer[f + 1]):
-            square += value[m] * value[m]
-            for j in range(width):
-                change[j] += value[m] * offset[index[m], j]
-        for j in range(width):
-            p = precision[j] * square + feature_precision[g, j]
-            new = precision[j] * (change[j] + features[f, j] * square) + feature_precision[g, j] * feature_mean[g, j]
-            new = new / p + normals[f, j] / np.sqrt(p)
-            change[j] = new - features[f, j]
-            features[f, j] = new
-        for m in range(pointer[f], pointer[f + 1]):
-            for j in range(width):
-                offset[index[m], j] -= value[m] * change[j]
-
-
-@compiled
-def _solve_and_draw(a, v, normals):
-    """v <- A^-1 v + L^-T normals for one small symmetric A, which is overwritten."""
-    width = v.shape[0]
-    for j in range(width):
-        for t in range(j):
-            a[j, j] -= a[j, t] * a[j, t]
-        a[j, j] = np.sqrt(a[j, j])
-        for i in range(j + 1, width):
-            total = a[i, j]
-            for t in range(j):
-                total -= a[i, t] * a[j, t]
-            a[i, j] = total / a[j, j]
-    for i in range(width):
-        for t in range(i):
-            v[i] -= a[i, t] * v[t]
-        v[i] /= a[i, i]
-    for i in range(width):
-        v[i] += normals[i]
-    for i in range(width - 1, -1, -1):
-        for t in range(i + 1, width):
-            v[i] -= a[t, i] * v[t]
-        v[i] /= a[i, i]
-
-
-@compiled
-def _unpack(stats, noise, rows, h, gradient):
-    """h (rows, width, width) <- alpha H, gradient (rows, width) <- alpha (b - H x), from the packed statistics."""
-    count, width = rows.shape
-    triangle = width * (width + 1) // 2
-    for r in range(count):
-        s = stats[r // LANES]
-        lane = r % LANES
-        at = 0
-        for i in range(width):
-            for j in range(i + 1):
-                h[r, i, j] = noise[r] * s[at, lane]
-                h[r, j, i] = h[r, i, j]
-                at += 1
-        for i in range(width):
-            total = noise[r] * s[triangle + i, lane]
-            for j in range(width):
-                total -= h[r, i, j] * rows[r, j]
-            gradient[r, i] = total
-
-
-@compiled
-def draw_features_noncentred(
-    pointer, index, value, group, features, feature_precision, feature_mean, noise, stats, rows, normals
-):
-    """Draw each feature's row, joint over the factors, with the offsets rows - F features held.
-
-    `rows` moves with it.
-    """
-    count, width = features.shape
-    h = np.empty((rows.shape[0], width, width), np.float32)
-    gradient = np.empty(rows.shape, np.float32)
-    _unpack(stats, noise, rows, h, gradient)
-    a = np.empty((width, width), np.float32)
-    v = np.empty(width, np.float32)
-    for f in range(count):
-        g = group[f]
-        a[:, :] = 0
-        v[:] = 0
-        for m in range(pointer[f], pointer[f + 1]):
-            r = index[m]
-            x = value[m]
-            for i in range(width):
-                v[i] += x * gradient[r, i]
-                for j in range(width):
-                    a[i, j] += x * x * h[r, i, j]
-        for i in range(width):
-            v[i] += feature_precision[g, i] * (feature_mean[g, i] - features[f, i])
-            a[i, i] += feature_precision[g, i]
-        _solve_and_draw(a, v, normals[f])
-        for i in range(width):
-            features[f, i] += v[i]
-        for m in range(pointer[f], pointer[f + 1]):
-            r = index[m]
-            x = value[m]
-            for i in range(width):
-                rows[r, i] += x * v[i]
-            for j in range(width):
-                step = x * v[j]
-                for i in range(width):
-                    gradient[r, i] -= h[r, j, i] * step
 
 
 @compiled

@@ -1,6 +1,4 @@
-"""The Bayesian factorization machine's sampler: towers of rows, their priors, features and noise.
-
-And one sweep over both.
+"""The Gibbs sampler of the Bayesian factorization machine: user and item towers, their priors, features and noise.
 
 y = w0 + b_u + b_i + p_u . q_i + N(0, 1 / alpha_u); each row x = (p, b) ~ N(mu + F B, diag(1 / lambda)), F the row's
 features. A factorization machine (Rendle 2010) in two-tower form, sampled a row at a time as BPMF (Salakhutdinov and
@@ -20,6 +18,7 @@ import scipy.sparse as sp
 from scipy.special import gammaln, ndtr, ndtri
 
 from usher_models.errors import FitError
+from usher_models.models import fm_feature_kernel as feature_kernel
 from usher_models.models import fm_kernel as kernel
 from usher_models.models.fm_kernel import LANES, Float32, Float64, Int32, Int64
 
@@ -73,7 +72,7 @@ class Features:
     @classmethod
     def start(cls, groups: Sequence[sp.spmatrix], width: int) -> Features:
         matrix = sp.csr_matrix(sp.hstack(groups), dtype=np.float32)
-        group = np.repeat(np.arange(len(groups)), [part.shape[1] for part in groups]).astype(np.int64)
+        group = np.repeat(np.arange(len(groups)), [columns.shape[1] for columns in groups]).astype(np.int64)
         shape = (len(groups), width)
         return cls(matrix, group, np.zeros((matrix.shape[1], width), np.float32), np.ones(shape), np.zeros(shape))
 
@@ -116,7 +115,7 @@ class Tower:
         """Features and rows together, on the ratings; the prior follows."""
         if self.features is None:
             return
-        kernel.draw_features_noncentred(
+        feature_kernel.draw_features_noncentred(
             *self.features.arrays,
             self.features.values,
             *_float32(self.features.precision, self.features.mean),
@@ -132,7 +131,7 @@ class Tower:
         if self.features is None:
             return
         offset = self.rows - self.prior
-        kernel.draw_features_centred(
+        feature_kernel.draw_features_centred(
             *self.features.arrays,
             self.features.values,
             *_float32(self.features.precision, self.features.mean),
@@ -158,7 +157,7 @@ class Tower:
         drawn = random.gamma((freedom + ratings) / 2) / (eta + self.errors / 2)
         self.noise = np.clip(drawn, *NOISE_BOUNDS).astype(np.float32)
 
-    def seen_from_the_other_side(self) -> tuple[Float32, Float32]:
+    def as_regressors(self) -> tuple[Float32, Float32]:
         """(w * factors, w) and the bias, as the other side's statistics read them; w = sqrt(alpha)."""
         other = self.rows.copy()
         other[:, -1] = 1
@@ -253,7 +252,7 @@ def _draw_tower(  # noqa: PLR0913, PLR0917 - its inputs, one by one
     tower.draw_hyperpriors(random)
     bounds = data.cuts(threads)
     ranges = list(itertools.pairwise(bounds))
-    seen = other.seen_from_the_other_side()
+    seen = other.as_regressors()
     list(pool.map(lambda r: kernel.statistics(data.pointer, data.index, data.y, *seen, *r, stats), ranges))
     if number % NONCENTRED_EVERY == 0:
         tower.draw_features_noncentred(stats, random)
@@ -262,7 +261,7 @@ def _draw_tower(  # noqa: PLR0913, PLR0917 - its inputs, one by one
     out = (tower.rows, tower.means, tower.errors)
     list(pool.map(lambda r: kernel.draw(stats, tower.noise, precision, tower.prior, normals, *r, *out), ranges))
     if not np.isfinite(tower.rows).all():
-        raise FitError(f"fm: sweep {number} drew NaN or infinity: check the ratings, or take fewer factors")
+        raise FitError(f"fm: sweep {number} drew NaN or infinity: check the ratings, or use fewer factors")
     tower.draw_features_centred(random)
 
 

@@ -1,59 +1,52 @@
-"""`knn`: items that the same users liked, by cosine or inner product of their columns of positives."""
+"""`knn`: fits nearest neighbours of items, by cosine or inner product of their columns of positives.
+
+Item-based collaborative filtering (Sarwar et al. 2001), the cosine with a shrinkage term in its denominator:
+s_ij = x_i . x_j / (|x_i| |x_j| + shrinkage).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from usher_models.algorithm import Fitted
+from usher_models.artifacts import Artifact
 from usher_models.errors import DataError
-from usher_models.evaluation.ranking import ranking_metrics
+from usher_models.evaluation.metrics import ranking_metrics
 from usher_models.evaluation.window import Window, split_window
-from usher_models.hyperparameters import Parameter
 from usher_models.ratings import Float32, Float64, Items, Ratings
 
 #: Columns of the item-item matrix made at once.
 _BLOCK = 2000
 
 
-class NearestNeighbours:
-    """Hyperparameters with the names of SageMaker's built-in algorithm."""
-
-    name = "knn"
-    parameters: Sequence[Parameter] = (
-        Parameter("k", "integer", 100, "neighbours kept of each item; no more than there are other items", 1, 1024),
-        Parameter("sample_size", "integer", 1_000_000, "users looked at; a random sample of more", 1, 100_000_000),
-        Parameter("index_metric", "categorical", "COSINE", "what near means", choices=("COSINE", "INNER_PRODUCT")),
-        Parameter("shrinkage", "continuous", 10.0, "added to a pair's support: chance neighbours sink", 0, 10_000),
-    )
-
-    def fit(self, ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Fitted:
-        """The k nearest of every item; an item nobody liked has none."""
-        positives = ratings.take(ratings.positive)
-        if not len(positives):
-            raise DataError(
-                "knn: nobody liked anything (no rating of at least 4, no purchase or click), so no item is near another"
-            )
-        sampled = _sample(positives, values["sample_size"], values["seed"])
-        shape = (sampled.users, len(items))
-        matrix = sp.csr_matrix((_strength(sampled.weights), (sampled.user, sampled.item)), shape)
-        near, similarity = _nearest(matrix, min(values["k"], max(len(items) - 1, 1)), values)
-        return Fitted({"index_metric": values["index_metric"]}, {"neighbours": near, "similarity": similarity}).checked(
-            self.name
+def fit(ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Artifact:
+    """The k nearest neighbours of every item (items, k); an item without positives has none."""
+    positives = ratings.take(ratings.positive)
+    if not len(positives):
+        raise DataError(
+            "knn: there are no positives (ratings of at least 4, purchases, clicks), so no item is similar to another: "
+            "upload more ratings or events"
         )
+    sampled = _sample(positives, values["sample_size"], values["seed"])
+    shape = (sampled.users, len(items))
+    matrix = sp.csr_matrix((_strength(sampled.weights), (sampled.user, sampled.item)), shape)
+    near, similarity = _nearest(matrix, min(values["k"], max(len(items) - 1, 1)), values)
+    arrays = {"neighbours": near, "similarity": similarity}
+    return Artifact({"index_metric": values["index_metric"]}, arrays).checked("knn")
 
-    def validate(self, fitted: Fitted, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
-        """NDCG and recall of ranking by the summed similarity to what was liked."""
-        window = split_window(train, validation)
-        return ranking_metrics(neighbour_scores(fitted, window, len(items)), window)
+
+def validate(artifact: Artifact, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
+    """NDCG and recall of ranking by the summed similarity to a profile's positives."""
+    window = split_window(train, validation)
+    return ranking_metrics(neighbour_scores(artifact, window, len(items)), window)
 
 
-def neighbour_scores(fitted: Fitted, window: Window, items: int) -> Float32:
-    """(users, items): the summed similarity of each item to a profile's positives; -inf for what was seen."""
-    near, similarity = fitted.arrays["neighbours"], fitted.arrays["similarity"]
+def neighbour_scores(artifact: Artifact, window: Window, items: int) -> Float32:
+    """(users, items): the summed similarity of each item to a profile's positives; -inf for seen items."""
+    near, similarity = artifact.arrays["neighbours"], artifact.arrays["similarity"]
     known = near >= 0
     rows = np.repeat(np.arange(items), known.sum(axis=1))
     graph = sp.csr_matrix((similarity[known], (rows, near[known])), (items, items))
@@ -67,7 +60,7 @@ def neighbour_scores(fitted: Fitted, window: Window, items: int) -> Float32:
 
 
 def _strength(weights: Float64) -> Float32:
-    """A rating from 4 on and a purchase are a whole positive, a click is less of one."""
+    """The weights (rows,) in [0, 1]: a rating from 4 on and a purchase count 1, a click less."""
     return np.clip(weights, 0, 1).astype(np.float32)
 
 

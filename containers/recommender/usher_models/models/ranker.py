@@ -1,21 +1,24 @@
-"""`ranker`: what users will like next: EASE in closed form, implicit ALS where the catalogue is too large for it."""
+"""`ranker`: fits the model that orders the catalogue: EASE in closed form, implicit ALS for a large catalogue.
+
+EASE^R (Steck 2019, equation 8): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X (users, covered) the weights of what
+users rated and did with covered items.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import lapack
 
-from usher_models.algorithm import Fitted
+from usher_models.artifacts import Artifact
 from usher_models.errors import DataError, FitError
-from usher_models.evaluation.ranking import ranking_metrics
+from usher_models.evaluation.metrics import ranking_metrics
 from usher_models.evaluation.window import split_window
-from usher_models.features import item_features
-from usher_models.hyperparameters import Parameter
+from usher_models.models.baselines import item_features
 from usher_models.ratings import Float32, Int64, Items, Ratings
 from usher_scorer.ranker import read_ranker
 
@@ -23,52 +26,36 @@ from usher_scorer.ranker import read_ranker
 SIDE_WEIGHTS: Mapping[str, float] = {"genres": 25.0, "years": 24.0, "tags": 4.0}
 
 
-class ItemRanker:
-    """EASE^R (Steck 2019): B = I - P diag(1/P), P = (X^T X + lambda I)^-1, X the weights of what
-    users rated and did with covered items.
-    """
-
-    name = "ranker"
-    parameters: Sequence[Parameter] = (
-        Parameter("method", "categorical", "auto", "auto: ease up to max_items", choices=("auto", "ease", "ials")),
-        Parameter("regularization", "continuous", 300.0, "lambda of ease, and of ials in thirtieths", 0.1, 1_000_000),
-        Parameter("side_weight", "continuous", 1.0, "ease: weight of genres, years and tags", 0, 1000),
-        Parameter("min_positives", "integer", 3, "items with fewer are left to their content", 1, 10_000),
-        Parameter("max_items", "integer", 10_000, "above it auto takes ials: ease needs items^2 numbers", 1, 20_000),
-        Parameter("num_factors", "integer", 64, "ials: length of an item's vector", 1, 512),
-        Parameter("epochs", "integer", 15, "ials: iterations", 1, 1000),
-        Parameter("alpha", "continuous", 10.0, "ials: confidence of a positive, where nothing has 1", 0.01, 10_000),
-    )
-
-    def fit(self, ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Fitted:
-        """Fit on the items that at least min_positives users liked; DataError when there is none."""
-        liked = np.bincount(ratings.item[ratings.positive], minlength=len(items))
-        covered = np.flatnonzero(liked >= values["min_positives"])
-        if not len(covered):
-            raise DataError(
-                f"ranker: no item has {values['min_positives']} ratings of at least 4, purchases or clicks (of "
-                f"{len(ratings)} rows in all); more data or a lower min_positives is needed"
-            )
-        large = len(covered) > values["max_items"]
-        method = values["method"] if values["method"] != "auto" else "ials" if large else "ease"
-        graded = _graded(ratings, covered, len(items))
-        if method == "ials":
-            return _fit_ials(graded, covered, values).checked(self.name)
-        side = values["side_weight"] * _side_gram(items, covered)
-        return _fit_ease(graded, covered, side, values["regularization"]).checked(self.name)
-
-    def validate(self, fitted: Fitted, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
-        """NDCG and recall as the gate measures them: profile = before and the first half of the window."""
-        window = split_window(train, validation)
-        ranker = read_ranker(fitted.settings, fitted.arrays, len(items))
-        scores = np.full((len(window.users), len(items)), -np.inf, np.float32)
-        scores[:, ranker.covered] = ranker.scores(window.profiles)
-        seen = window.profiles.seen
-        scores[window.profiles.user[seen], window.profiles.items[seen]] = -np.inf
-        return ranking_metrics(scores, window)
+def fit(ratings: Ratings, items: Items, values: Mapping[str, Any]) -> Artifact:
+    """Fit on the items with at least min_positives positives; DataError when there are none."""
+    positives = np.bincount(ratings.item[ratings.positive], minlength=len(items))
+    covered = np.flatnonzero(positives >= values["min_positives"])
+    if not len(covered):
+        raise DataError(
+            f"ranker: no item has {values['min_positives']} ratings of at least 4, purchases or clicks (of "
+            f"{len(ratings)} rows in all); more data or a lower min_positives is needed"
+        )
+    large = len(covered) > values["max_items"]
+    method = values["method"] if values["method"] != "auto" else "ials" if large else "ease"
+    weighted = _weighted(ratings, covered, len(items))
+    if method == "ials":
+        return _fit_ials(weighted, covered, values).checked("ranker")
+    side = values["side_weight"] * _side_gram(items, covered)
+    return _fit_ease(weighted, covered, side, values["regularization"]).checked("ranker")
 
 
-def _graded(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
+def validate(artifact: Artifact, train: Ratings, validation: Ratings, items: Items) -> Mapping[str, float]:
+    """NDCG and recall as the gate measures them: a profile is what came before and the first half of the window."""
+    window = split_window(train, validation)
+    ranker = read_ranker(artifact.settings, artifact.arrays, len(items))
+    scores = np.full((len(window.users), len(items)), -np.inf, np.float32)
+    scores[:, ranker.covered] = ranker.scores(window.profiles)
+    seen = window.profiles.seen
+    scores[window.profiles.user[seen], window.profiles.items[seen]] = -np.inf
+    return ranking_metrics(scores, window)
+
+
+def _weighted(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
     """X (users, covered): the rows' weights."""
     place = np.full(items, -1, np.int64)
     place[covered] = np.arange(len(covered))
@@ -80,7 +67,7 @@ def _graded(ratings: Ratings, covered: Int64, items: int) -> sp.csr_matrix:
 def _side_gram(items: Items, covered: Int64) -> Float32:
     """F^T F (covered, covered) of the items' features, as if they were further users (models.md, Ranking, point 2).
 
-    A shared word counts in full, whatever else an item bears; years by how far their bells overlap.
+    A shared word counts in full, however many others an item has; years by how far their Gaussians overlap.
     """
     total = np.zeros((len(covered), len(covered)), np.float32)
     for name, group in item_features(items).items():
@@ -91,9 +78,9 @@ def _side_gram(items: Items, covered: Int64) -> Float32:
     return total
 
 
-def _fit_ease(graded: sp.csr_matrix, covered: Int64, side: Float32, regularization: float) -> Fitted:
-    gram = np.asfortranarray((graded.T @ graded).toarray() + side, np.float32)
-    return Fitted({"kind": "ease"}, {"covered": covered, "matrix": ease(gram, regularization)})
+def _fit_ease(weighted: sp.csr_matrix, covered: Int64, side: Float32, regularization: float) -> Artifact:
+    gram = np.asfortranarray((weighted.T @ weighted).toarray() + side, np.float32)
+    return Artifact({"kind": "ease"}, {"covered": covered, "matrix": ease(gram, regularization)})
 
 
 def ease(gram: Float32, regularization: float) -> Float32:
@@ -112,14 +99,14 @@ def ease(gram: Float32, regularization: float) -> Float32:
     return weights
 
 
-def _fit_ials(graded: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) -> Fitted:
-    """Hu, Koren, Volinsky (2008) on what was liked; users are folded in when they ask."""
+def _fit_ials(weighted: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) -> Artifact:
+    """Implicit ALS (Hu, Koren, Volinsky 2008) on the positive weights; users are folded in at the request."""
     # Imported here: half a second that only large catalogues pay.
     from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
 
     regularization = values["regularization"] / 30
-    liked = graded.maximum(0).tocsr()
+    liked = weighted.maximum(0).tocsr()
     liked.eliminate_zeros()
     with threadpool_limits(1, "blas"):  # its own threads and BLAS's would fight
         model = AlternatingLeastSquares(
@@ -134,4 +121,4 @@ def _fit_ials(graded: sp.csr_matrix, covered: Int64, values: Mapping[str, Any]) 
         model.fit(liked, show_progress=False)
     factors = np.ascontiguousarray(model.item_factors, np.float32)
     gram = factors.T @ factors + np.float32(regularization) * np.eye(factors.shape[1], dtype=np.float32)
-    return Fitted({"kind": "ials", "alpha": values["alpha"]}, {"covered": covered, "factors": factors, "gram": gram})
+    return Artifact({"kind": "ials", "alpha": values["alpha"]}, {"covered": covered, "factors": factors, "gram": gram})

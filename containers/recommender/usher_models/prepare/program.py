@@ -20,8 +20,8 @@ from usher.schema.interactions import (
     RATING_SCALE,
     VIEW,
 )
+from usher_models.container import Paths
 from usher_models.errors import DataError
-from usher_models.paths import Paths
 from usher_models.prepare.plan import Plan, iso, read_plan
 from usher_models.prepare.sources import COLUMNS, Stream
 

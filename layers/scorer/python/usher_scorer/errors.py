@@ -1,19 +1,19 @@
-"""What can go wrong when a bundle is read or asked.
+"""Errors of loading a bundle and of answering requests.
 
 ScorerError
 ├── BundleError      the files: damaged, foreign, newer; no retry helps, another bundle does
-└── RequestError     the question: the caller's fault, answered with 400, a code and a message
+└── RequestError     the request: the caller's fault, answered with 400, a code and a message
 """
 
 from __future__ import annotations
 
 
 class ScorerError(Exception):
-    """Any refusal of the scorer."""
+    """Any error that the scorer raises itself."""
 
 
 class BundleError(ScorerError):
-    """A bundle that cannot be trusted or understood; the message names the file and what to do."""
+    """A bundle that is damaged, incomplete or unknown; the message names the file and what to do."""
 
 
 class RequestError(ScorerError):

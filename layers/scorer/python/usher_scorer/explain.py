@@ -1,4 +1,4 @@
-"""Explain: why an item is shown, from the very numbers that ranked it."""
+"""Reasons for a recommendation, computed from the numbers that ranked it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from usher.schema.interactions import KINDS
 from usher_scorer.bundle import Bundle
 from usher_scorer.profiles import Float64, Profiles
 
-#: At most so many liked items stand in a reason.
+#: A reason names at most this many items of the profile.
 BECAUSE_MAX = 3
 _VERBS = dict(zip(KINDS, ("liked", "bought", "clicked", "viewed"), strict=True))
 
 
 class Explainer:
-    """Reasons for one user's items: the user is folded in once, on the first that is asked for."""
+    """Reasons for one user's items; the user is folded in once, for the first reason."""
 
     def __init__(self, bundle: Bundle, profile: Profiles, popular: bool) -> None:
         self._bundle = bundle
@@ -25,10 +25,9 @@ class Explainer:
         self._row: Float64 | None = None
 
     def reason(self, item: int) -> dict[str, Any]:
-        """{"text", "because": [{item_id, title, kind, share}], "predicted": {rating and the parts that add up to it}}.
+        """{"text", "because": [{item_id, title, kind, share}], "predicted": {rating and the terms that add up to it}}.
 
-        kind: what the user did with it, as KINDS has it; share: the liked item's part of all that speaks for this
-        one, 0 to 1.
+        kind: the interaction (KINDS); share: the part of the item's positive contributions that is this one's, 0 to 1.
         """
         because = [] if self._popular else self._because(item)
         reason: dict[str, Any] = {"text": self._text(item, because), "because": because}
@@ -37,19 +36,19 @@ class Explainer:
         return reason
 
     def _because(self, item: int) -> list[dict[str, Any]]:
-        ranker, profile = self._bundle.ranker, self._profile
-        if ranker is None:
-            return []
-        parts = np.where(profile.positive, np.maximum(ranker.contributions(profile, item), 0), 0)
-        total = float(parts.sum())
-        best = [int(n) for n in np.argsort(-parts, kind="stable")[:BECAUSE_MAX] if parts[n] > 0]
+        profile = self._profile
+        found = (ranker.contributions(profile, item) for ranker in self._bundle.rankers)
+        contributions = next((one for one in found if one.any()), np.zeros(len(profile.items), np.float32))
+        positive = np.where(profile.positive, np.maximum(contributions, 0), 0)
+        total = float(positive.sum())
+        best = [int(n) for n in np.argsort(-positive, kind="stable")[:BECAUSE_MAX] if positive[n] > 0]
         catalogue = self._bundle.catalogue
         return [
             {
                 "item_id": catalogue.ids[profile.items[n]],
                 "title": catalogue.titles[profile.items[n]],
                 "kind": KINDS[profile.kinds[n]],
-                "share": round(float(parts[n]) / total, 4),
+                "share": round(float(positive[n]) / total, 4),
             }
             for n in best
         ]
@@ -58,7 +57,7 @@ class Explainer:
         if self._popular:
             return "many people like it"
         if because:
-            return f"because you {_deeds(because[:2])}"
+            return f"because you {_interactions(because[:2])}"
         liked = {
             genre for n in self._profile.items[self._profile.positive] for genre in self._bundle.catalogue.genres[n]
         }
@@ -72,18 +71,18 @@ class Explainer:
         if self._row is None:
             self._row = rater.fold_in(self._profile)
         one = np.array([item], np.int64)
-        parts = rater.predict(self._row, one)
+        terms = rater.predict(self._row, one)
         return {
             "rating": round(float(rater.ratings(self._row, one)[0]), 4),
-            "average": round(parts.average, 4),
-            "user": round(float(parts.user[0]), 4),
-            "item": round(float(parts.item[0]), 4),
-            "match": round(float(parts.match[0]), 4),
+            "average": round(terms.average, 4),
+            "user": round(float(terms.user[0]), 4),
+            "item": round(float(terms.item[0]), 4),
+            "match": round(float(terms.match[0]), 4),
         }
 
 
-def _deeds(because: list[dict[str, Any]]) -> str:
-    """`liked Heat and Fargo`, `bought Heat and clicked Fargo`: the verb once where it stays the same."""
+def _interactions(because: list[dict[str, Any]]) -> str:
+    """`liked Heat and Fargo`, `bought Heat and clicked Fargo`: the verb is written once while it stays the same."""
     words = ""
     before = ""
     for entry in because:

@@ -29,6 +29,10 @@ Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 
+#: A row's weight never falls below this share, however many positives came after it ...
+RECENCY_FLOOR = 0.3
+#: ... and the rest halves with this many of them.
+RECENCY_HALF_LIFE = 5.0
 #: (4,) by code.
 _POSITIVE_KINDS: Bool = np.array([kind in POSITIVE_EVENT_TYPES for kind in KINDS])
 
@@ -46,6 +50,11 @@ def weigh(values: Float32, kinds: Int8) -> Float64:
 def likes(values: Float32, kinds: Int8) -> Bool:
     """Which rows say that the item was liked: ratings from 4 on, purchases and clicks; a view says too little."""
     return np.where(kinds == RATING, values >= POSITIVE_RATING, _POSITIVE_KINDS[kinds])
+
+
+def recency(ages: Float64) -> Float64:
+    """The factor (rows,) of a row's weight after `ages` later positives."""
+    return RECENCY_FLOOR + (1 - RECENCY_FLOOR) * 0.5 ** (ages / RECENCY_HALF_LIFE)
 
 
 def no_kinds() -> Int8:

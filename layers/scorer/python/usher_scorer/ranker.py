@@ -1,53 +1,26 @@
-"""Rank: what a user will like next, from the profile alone, so that a new rating counts at once.
+"""Rankers: score items from the profile alone, so that a new rating counts in the next request.
 
 `ease`: an item-item matrix in closed form (Steck 2019); `ials`: item factors of implicit ALS (Hu, Koren, Volinsky
-2008).
+2008), users folded in by its equation 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from usher_scorer.components import Ranker
 from usher_scorer.errors import BundleError
-from usher_scorer.profiles import Float32, Float64, Int64, Profiles
-
-#: A row's weight never falls below this part, however many positives came after it ...
-RECENCY_FLOOR = 0.3
-#: ... and the rest halves with every so many of them.
-RECENCY_HALF_LIFE = 5.0
-
-
-def recency(ages: Float64) -> Float64:
-    """What is left of a row's weight after `ages` positives."""
-    return RECENCY_FLOOR + (1 - RECENCY_FLOOR) * 0.5 ** (ages / RECENCY_HALF_LIFE)
-
-
-class Ranker(Protocol):
-    """Scores the items it covers for many profiles at once."""
-
-    @property
-    def covered(self) -> Int64:
-        """Dense ids of the items it can score (covered,), ascending."""
-        ...
-
-    def scores(self, profiles: Profiles) -> Float32:
-        """(users, covered): higher is better, 0 is no opinion."""
-        ...
-
-    def contributions(self, profile: Profiles, item: int) -> Float32:
-        """How much each row of one profile adds to the score of `item` (rows,)."""
-        ...
+from usher_scorer.profiles import Float32, Float64, Int64, Profiles, recency
 
 
 @dataclass(frozen=True)
 class EaseRanker:
-    """matrix (covered, covered): row = an item rated, column = the item scored; position (items,).
-
-    Place in `covered`, or -1.
+    """matrix (covered, covered): row = an item of the profile, column = the item scored; position (items,): an item's
+    place in `covered`, or -1.
     """
 
     covered: Int64
@@ -70,17 +43,14 @@ class EaseRanker:
         places, column = self.position[profile.items], self.position[item]
         if column < 0:
             return np.zeros(len(places), np.float32)
-        parts: Float32 = self._weights(profile) * self.matrix[places, column]
-        parts[places < 0] = 0
-        return parts
+        added: Float32 = self._weights(profile) * self.matrix[places, column]
+        added[places < 0] = 0
+        return added
 
 
 @dataclass(frozen=True)
 class FactorRanker:
-    """factors (covered, k); gram (k, k) = factors^T factors + regularisation.
-
-    A positive has confidence `alpha` more.
-    """
+    """factors (covered, k); gram (k, k) = factors^T factors + regularization; alpha: confidence per unit of weight."""
 
     covered: Int64
     position: Int64
@@ -89,9 +59,10 @@ class FactorRanker:
     alpha: float
 
     def _system(self, profile: Profiles) -> tuple[Float32, Any, Float64]:
-        """The factors of what was rated, A^-1, and the confidence c of each row; the user is A^-1 sum c y.
+        """Factors y (rows, k) of the profile's items, A^-1 (k, k), confidence c (rows,); the user is A^-1 sum c y.
 
-        A = gram + sum (c - 1) y y^T with c = alpha * weight, as the `implicit` package has it; no weight is not rated.
+        A = gram + sum (c - 1) y y^T with c = alpha * weight, as in the `implicit` package; rows of weight 0 or less are
+        left out.
         """
         places = self.position[profile.items]
         confidence = self.alpha * np.maximum(profile.weights, 0) * recency(profile.ages) * (places >= 0)
@@ -112,8 +83,8 @@ class FactorRanker:
         if column < 0:
             return np.zeros(len(profile.items), np.float32)
         rated, inverse, confidence = self._system(profile)
-        parts: Float32 = (confidence * (rated @ (inverse @ self.factors[column]))).astype(np.float32)
-        return parts
+        added: Float32 = (confidence * (rated @ (inverse @ self.factors[column]))).astype(np.float32)
+        return added
 
 
 def read_ranker(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Ranker:
@@ -139,4 +110,4 @@ def read_ranker(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: i
         if factors.ndim != 2 or len(factors) != n or gram.shape != (factors.shape[1],) * 2:
             raise BundleError(f"ranker/factors.npy is {factors.shape}, gram {gram.shape}: make the bundle again")
         return FactorRanker(covered, position, factors, np.asarray(gram), float(settings["alpha"]))
-    raise BundleError(f"this bundle's ranker is a {settings.get('kind')!r}, unknown here: update Usher or train again")
+    raise BundleError(f"the bundle's ranker has the unknown kind {settings.get('kind')!r}: update Usher or train again")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from usher.schema.interactions import POSITIVE_RATING, RATING_MAX, RATING_MIN
+from usher_scorer.components import Prediction
 from usher_scorer.errors import BundleError
 from usher_scorer.profiles import Bool, Float32, Float64, Int64, Profiles
 
@@ -25,21 +26,7 @@ _PROBIT_STEPS = 12
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Parts of predicted ratings that add up (before clipping): average + user + item + match, each (items,)."""
-
-    average: float
-    user: Float64
-    item: Float64
-    match: Float64
-
-    @property
-    def total(self) -> Float64:
-        return self.average + self.user + self.item + self.match
-
-
-@dataclass(frozen=True)
-class Rater:
+class FactorizationRater:
     """draws, means (items, samples, k + 1): a sample's item rows and their conditional means, the bias last.
 
     Folding in reads the draws, scoring the means: the Rao-Blackwell form (measured on P2: 0.8050 instead of 0.8067).
@@ -119,7 +106,7 @@ def normal_cdf(x: Float64) -> Float64:
     return (0.5 * (1 + flat)).reshape(np.shape(x))
 
 
-def read_rater(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Rater:
+def read_rater(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> FactorizationRater:
     """The rater of a bundle's arrays; BundleError when they do not fit together."""
     means = arrays["means"]
     if means.ndim != 3 or len(means) != items or arrays["draws"].shape != means.shape:
@@ -129,4 +116,4 @@ def read_rater(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: in
         raise BundleError("the arrays of fm/ do not fit together: make the bundle again")
     noise = np.asarray(arrays["noise"], np.float32)
     binary = settings.get("predictor_type") == "binary_classifier"
-    return Rater(float(settings["offset"]), arrays["draws"], means, noise=noise, binary=binary, **small)
+    return FactorizationRater(float(settings["offset"]), arrays["draws"], means, noise=noise, binary=binary, **small)

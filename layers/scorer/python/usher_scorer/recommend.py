@@ -1,7 +1,4 @@
-"""Recommend: one user's answer, by the ladder model, fold-in, popular.
-
-Also similar items, popular items and predicted ratings.
-"""
+"""The scorer's operations: recommendations for one user, similar items, popular items and predicted ratings."""
 
 from __future__ import annotations
 
@@ -16,8 +13,7 @@ from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
 from usher_scorer.explain import Explainer
 from usher_scorer.profiles import Bool, Float32, Int64, Profiles
-from usher_scorer.relevance import relevance
-from usher_scorer.top import top_k
+from usher_scorer.ranking import relevance, top_k
 
 Level = Literal["model", "fold_in", "popular"]
 #: (-kind, microseconds since 1970, rating): of two rows of an item the greater counts.
@@ -118,8 +114,8 @@ def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str,
     if item is None:
         raise RequestError("unknown_item", f"no item has the id {item_id[:128]!r}")
     scores = np.full(len(bundle.catalogue), -np.inf, np.float32)
-    if bundle.neighbours is not None:
-        scores = bundle.neighbours.scores(item, len(bundle.catalogue))
+    if bundle.similar_items is not None:
+        scores = bundle.similar_items.scores(item, len(bundle.catalogue))
     if not np.isfinite(scores).any() and bundle.content is not None:
         scores = bundle.content.scores(Profiles.of_one([item], [RATING_MAX], [0]))[0]
         scores[scores <= 0] = -np.inf

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 #: The index on GSI1pk, which exposures alone bear.
 EXPOSURE_INDEX = "GSI1"
@@ -24,7 +23,7 @@ class Key(NamedTuple):
 
 
 RUN_LOCK = Key("RUN", "LOCK")
-RUN_PROGRESS = Key("RUN", "PROGRESS")
+RUN_HEAD = Key("RUN", "HEAD")
 ROUTER = Key("ROUTER", "ROUTER")
 POPULAR = Key("ROUTER", "POPULAR")
 
@@ -36,11 +35,6 @@ def landing_object(digest: str) -> Key:
 
 def run(run_id: str) -> Key:
     return Key(f"RUN#{run_id}", "META")
-
-
-def run_id(item: Mapping[str, Any]) -> str:
-    """The run of an item of `run`."""
-    return str(item["pk"]).removeprefix("RUN#")
 
 
 def experiment(experiment_id: str) -> Key:
@@ -67,7 +61,7 @@ def decision(experiment_id: str, time: str) -> Key:
 
 
 def command(experiment_id: str, time: str) -> Key:
-    """One operator command. time: ISO 8601, UTC."""
+    """What a person ordered. time: ISO 8601, UTC."""
     return Key(f"EXPERIMENT#{experiment_id}", f"COMMAND#{time}")
 
 

@@ -1,0 +1,98 @@
+"""One experiment from its start to its end, through the same calls as the Lambda makes: for people to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cli.simulation.worlds import Draw, World, draw
+from usher.experiments.stats.decisions import Decision, Minute, check_minute, close_epoch
+from usher.experiments.stats.presets import Preset
+from usher.experiments.stats.state import State, new_state
+from usher.experiments.stats.strata import RoleCount, Stratum
+
+#: Requests of one user in its first hour, for the guardrails.
+_REQUESTS_PER_USER = 2.0
+#: The champion's share of server errors.
+_HEALTHY = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The close of an epoch, or the minute that ended the experiment. true_lift: what the world held then."""
+
+    hours: float
+    decision: Decision
+    true_lift: float
+
+    def number(self, name: str) -> float:
+        """A number of the decision; NaN where it has none."""
+        return float(self.decision.numbers.get(name, np.nan))
+
+
+def steps(world: World, preset: Preset, seed: int, error_rate: float = 0.0) -> Iterator[Step]:
+    """Run one experiment. error_rate: the challenger's share of server errors, 0 to 1; the champion has 0.2 %."""
+    rng = np.random.default_rng(seed)
+    state = new_state(preset)
+    waiting: list[Stratum] = []
+    for number in range(int(np.ceil(preset.horizon_hours / world.epoch_hours - 1e-9))):
+        begins, closes = number * world.epoch_hours, (number + 1) * world.epoch_hours
+        drawn = draw(world, begins, state.weight, rng)
+        champion, challenger = world.rates(begins)
+        lift = challenger / champion - 1
+        waiting.append(_stratum(number + 1, float(state.weight[0]), drawn))
+        if error_rate:
+            state, stopped = _minutes(
+                state, preset, _minutes_of(begins, closes), _Requests(drawn, world, error_rate, rng)
+            )
+            if stopped:
+                yield Step(stopped[0], stopped[1], lift)
+                return
+        due = [waiting.pop(0)] if len(waiting) > world.window_epochs else []
+        outcome = close_epoch(state, due, closes, preset)
+        state = outcome.state
+        yield Step(closes, outcome.decision, lift)
+        if outcome.decision.ends:
+            return
+
+
+def _stratum(version: int, weight: float, drawn: Draw) -> Stratum:
+    roles = [
+        RoleCount(int(n), int(c), float(c), float(c)) for n, c in zip(drawn.exposed[0], drawn.converted[0], strict=True)
+    ]
+    return Stratum(version, weight, *roles)
+
+
+def _minutes_of(begins: float, closes: float) -> range:
+    """Whole minutes since the start that begin inside an epoch (hours); an epoch under a minute may have none."""
+    return range(int(np.ceil(begins * 60 - 1e-9)), int(np.ceil(closes * 60 - 1e-9)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Requests of an epoch's users, minute by minute, and the errors among them."""
+
+    drawn: Draw
+    world: World
+    error_rate: float
+    rng: np.random.Generator
+
+    def minute(self, minute: int) -> Minute:
+        per_minute = self.drawn.enrolled[0] * _REQUESTS_PER_USER / (60 * self.world.epoch_hours)
+        requests = self.rng.poisson(per_minute)
+        errors = self.rng.binomial(requests, (_HEALTHY, self.error_rate))
+        return Minute(minute, (int(requests[0]), int(requests[1])), {"errors": (int(errors[0]), int(errors[1]))})
+
+
+def _minutes(
+    state: State, preset: Preset, span: range, requests: _Requests
+) -> tuple[State, tuple[float, Decision] | None]:
+    """Check the guardrails each minute; the hour and the decision when one ends the experiment."""
+    for minute in span:
+        outcome = check_minute(state, requests.minute(minute), preset)
+        state = outcome.state
+        if outcome.decision.ends:
+            return state, ((minute + 1) / 60, outcome.decision)
+    return state, None
