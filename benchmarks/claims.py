@@ -1,4 +1,7 @@
-"""What is promised of the decision, and the world each promise holds in: tests check it, the benchmark prints it."""
+"""Claims about the experiment statistics: the simulated world of each, its bounds, and how fast guardrails see faults.
+
+Tests check them, and `benchmarks.shifting` prints them.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.simulation.controller import Results, simulate_in_blocks
-from cli.simulation.worlds import World
-from usher.experiments.stats.presets import preset
-from usher.experiments.stats.rules import PROMOTES, Rule
+from cli.simulation.monte_carlo import Results, simulate_in_blocks
+from cli.simulation.world import World
+from usher.experiments.stats import state as states
+from usher.experiments.stats.guardrails import Answers
+from usher.experiments.stats.numerics import Ints
+from usher.experiments.stats.presets import GUARDRAIL_KINDS, Preset, preset
+from usher.experiments.stats.rules import PROMOTES, Rule, minute_rules
+from usher.experiments.stats.state import new_state
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure of many runs: how it is read, and its standard error."""
+    """A statistic of many runs, and its standard error."""
 
     name: str
     read: Callable[[Results], float]
@@ -41,7 +48,7 @@ COVERED = _share("true lift inside its interval", lambda runs: float(runs.covere
 MEAN_HOURS = _mean("mean hours", lambda runs: runs.hours)
 LOST = _mean("conversions lost", lambda runs: runs.lost)
 USERS = _mean("users who saw it", lambda runs: runs.challenger_users)
-#: A median of whole epochs has no useful standard error: its bound is kept as it is.
+#: A median of whole epochs has no useful standard error: its bound has no slack.
 MEDIAN_HOURS = Measure("median hours", lambda runs: runs.median_hours(*PROMOTES), lambda *_: 0.0, "{:.0f}")
 
 
@@ -54,7 +61,7 @@ class Bound:
     at_most: bool = True
 
     def holds(self, runs: Results, errors: float = 3.0) -> bool:
-        """Within so many standard errors of the simulation."""
+        """Whether the bound holds within so many standard errors of the simulation."""
         slack = errors * self.measure.error(runs, self.value)
         got = self.measure.read(runs)
         return got <= self.value + slack if self.at_most else got >= self.value - slack
@@ -66,7 +73,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """In this world, run so often, these bounds hold."""
+    """Bounds that hold in a world, and how many runs show it."""
 
     name: str
     world: World
@@ -79,16 +86,16 @@ class Claim:
 
 
 def _novelty(hours: float) -> float:
-    """+10 % at first, −3 % after some days."""
+    """A lift of +10 % at first that falls to −3 % after some days."""
     return 0.13 * math.exp(-hours / 20.0) - 0.03
 
 
 _EQUAL = (Bound(PROMOTED, 0.035), Bound(HARMED, 0.05), Bound(COVERED, 0.95, at_most=False))
-#: With a mean delay of 18 h instead of 6 h, so much more in the end is as much inside a window of 24 h.
+#: The lift at which a mean delay of 18 h gives as many conversions within 24 h as a mean delay of 6 h.
 _SLOWER = math.expm1(-24 / 6) / math.expm1(-24 / 18) - 1
 _CYCLES = World(daily=0.3, weekly=0.2)
 
-#: With A = B nothing may be promoted more often than by the error rate, whatever the world does.
+#: Equal variants: a promotion may not be more frequent than the error rate, whatever else happens.
 EQUAL = (
     Claim("A = B", World(), (*_EQUAL, Bound(MEAN_HOURS, 225.0)), runs=8000),
     Claim("A = B, daily cycle ±50 %", World(daily=0.5), _EQUAL, runs=4000),
@@ -115,7 +122,7 @@ EQUAL = (
     Claim("A = B, cautious", _CYCLES, _EQUAL, preset="cautious"),
 )
 
-#: A difference has to be found, soon, and harm has to be cheap.
+#: Different variants: a difference has to be detected soon, and harm has to be cheap.
 DIFFERENT = (
     Claim("B +2 %", World(lift=0.02), (Bound(PROMOTED, 0.76, at_most=False),), runs=4000),
     Claim("B +2 %, patient", World(lift=0.02), (Bound(PROMOTED, 0.89, at_most=False),), preset="patient"),
@@ -129,3 +136,45 @@ DIFFERENT = (
 )
 
 CLAIMS = EQUAL + DIFFERENT
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Requests a minute, the challenger's share, and server error rates, which are `healthy` before `breaks_at`."""
+
+    requests_per_minute: float = 33.0
+    weight: float = 0.05
+    healthy: float = 0.002
+    champion: float = 0.002
+    challenger: float = 0.002
+    breaks_at: int = 0  #: minute
+    minutes: int = 1440
+
+    def rates(self, minute: int) -> tuple[float, float]:
+        """Error rates of champion and challenger."""
+        return (self.healthy, self.healthy) if minute < self.breaks_at else (self.champion, self.challenger)
+
+
+def first_alarms(faults: Faults, preset: Preset, runs: int, seed: int) -> Ints:
+    """Minutes from the break to the rollback of each run, (runs,); −1 without a rollback, 0 before the break."""
+    rng = np.random.default_rng(seed)
+    state, running = new_state(preset, runs), np.arange(runs)
+    alarms = np.full(runs, -1, dtype=np.int64)
+    for minute in range(faults.breaks_at + faults.minutes):
+        answers = _draw(faults, minute, len(running), rng)
+        state = states.check_minute(state, np.full(len(running), minute), answers, preset)
+        fired = minute_rules(state, preset) == Rule.GUARDRAIL
+        if fired.any():
+            alarms[running[fired]] = max(minute + 1 - faults.breaks_at, 0)
+            state, running = state.rows(~fired), running[~fired]
+        if not len(running):
+            break
+    return alarms
+
+
+def _draw(faults: Faults, minute: int, size: int, rng: np.random.Generator) -> Answers:
+    shares = np.array([1 - faults.weight, faults.weight])
+    requests = rng.poisson(faults.requests_per_minute * shares, (size, 2))
+    bad = np.zeros((size, len(GUARDRAIL_KINDS), 2))
+    bad[:, 0] = rng.binomial(requests, faults.rates(minute))
+    return Answers(requests.astype(np.float64), bad)

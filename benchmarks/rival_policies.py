@@ -1,7 +1,7 @@
-"""How others decide, re-implemented to stand beside Usher in the same worlds: bandits, repeated tests, sequences.
+"""Other decision policies, to compare with Usher in the same worlds: bandits, repeated tests, confidence sequences.
 
 The bandits are those of AWS's SageMaker A/B sample (ε-greedy, UCB1, Thompson on pooled counts). The sample never
-decides; here each stops when P(best) reaches 95 %, looked at every epoch, as people do. One row of an array is one run.
+stops by itself; here each stops when P(best) reaches 95 % at the end of an epoch. One row of an array is one run.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.simulation.worlds import World, draw
+from cli.simulation.world import World, draw
 from usher.experiments.stats.boundary import Look, look_bounds
 from usher.experiments.stats.numerics import Bools, Floats, Ints, normal_cdf
 
-#: Each errs in 5 % of equal challengers by its own promise, one-sided.
+#: The nominal one-sided error rate of each policy.
 ALPHA = 0.05
 _Z_ONE_SIDED = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """Users and conversions so far, (R, 2) by role: all that these rivals remember."""
+    """Users and conversions so far, (R, 2) by role: the state of these policies."""
 
     users: Floats
     conversions: Floats

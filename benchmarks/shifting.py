@@ -19,11 +19,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core, whatever the mac
 
 import numpy as np
 
-from benchmarks.claims import CLAIMS
-from benchmarks.guardrail_faults import Faults, first_alarms
+from benchmarks.claims import CLAIMS, Faults, first_alarms
 from benchmarks.rival_policies import Rival, RivalResults, rivals, run_rival
-from cli.simulation.controller import simulate_in_blocks
-from cli.simulation.worlds import World
+from cli.simulation.monte_carlo import simulate_in_blocks
+from cli.simulation.world import World
 from usher.experiments.stats import changes, rules
 from usher.experiments.stats.numerics import Floats, Ints
 from usher.experiments.stats.paired import ErrorGain, log_e_better

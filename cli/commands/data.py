@@ -60,9 +60,9 @@ def generate_files(  # noqa: PLR0913 - the options of a command
     from demo.generator.world import Size  # noqa: PLC0415
 
     size = Size(users, items, ratings)
-    fault = size.fault()
-    if fault is not None:
-        raise CommandError(fault)
+    problem = size.problem()
+    if problem is not None:
+        raise CommandError(problem)
     if not events and not with_ratings:
         raise CommandError("without ratings and without events there is nothing to learn from: --no-ratings --events")
     kinds = Kinds(ratings=with_ratings, events=events)

@@ -14,11 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.errors import CommandError
 from cli.formatting import console
-from cli.simulation import plan as plans
-from cli.simulation import screen
-from cli.simulation.page import changes, page
-from cli.simulation.single import Step, steps
-from cli.simulation.worlds import World
+from cli.simulation import monte_carlo, output
+from cli.simulation.one_experiment import DecisionPoint, simulate_one
+from cli.simulation.world import World
 from usher.experiments.stats.errors import PresetError
 from usher.experiments.stats.presets import Preset, preset
 
@@ -80,10 +78,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _show_plan(world, chosen, runs, seed, json)
         return
     history = _watch(
-        steps(world, chosen, seed, error_rate), chosen, world, seconds=0.0 if json else seconds, quiet=json
+        simulate_one(world, chosen, seed, error_rate), chosen, world, seconds=0.0 if json else seconds, quiet=json
     )
     if json:
-        console.print_json([{"hours": step.hours, **asdict(step.decision)} for step in changes(history)])
+        console.print_json([{"hours": point.hours, **asdict(point.decision)} for point in output.changes(history)])
     if html:
         _write_page(html, world, chosen, history, error_rate)
 
@@ -109,21 +107,23 @@ def _check(world: World, chosen: Preset) -> None:
         raise CommandError(f"an epoch of {world.epoch_hours * 60:g} minutes is longer than preset {chosen.name} runs")
 
 
-def _watch(moves: Iterator[Step], chosen: Preset, world: World, *, seconds: float, quiet: bool) -> list[Step]:
-    """Show each step as it comes, on a terminal as a moving picture, else the steps that changed something."""
+def _watch(
+    points: Iterator[DecisionPoint], chosen: Preset, world: World, *, seconds: float, quiet: bool
+) -> list[DecisionPoint]:
+    """Show each decision as it comes: on a terminal animated, otherwise the ones that changed something."""
     out = console.out()
     if quiet or not out.is_terminal or seconds == 0:
-        history = list(moves)
+        history = list(points)
         if not quiet:
-            for step in changes(history):
-                out.print(screen.line(step), markup=False, soft_wrap=True)
+            for point in output.changes(history):
+                out.print(output.line(point), markup=False, soft_wrap=True)
         return history
     pause = seconds / (chosen.horizon_hours / world.epoch_hours)
     history = []
     with Live(console=out, auto_refresh=False) as live:
-        for step in moves:
-            history.append(step)
-            live.update(screen.frame(step, chosen), refresh=True)
+        for point in points:
+            history.append(point)
+            live.update(output.frame(point, chosen), refresh=True)
             time.sleep(pause)
     return history
 
@@ -131,15 +131,15 @@ def _watch(moves: Iterator[Step], chosen: Preset, world: World, *, seconds: floa
 def _show_plan(world: World, chosen: Preset, runs: int, seed: int, json: bool) -> None:
     columns = (TextColumn("simulating {task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console.err(), transient=True) as progress:
-        task = progress.add_task("", total=plans.rows_of(chosen.name))
-        planned = plans.plan(
+        task = progress.add_task("", total=monte_carlo.rows_of(chosen.name))
+        planned = monte_carlo.plan(
             world, chosen.name, runs, seed, lambda label: progress.update(task, description=label, advance=1)
         )
     if json:
         console.print_json(asdict(planned))
         return
     out = console.out()
-    for table in screen.plan_tables(planned, chosen.name):
+    for table in output.plan_tables(planned, chosen.name):
         out.print(table)
     console.remark(
         "promoted: by mistake where the true lift is none or below. lost: conversions, against always serving the "
@@ -147,7 +147,7 @@ def _show_plan(world: World, chosen: Preset, runs: int, seed: int, json: bool) -
     )
 
 
-def _write_page(path: Path, world: World, chosen: Preset, history: list[Step], error_rate: float) -> None:
+def _write_page(path: Path, world: World, chosen: Preset, history: list[DecisionPoint], error_rate: float) -> None:
     settings = (
         ("true lift", f"{world.lift:+.1%}"),
         ("new users an hour", f"{world.users_per_hour:g}"),
@@ -159,7 +159,7 @@ def _write_page(path: Path, world: World, chosen: Preset, history: list[Step], e
         ("preset", f"{chosen.name}: {chosen.doc}"),
     )
     try:
-        path.write_text(page("A simulated experiment", settings, chosen, history), encoding="utf-8")
+        path.write_text(output.page("A simulated experiment", settings, chosen, history), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
     console.remark(f"written: {path}")

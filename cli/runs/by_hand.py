@@ -15,7 +15,7 @@ ATTEMPTS = 99
 
 
 def start(target: Target) -> str:
-    """Start a run on the newest data, and give its id; CommandError while a run is under way or an experiment open."""
+    """Start a run on the newest data, and give its id; CommandError while a run or an experiment is open."""
     _nothing_is_open(target)
     run_id, snapshots, rows = next_run(target)
     given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": rows})
@@ -26,20 +26,23 @@ def start(target: Target) -> str:
 
 def next_run(target: Target) -> tuple[str, dict[str, str], int]:
     """What a run on the newest data starts with: its id, the snapshots by data set, the rows that are new."""
-    from usher.runs.trigger import Head  # noqa: PLC0415
-    from usher.store.run_progress import COUNTED_DATASETS  # noqa: PLC0415
+    from usher.store.run_progress import COUNTED_DATASETS, RunProgress  # noqa: PLC0415
     from usher.store.runs import Runs  # noqa: PLC0415 - only when a command runs
 
     table = _state_table(target)
-    head = Head.read(table)
-    if not head.snapshots.keys() & set(COUNTED_DATASETS):
+    progress = RunProgress.read(table)
+    if not progress.snapshots.keys() & set(COUNTED_DATASETS):
         raise CommandError(
             "the lake has no ratings and no events yet: upload some first (`usher upload ratings.csv` or `events.csv`)"
         )
-    run_id = Runs(table).next_id(head.snapshots, ATTEMPTS)
+    run_id = Runs(table).next_id(progress.snapshots, ATTEMPTS)
     if run_id is None:
         raise CommandError(f"{ATTEMPTS} runs on the same data: new data come first")
-    return run_id, {name: str(snapshot) for name, snapshot in sorted(head.snapshots.items())}, head.rows_since_run
+    return (
+        run_id,
+        {name: str(snapshot) for name, snapshot in sorted(progress.snapshots.items())},
+        progress.rows_since_run,
+    )
 
 
 def _nothing_is_open(target: Target) -> None:
@@ -50,7 +53,7 @@ def _nothing_is_open(target: Target) -> None:
     table = _state_table(target)
     holder = RunLock(table).holder(int(time.time()))
     if holder is not None:
-        raise CommandError(f"run {holder.run_id} is under way: `usher run {holder.run_id}` shows how far it is")
+        raise CommandError(f"run {holder.run_id} is in progress: `usher run {holder.run_id}` shows how far it is")
     router = read_router(table)
     if router is not None and router.experiment_is_open:
         raise CommandError(

@@ -154,23 +154,9 @@ def _run(execution: Mapping[str, Any], record: Mapping[str, Any]) -> Run:
     )
 
 
-def _records(target: Target, run_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """The runs' items, a hundred at a time."""
-    from usher.store import keys  # noqa: PLC0415
-    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
+def _records(target: Target, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The runs' records by id."""
+    from usher.store.runs import read_runs  # noqa: PLC0415 - only when a command runs
 
-    if not run_ids:
-        return {}
-    table_name = target.resources.state_table
     dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
-    found: dict[str, Mapping[str, Any]] = {}
-    for start in range(0, len(run_ids), 100):
-        asked: dict[str, Any] = {
-            table_name: {"Keys": [keys.run(run_id).item() for run_id in run_ids[start : start + 100]]}
-        }
-        while asked:
-            answer = dynamodb.batch_get_item(RequestItems=asked)
-            items = answer["Responses"].get(table_name, [])
-            found |= {item["pk"].removeprefix("RUN#"): loaded(item) for item in items}
-            asked = answer.get("UnprocessedKeys", {})
-    return found
+    return read_runs(dynamodb, target.resources.state_table, run_ids)

@@ -1,4 +1,4 @@
-"""The items and the people of a generated world: how popular, how good, what genres, what tastes."""
+"""The items and users of generated data: popularity, genres, biases, preferences, activity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: MovieLens' genres and the share of its films that bear each.
+#: MovieLens' genres and the share of its films with each.
 GENRES: dict[str, float] = {
     "Drama": 0.45,
     "Comedy": 0.39,
@@ -32,9 +32,9 @@ GENRES: dict[str, float] = {
     "Film-Noir": 0.01,
 }
 FIRST_YEAR, LAST_YEAR = 1920, 2018
-#: The first and the end of all ratings, seconds since 1970: 1996-03-29 to 2018-09-24, as in MovieLens.
+#: Start and end of all ratings, seconds since 1970: 1996-03-29 to 2018-09-24, as in MovieLens.
 START_SECOND, END_SECOND = 828_057_600, 1_537_747_200
-#: Nobody in MovieLens rated fewer.
+#: The fewest ratings of a user in MovieLens.
 LEAST_RATINGS = 20
 
 
@@ -48,14 +48,14 @@ class Size:
 
     @property
     def most_ratings(self) -> int:
-        """What one person rates at most: half the catalogue, so that drawing without repetition stays quick."""
+        """The most ratings of a user: half the catalogue, so that drawing without repetition stays fast."""
         return max(1, self.items // 2)
 
-    def fault(self) -> str | None:
-        """Why this cannot be generated, or None."""
+    def problem(self) -> str | None:
+        """Why this size cannot be generated; None when it can."""
         least = min(LEAST_RATINGS, self.most_ratings)
         if self.users < 1 or self.items < 2 or self.ratings < 1:
-            return "there have to be at least one user, two items and one rating"
+            return "at least one user, two items and one rating are needed"
         if self.ratings < self.users * least:
             return f"{self.users:,} users with at least {least} ratings each need {self.users * least:,} ratings"
         if self.ratings > self.users * self.most_ratings:
@@ -65,16 +65,16 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that is drawn before the first rating.
+    """Everything that is drawn before the first rating.
 
     genres:     (items, genres) 0 or 1; every item has at least one.
     years:      (items,) release year.
     popularity: (items,) share of attention, sums to 1: a Zipf-Mandelbrot law of the rank.
-    quality:    (items,) stars above or below the mean.
+    item_bias:  (items,) stars above or below the mean.
     activity:   (users,) number of ratings, sums to Size.ratings: log-normal.
-    tastes:     (users, genres) stars above or below for items of a genre; 0 is indifferent.
-    kindness:   (users,) stars above or below the mean.
-    whole_stars:(users,) True for people who never give a half.
+    preferences:(users, genres) stars above or below for items of a genre; 0 is indifferent.
+    user_bias:  (users,) stars above or below the mean.
+    whole_stars:(users,) True for users who never give a half star.
     joined:     (users,) seconds since 1970 of the first session.
     trends:     (genres,) stars that a genre gains over the whole time.
     """
@@ -83,17 +83,17 @@ class World:
     genres: Ints
     years: Ints
     popularity: Floats
-    quality: Floats
+    item_bias: Floats
     activity: Ints
-    tastes: Floats
-    kindness: Floats
+    preferences: Floats
+    user_bias: Floats
     whole_stars: NDArray[np.bool_]
     joined: Ints
     trends: Floats
 
 
 def make(size: Size, seed: int) -> World:
-    """Draw a world. The caller has checked `size.fault()`."""
+    """Draw a world. The caller has checked `size.problem()`."""
     random = np.random.default_rng([seed, 0])
     genres = _genres(random, size.items)
     age = random.gamma(1.6, 12.0, size.items)
@@ -102,10 +102,10 @@ def make(size: Size, seed: int) -> World:
         genres=genres,
         years=np.maximum(LAST_YEAR - age.astype(np.int64), FIRST_YEAR),
         popularity=_popularity(random, size.items),
-        quality=random.normal(0.0, 0.4, size.items),
+        item_bias=random.normal(0.0, 0.4, size.items),
         activity=_activity(random, size),
-        tastes=random.normal(0.0, 0.55, (size.users, len(GENRES))),
-        kindness=random.normal(0.0, 0.35, size.users),
+        preferences=random.normal(0.0, 0.55, (size.users, len(GENRES))),
+        user_bias=random.normal(0.0, 0.35, size.users),
         whole_stars=random.random(size.users) < 0.35,
         joined=_joined(random, size.users),
         trends=random.normal(0.0, 0.15, len(GENRES)),
@@ -121,7 +121,7 @@ def _genres(random: np.random.Generator, items: int) -> Ints:
 
 
 def _popularity(random: np.random.Generator, items: int) -> Floats:
-    """Zipf-Mandelbrot: (rank + q)^-s, with the ranks dealt at random."""
+    """Zipf-Mandelbrot: (rank + q)^-s, with ranks in random order."""
     offset = max(2.0, items / 300)
     weights = (np.arange(items) + offset) ** -1.15
     random.shuffle(weights)
@@ -130,7 +130,7 @@ def _popularity(random: np.random.Generator, items: int) -> Floats:
 
 
 def _activity(random: np.random.Generator, size: Size) -> Ints:
-    """Log-normal counts between the least and the most, that sum exactly to the ratings wanted."""
+    """Log-normal counts between the least and the most, that sum exactly to the number of ratings."""
     least, most = min(LEAST_RATINGS, size.most_ratings), size.most_ratings
     raw = random.lognormal(0.0, 1.2, size.users)
     low, high = 0.0, float(size.ratings)
@@ -141,20 +141,20 @@ def _activity(random: np.random.Generator, size: Size) -> Ints:
         else:
             high = middle
     counts = np.clip(raw * high, least, most).astype(np.int64)
-    return _settle(counts, size.ratings, least, most)
+    return _adjust(counts, size.ratings, least, most)
 
 
-def _settle(counts: Ints, total: int, least: int, most: int) -> Ints:
-    """Add or take single ratings, round and round, until the sum is exact."""
+def _adjust(counts: Ints, total: int, least: int, most: int) -> Ints:
+    """Add or remove single ratings until the sum is exact."""
     while (rest := total - int(counts.sum())) != 0:
         step = 1 if rest > 0 else -1
-        able = np.flatnonzero(counts < most if rest > 0 else counts > least)
-        counts[able[: abs(rest)]] += step
+        candidates = np.flatnonzero(counts < most if rest > 0 else counts > least)
+        counts[candidates[: abs(rest)]] += step
     return counts
 
 
 def _joined(random: np.random.Generator, users: int) -> Ints:
-    """People join all the time, more of them towards the end; the last of them leave a month for their sessions."""
+    """Users join all the time, more of them later; the last ones a month before the end, for their sessions."""
     span = END_SECOND - START_SECOND - 30 * 86_400
     joined: Ints = START_SECOND + (span * random.random(users) ** 0.8).astype(np.int64)
     return joined

@@ -9,10 +9,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.runs.trigger import Head, ask_when_quiet
+from usher.runs.trigger import check_later
 from usher.schema.settings import Settings
 from usher.sqs_batches import answer
 from usher.store.ingested_objects import Ledger
+from usher.store.run_progress import RunProgress
 from usher_lake.commit import catalog_batch
 from usher_lake.tables import load_table, open_catalog
 
@@ -33,14 +34,14 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         "committed", extra={"objects": len(result.snapshots), "snapshots": sorted(set(result.snapshots.values()))}
     )
     if settings.quiet_queue_url:
-        _ask_when_quiet(settings)
+        _check_trigger_later(settings)
     return answer(event, result.errors, client("sqs"))
 
 
-def _ask_when_quiet(settings: Settings) -> None:
-    """Also when nothing was new: a batch that comes again may have died before it asked."""
-    head = Head.read(dynamodb().Table(settings.state_table))
-    ask_when_quiet(client("sqs"), settings.quiet_queue_url, head.last_arrival, settings.quiet_seconds)
+def _check_trigger_later(settings: Settings) -> None:
+    """Also when nothing was new: an earlier try of the batch may have crashed before it sent the message."""
+    progress = RunProgress.read(dynamodb().Table(settings.state_table))
+    check_later(client("sqs"), settings.quiet_queue_url, progress.last_arrival, settings.quiet_seconds)
 
 
 @functools.cache

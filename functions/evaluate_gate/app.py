@@ -1,4 +1,4 @@
-"""Evaluate: the gate decides on what the container has measured."""
+"""Evaluate: the gate decides from the evaluation whether the candidate may get traffic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.runs.evaluation import judge_run, read_evaluation
+from usher.runs.gate import judge_run, read_evaluation
 from usher.schema.settings import Settings
 from usher.store.runs import Runs
 
@@ -16,7 +16,7 @@ logger = Logger(service="evaluate_gate")
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """EvaluateGate's input: {run_id, evaluation_uri}; the answer: {passed, verdict, reason}."""
+    """Input {run_id, evaluation_uri}; returns {passed, verdict, reason}."""
     settings = Settings.read(os.environ, "lake_bucket", "state_table")
     evaluation = read_evaluation(client("s3"), settings.lake_bucket, event["run_id"])
     runs = Runs(dynamodb().Table(settings.state_table))

@@ -1,4 +1,4 @@
-"""Prepare: the first state of a run plans it, states its cost and refuses what is over budget."""
+"""Prepare: the first state of a run plans it, estimates its cost and refuses one that is over budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = Logger(service="prepare_run")
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """PrepareRun's input: {run_id, execution_arn, snapshots, rows}; the answer is the workflow's `run`."""
+    """Input {run_id, execution_arn, snapshots, rows}; returns the workflow's `run`."""
     settings = Settings.read(os.environ, "lake_bucket", "database", "state_table", "endpoint_name")
     table = dynamodb().Table(settings.state_table)
     request = RunRequest.read(with_newest_snapshots(event, table))

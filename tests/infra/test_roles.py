@@ -161,13 +161,15 @@ def test_firehose_may_have_records_checked_delivered_and_its_errors_told_and_not
     resources: Mapping[str, Any],
 ) -> None:
     found = {statement["Sid"]: statement for statement in statements(resources, "StreamsRole")}
-    assert set(found) == {"Deliver", "SeeTheBucket", "HaveRecordsChecked", "Log"}
+    assert set(found) == {"Deliver", "ListTheBucket", "InvokeTheTransformation", "Log"}
     assert {resource["Fn::Sub"] for resource in found["Deliver"]["Resource"]} == {
         "${LandingBucket.Arn}/*/stream/*",
         "${LandingBucket.Arn}/*/stream-errors/*",
     }
     assert "s3:PutObject" in found["Deliver"]["Action"]
-    assert {"lambda:InvokeFunction", "lambda:GetFunctionConfiguration"} == set(found["HaveRecordsChecked"]["Action"])
+    assert {"lambda:InvokeFunction", "lambda:GetFunctionConfiguration"} == set(
+        found["InvokeTheTransformation"]["Action"]
+    )
     for name, body in resources.items():
         if body["Type"] == "AWS::KinesisFirehose::DeliveryStream":
             destination = body["Properties"]["ExtendedS3DestinationConfiguration"]

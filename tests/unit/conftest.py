@@ -190,7 +190,7 @@ class Lake:
         return {str(item["key"]): item for item in items if item["sk"] == "OBJECT"}
 
     def head(self) -> dict[str, Any]:
-        return dict(self.dynamodb.Table(self.state_table).get_item(Key={"pk": "RUN", "sk": "HEAD"}).get("Item", {}))
+        return dict(self.dynamodb.Table(self.state_table).get_item(Key={"pk": "RUN", "sk": "PROGRESS"}).get("Item", {}))
 
     def table(self, dataset: str) -> Any:
         from usher_lake.tables import load_table, open_catalog  # noqa: PLC0415

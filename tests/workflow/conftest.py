@@ -27,8 +27,8 @@ from botocore.awsrequest import AWSResponse
 
 from twin import children, context, moto_patches
 from twin.context import Context
-from usher.runs import plan
-from usher.runs.training_rows import Rows
+from usher.runs import cost
+from usher.runs.cost import TrainingRows
 
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = ("prepare_run", "prepare_next", "evaluate_gate", "deploy_experiment")
@@ -51,7 +51,7 @@ RUN: dict[str, Any] = {
     "variants": {"A": "", "B": ""},
     "weights": {"A": 1.0, "B": 0.0},
     "model_name": "usher-raaaaaaaaaa-1",
-    "algorithms": plan.jobs(Rows(ROWS), None)[:1],
+    "algorithms": cost.jobs(TrainingRows(ROWS), None)[:1],
 }
 TRAINED = [{"name": "fm", "tuned": True, "hyperparameters": {"num_factors": "16"}, "model_uri": "s3://lake/m.tar.gz"}]
 SPEED = 300.0
@@ -180,7 +180,7 @@ class Run:
     def head(self, rows: int = 1000, arrived: int = 0) -> None:
         """New rows wait in the lake since `arrived` (epoch seconds)."""
         item = {"snapshots": SNAPSHOTS, "rows_since_run": rows, "last_arrival": arrived, "counted": {}}
-        self.table.put_item(Item={"pk": "RUN", "sk": "HEAD", **item})
+        self.table.put_item(Item={"pk": "RUN", "sk": "PROGRESS", **item})
 
     def ask(self) -> Any:
         """A plain question to prepare_next: {due, reason}."""

@@ -13,8 +13,8 @@ import pytest
 
 from twin.stepfunctions import definition, queries
 from usher.algorithms import ALGORITHMS
-from usher.runs import plan
-from usher.runs.training_rows import Rows
+from usher.runs import cost
+from usher.runs.cost import TrainingRows
 from usher.schema import ids
 
 PROJECT = Path(__file__).parents[2]
@@ -172,6 +172,6 @@ def test_jobs_are_named_as_the_contracts_say() -> None:
 def test_a_tuning_request_takes_the_plans_ranges_and_trials() -> None:
     shape = operation("arn:aws:states:::sagemaker:createHyperParameterTuningJob").input_shape
     config = shape.members["HyperParameterTuningJobConfig"]
-    for job in plan.jobs(Rows(1), None):
+    for job in cost.jobs(TrainingRows(1), None):
         assert list(faults(job["ranges"], config.members["ParameterRanges"], "ranges")) == []
         assert list(faults(job["objective"], config.members["HyperParameterTuningJobObjective"], "objective")) == []

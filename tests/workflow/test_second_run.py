@@ -25,7 +25,7 @@ def arrive(run: Any, rows: int, ratings: int) -> None:
     snapshots = [{"snapshot-id": one, "summary": summary} for one in (2**62 + 1, ratings)]
     run.put("lake/ratings/metadata/1.json", json.dumps({"snapshots": snapshots}))
     item = {"snapshots": {"ratings": ratings, "items": 7}, "rows_since_run": rows, "counted": {}}
-    run.table.put_item(Item={"pk": "RUN", "sk": "HEAD", "last_arrival": int(time.time()) - 60, **item})
+    run.table.put_item(Item={"pk": "RUN", "sk": "PROGRESS", "last_arrival": int(time.time()) - 60, **item})
 
 
 def by_itself(run: Any) -> tuple[str, dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_a_second_run_that_is_worse_changes_nothing_and_says_why(run: Any) -> No
     assert "0.0400 below the champion's, and the 95 % interval [-0.0600, -0.0200]" in gate["reason"]
     assert run.router == router
     assert models_served(run) == served
-    assert run.item("RUN", "HEAD")["rows_since_run"] == 0
+    assert run.item("RUN", "PROGRESS")["rows_since_run"] == 0
     assert run.lock is None
 
 
@@ -93,7 +93,7 @@ def test_a_second_run_that_is_worse_changes_nothing_and_says_why(run: Any) -> No
 def test_new_rows_alone_bring_a_challenger_into_the_idle_variant(run: Any) -> None:
     assert run.go()["status"] == "SUCCEEDED"
     arrive(run, rows=999, ratings=2**62 + 2)
-    assert "999 new rows: a run starts from 1000 on" in run.ask()["reason"]
+    assert "999 new rows: a run starts at 1000" in run.ask()["reason"]
     arrive(run, rows=1200, ratings=2**62 + 2)
     second, found = by_itself(run)
     assert found["status"] == "SUCCEEDED", run.record(second)
@@ -130,7 +130,7 @@ def test_while_an_experiment_is_open_no_run_starts_and_the_rows_wait(run: Any) -
     assert not answer["due"]
     assert "experiment xrbbbbbbbbbb-1 is open: it asks again when it closes" in answer["reason"]
     assert started(run) == set()
-    assert run.item("RUN", "HEAD")["rows_since_run"] == 5000
+    assert run.item("RUN", "PROGRESS")["rows_since_run"] == 5000
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_a_run_on_events_trains_without_fm_and_says_so(run: Any, ratings: int, l
     location = {"metadata_location": "s3://lake/lake/events/metadata/1.json"}
     run.client("glue").create_table(DatabaseName="usher", TableInput={"Name": "events", "Parameters": location})
     head = {"snapshots": {**dict.fromkeys(tables, 5), "items": 7}, "rows_since_run": 90_000, "counted": {}}
-    run.table.put_item(Item={"pk": "RUN", "sk": "HEAD", "last_arrival": 1, **head})
+    run.table.put_item(Item={"pk": "RUN", "sk": "PROGRESS", "last_arrival": 1, **head})
     run_id, found = by_itself(run)
     assert found["status"] == "SUCCEEDED", run.record(run_id)
     jobs = run.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]

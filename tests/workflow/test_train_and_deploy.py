@@ -146,13 +146,13 @@ def test_a_run_starts_by_data_alone_once_and_what_arrives_meanwhile_is_for_the_n
     assert len(executions) == 1
     run_id = executions[0]["name"]
     run.table.update_item(
-        Key={"pk": "RUN", "sk": "HEAD"},
+        Key={"pk": "RUN", "sk": "PROGRESS"},
         UpdateExpression="ADD rows_since_run :more SET snapshots.ratings = :next",
         ExpressionAttributeValues={":more": 300, ":next": 2**62 + 2},
     )
     found = run.finished(executions[0]["executionArn"])
     assert found["error"] == "States.TaskFailed"
-    assert run.item("RUN", "HEAD")["rows_since_run"] == 300
+    assert run.item("RUN", "PROGRESS")["rows_since_run"] == 300
     assert run.record(run_id)["rows_taken"] == 1000
     assert run.lock is None
 
@@ -166,7 +166,7 @@ def test_the_end_of_a_run_starts_the_next_one_that_is_due(run: Any) -> None:
     (following,) = [one for one in executions if one["name"] != RUN_ID]
     run.finished(following["executionArn"])
     assert run.record(following["name"])["rows_taken"] == 2500
-    assert run.item("RUN", "HEAD")["rows_since_run"] == 0
+    assert run.item("RUN", "PROGRESS")["rows_since_run"] == 0
 
 
 def test_an_execution_started_by_hand_without_input_takes_the_newest_snapshots_and_all_rows(run: Any) -> None:

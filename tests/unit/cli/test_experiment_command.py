@@ -23,8 +23,8 @@ from typer.testing import CliRunner, Result
 from cli import main
 from cli.errors import explain
 from cli.experiments import charts, presentation, records
-from cli.simulation.single import Step, steps
-from cli.simulation.worlds import World
+from cli.simulation.one_experiment import DecisionPoint, simulate_one
+from cli.simulation.world import World
 from cli.target import Resources, Target
 from usher.experiments.stats.presets import PRESETS
 from usher.schema import ids
@@ -62,9 +62,11 @@ class Story:
         }
         self.put(keys.experiment(NAME), **{**fields, **changed})
 
-    def run(self, lift: float = 0.1, *, error_rate: float = 0.0, seed: int = 1, closed: bool = True) -> list[Step]:
+    def run(
+        self, lift: float = 0.1, *, error_rate: float = 0.0, seed: int = 1, closed: bool = True
+    ) -> list[DecisionPoint]:
         """A whole experiment, decision by decision and stratum by stratum; the steps that were taken."""
-        course = list(steps(World(lift=lift), PRESETS["default"], seed, error_rate))
+        course = list(simulate_one(World(lift=lift), PRESETS["default"], seed, error_rate))
         course = course if closed else course[: len(course) // 2]
         for number, step in enumerate(course):
             self._decide(step)
@@ -94,10 +96,10 @@ class Story:
             self.router(version=len(course) + 2, state="testing", experiment_id=NAME, weights=weights)
         return course
 
-    def at(self, step: Step) -> float:
+    def at(self, step: DecisionPoint) -> float:
         return STARTED + step.hours * HOUR
 
-    def _decide(self, step: Step) -> None:
+    def _decide(self, step: DecisionPoint) -> None:
         made = step.decision
         time = datetime.fromtimestamp(self.at(step), UTC).isoformat()
         self.put(
@@ -113,7 +115,7 @@ class Story:
             at=self.at(step),
         )
 
-    def _count(self, number: int, before: Step | None, now: Step) -> None:
+    def _count(self, number: int, before: DecisionPoint | None, now: DecisionPoint) -> None:
         def grown(name: str, role: str) -> int:
             return int(now.number(f"{name}_{role}") - (before.number(f"{name}_{role}") if before else 0))
 

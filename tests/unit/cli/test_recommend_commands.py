@@ -218,7 +218,7 @@ def test_no_run_yet_is_said(run: Run) -> None:
 
 def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -> None:
     head = {"snapshots": {"M": {"ratings": {"N": "5"}}}, "counted": {"M": {}}, "rows_since_run": {"N": "7"}}
-    item = {"pk": {"S": "RUN"}, "sk": {"S": "HEAD"}, "last_arrival": {"N": "1"}, **head}
+    item = {"pk": {"S": "RUN"}, "sk": {"S": "PROGRESS"}, "last_arrival": {"N": "1"}, **head}
     target.client("dynamodb").put_item(TableName="state", Item=item)
     run_id = json.loads(run("runs", "start", "--json").stdout)["run_id"]
     found = executions.find(target, run_id[:4])
@@ -242,7 +242,7 @@ def test_no_run_is_started_beside_another_or_beside_an_experiment(run: Run, targ
     key = {"pk": {"S": "RUN"}, "sk": {"S": "LOCK"}}
     table = target.client("dynamodb")
     table.put_item(TableName="state", Item=key | lock)
-    assert failure(run("runs", "start")).startswith("run r1-1 is under way: `usher run r1-1`")
+    assert failure(run("runs", "start")).startswith("run r1-1 is in progress: `usher run r1-1`")
     table.delete_item(TableName="state", Key=key)
     weights = {"A": Decimal("0.9"), "B": Decimal("0.1")}
     router = {"version": 2, "opened_at": 1, "state": "testing", "experiment_id": "xr1-1", "champion": "A"}

@@ -13,10 +13,10 @@ import pytest
 
 from cli.formatting.charts import Chart, Line, svg, ticks
 from cli.main import run
-from cli.simulation import screen
-from cli.simulation.page import page
-from cli.simulation.single import Step, steps
-from cli.simulation.worlds import World
+from cli.simulation import output
+from cli.simulation.one_experiment import DecisionPoint, simulate_one
+from cli.simulation.output import page
+from cli.simulation.world import World
 from usher.experiments.stats.presets import PRESETS
 
 DEFAULT = PRESETS["default"]
@@ -148,16 +148,16 @@ def test_the_page_needs_nothing_from_outside_and_its_pictures_are_well_formed(
 
 
 def test_the_page_of_an_experiment_that_ended_at_a_minute_is_made() -> None:
-    history = list(steps(World(), DEFAULT, seed=1, error_rate=0.9))
+    history = list(simulate_one(World(), DEFAULT, seed=1, error_rate=0.9))
     assert history[-1].decision.decision == "roll_back"
     assert "roll back after" in page("<b>", [("a & b", "<i>")], DEFAULT, history)
     assert "<b>" not in page("<b>", [("a & b", "<i>")], DEFAULT, history)
 
 
 def test_every_step_can_be_shown() -> None:
-    history: list[Step] = list(steps(World(users_per_hour=20, lift=0.3), DEFAULT, seed=2))
+    history: list[DecisionPoint] = list(simulate_one(World(users_per_hour=20, lift=0.3), DEFAULT, seed=2))
     for step in history:
-        assert screen.frame(step, DEFAULT)
+        assert output.frame(step, DEFAULT)
         assert 0 <= step.decision.weight <= 1
 
 

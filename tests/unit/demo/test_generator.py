@@ -17,8 +17,8 @@ from cli import main, movielens
 from cli.errors import explain
 from cli.uploads.recognise import recognise
 from demo import play
-from demo.generator import ratings as drawing
-from demo.generator.files import Kinds, generate
+from demo.generator import interactions
+from demo.generator.files import TAGS, Kinds, generate
 from demo.generator.world import END_SECOND, GENRES, START_SECOND, Size, make
 
 SIZE = Size(600, 3000, 60_000)
@@ -63,12 +63,12 @@ def gini(counts: Any) -> float:
     ],
 )
 def test_a_size_that_cannot_be_is_said(size: Size, words: str) -> None:
-    assert words in str(size.fault())
+    assert words in str(size.problem())
 
 
 @pytest.mark.parametrize("size", [Size(1, 2, 1), Size(1, 100, 50), Size(3, 10, 15), Size(2, 41, 40)])
 def test_the_extremes_of_size_are_generated_exactly(tmp_path: Path, size: Size) -> None:
-    assert size.fault() is None
+    assert size.problem() is None
     written = generate(tmp_path, size, SEED)
     found = [(row["userId"], row["movieId"]) for row in rows(tmp_path / "ratings.csv")]
     assert len(found) == len(set(found)) == written["ratings.csv"] == size.ratings
@@ -93,9 +93,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder: Path
 
 
 def test_chunks_are_whole_users_and_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "CHUNK_RATINGS", 5000)
+    monkeypatch.setattr(interactions, "CHUNK_RATINGS", 5000)
     world = make(SIZE, SEED)
-    chunks = list(drawing.draw(world, SEED))
+    chunks = list(interactions.draw(world, SEED))
     assert len(chunks) > 5
     users = np.concatenate([chunk.users for chunk in chunks])
     assert (np.bincount(users, minlength=SIZE.users) == world.activity).all()
@@ -250,11 +250,10 @@ def test_people_choose_by_taste_also_beyond_popularity(folder: Path, ratings: An
     genres, world = _genres(folder), make(SIZE, SEED)
     drama = list(GENRES).index("Drama")
     share = np.array([genres[ratings[ratings[:, 0] == user + 1, 1].astype(int), drama].mean() for user in range(200)])
-    assert np.corrcoef(share, world.tastes[:200, drama])[0, 1] > 0.4
+    assert np.corrcoef(share, world.preferences[:200, drama])[0, 1] > 0.4
 
 
 def test_tags_fit_their_items_and_some_need_quotes(folder: Path) -> None:
-    from demo.generator.titles import TAGS  # noqa: PLC0415 - only here
 
     genres = {row["movieId"]: set(row["genres"].split("|")) for row in rows(folder / "movies.csv")}
     fitting = total = 0

@@ -41,7 +41,7 @@ def test_everything_of_a_table_lies_under_its_prefix() -> None:
 
 def test_no_two_items_of_the_state_table_share_a_key() -> None:
     made = [
-        *(keys.RUN_LOCK, keys.RUN_HEAD, keys.ROUTER, keys.POPULAR),
+        *(keys.RUN_LOCK, keys.RUN_PROGRESS, keys.ROUTER, keys.POPULAR),
         *(keys.landing_object("x"), keys.run("x"), keys.event("x"), keys.profile("x"), keys.exposure("x", "x")),
         *(keys.experiment("x"), keys.experiment_state("x"), keys.stratum("x", 1), keys.decision("x", "2026")),
     ]

@@ -17,7 +17,7 @@ from moto import mock_aws
 from usher.errors import NotDeployable, RouterMoved, TableMissing
 from usher.experiments.opening import Terms
 from usher.runs import deployment
-from usher.runs.snapshots import row_count
+from usher.runs.planner import row_count
 from usher.store import keys, popular
 from usher.store.router import Router, read_router, write_router
 
@@ -104,7 +104,7 @@ def test_placing_a_model_twice_is_placing_it_once(table: Any) -> None:
 
 
 def test_a_name_that_sagemaker_would_refuse_is_refused_before_anything_starts() -> None:
-    with pytest.raises(NotDeployable, match="name the endpoint shorter"):
+    with pytest.raises(NotDeployable, match="choose a shorter endpoint name"):
         deployment.model_name("e" * 49, "r" + "a" * 10 + "-1")
     assert len(deployment.model_name("e" * 47, "r" + "a" * 10 + "-1")) == 61
 
@@ -215,7 +215,7 @@ def test_rows_of_a_snapshot_are_counted_without_what_was_deleted(s3: Any) -> Non
     [
         ("ratings", 2, "snapshot 2 of usher.ratings has expired"),
         ("none", 1, "no table usher.none"),
-        ("plain", 1, "no Iceberg table"),
+        ("plain", 1, "is not an Iceberg table"),
     ],
 )
 def test_a_snapshot_that_is_not_there_is_said_to_be(s3: Any, dataset: str, snapshot: int, words: str) -> None:

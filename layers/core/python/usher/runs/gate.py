@@ -1,25 +1,37 @@
-"""The gate: whether a candidate may take part of the traffic, decided from the facts of its evaluation alone.
+"""The gate: whether a candidate may get traffic, decided from the facts in its evaluation.json.
 
-It refuses what is bad; that a candidate is better than the champion is for the experiment to show.
+It refuses models that are bad; whether a candidate is better than the champion is decided by the experiment.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from usher.errors import NotDeployable, code
+from usher.schema import s3_paths
+from usher.store.runs import Runs
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 Name = Literal["leak", "nan", "insufficient", "popularity", "worse", "pass"]
 
-#: The metric that verdicts rest on.
+EVALUATION_MAX_BYTES = 16 * 1024 * 1024
+
+#: The metric that decides.
 METRIC = "ndcg@10"
 _METRICS = ("ndcg@10", "recall@10", "recall@20", "map@10", "rmse", "mae", "coverage@10", "novelty@10")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says: the first rule that refuses, or pass; why, in words; and the numbers behind it."""
+    """The first rule that refuses, or pass; the reason; and the numbers behind it."""
 
     name: Name
     reason: str
@@ -31,9 +43,9 @@ class Verdict:
 
 
 def judge(facts: Mapping[str, Any], min_gate_users: int) -> Verdict:
-    """The verdict on evaluation.json's facts. min_gate_users: users in the window below which nothing is certain.
+    """Apply the rules to an evaluation. min_gate_users: fewer users in the window are insufficient.
 
-    ValueError for facts of another shape: an evaluation that cannot be read is no reason to deploy.
+    ValueError when a fact is missing or malformed.
     """
     _check(facts)
     for rule in _RULES:
@@ -44,7 +56,7 @@ def judge(facts: Mapping[str, Any], min_gate_users: int) -> Verdict:
 
 
 def _leak(facts: Mapping[str, Any], _: int) -> Verdict | None:
-    """A leak comes first: with one, no other number means anything."""
+    """First, since a leak makes every other number meaningless."""
     leaks = [str(finding) for finding in facts["leaks"]]
     if not leaks:
         return None
@@ -60,21 +72,21 @@ def _insufficient(facts: Mapping[str, Any], min_gate_users: int) -> Verdict | No
 
 
 def _nan(facts: Mapping[str, Any], _: int) -> Verdict | None:
-    """null stands for a number that is none; the metric itself must be there."""
+    """The evaluation writes null for NaN; the deciding metric itself must be there."""
     metrics = facts["metrics"]["candidate"]
     bad = [name for name in _METRICS if name in metrics and not _finite(metrics[name])]
     if METRIC not in metrics:
         bad.append(METRIC)
     if not bad:
         return None
-    return Verdict("nan", f"the candidate's {', '.join(bad)} is no number: the fit has failed", dict.fromkeys(bad))
+    return Verdict("nan", f"the candidate's {', '.join(bad)} is not a number: the fit has failed", dict.fromkeys(bad))
 
 
 def _popularity(facts: Mapping[str, Any], _: int) -> Verdict | None:
     candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
     if candidate >= popularity:
         return None
-    reason = f"its {METRIC} of {candidate:.4f} is below the {popularity:.4f} of showing everybody what is popular"
+    reason = f"its {METRIC} of {candidate:.4f} is below the {popularity:.4f} of the popularity list"
     return Verdict("popularity", reason, {"candidate": candidate, "popularity": popularity})
 
 
@@ -133,7 +145,7 @@ def _interval(facts: Mapping[str, Any], other: str) -> Mapping[str, float] | Non
         return None
     interval = facts["intervals"].get(f"candidate-{other}", {}).get(METRIC)
     if not isinstance(interval, Mapping) or not all(_finite(interval.get(name)) for name in ("mean", "low", "high")):
-        raise ValueError(f"evaluation: intervals.candidate-{other}.{METRIC} is missing or no number; evaluate again")
+        raise ValueError(f"evaluation: intervals.candidate-{other}.{METRIC} is missing or not a number; evaluate again")
     return interval
 
 
@@ -149,4 +161,49 @@ def _check(facts: Mapping[str, Any]) -> None:
     if not wrong and not isinstance(facts["window"].get("users"), int):
         wrong.append("window.users")
     if wrong:
-        raise ValueError(f"evaluation: {', '.join(wrong)} missing or of another shape; evaluate again with this Usher")
+        raise ValueError(
+            f"evaluation: {', '.join(wrong)} missing or malformed; evaluate again with this version of Usher"
+        )
+
+
+def read_evaluation(s3: S3Client, bucket: str, run_id: str) -> dict[str, Any]:
+    """evaluation.json of a run; NotDeployable when it is missing, too large, malformed, or of another run."""
+    key = f"{s3_paths.run_prefix(run_id)}evaluation.json"
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if code(error) != "NoSuchKey":
+            raise
+        raise NotDeployable(f"s3://{bucket}/{key} is missing: evaluate did not finish, start the run again") from error
+    if answer["ContentLength"] > EVALUATION_MAX_BYTES:
+        raise NotDeployable(
+            f"s3://{bucket}/{key} has {answer['ContentLength']} bytes, at most {EVALUATION_MAX_BYTES} are read: "
+            "evaluate again"
+        )
+    try:
+        evaluation = json.loads(answer["Body"].read())
+        if evaluation["run_id"] != run_id:
+            raise NotDeployable(f"s3://{bucket}/{key} belongs to run {evaluation['run_id']!r}: evaluate again")
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotDeployable(
+            f"s3://{bucket}/{key} is not an evaluation ({type(error).__name__}: {error}): evaluate again"
+        ) from error
+    return dict(evaluation)
+
+
+def judge_run(
+    runs: Runs, run_id: str, evaluation_uri: str, evaluation: dict[str, Any], min_gate_users: int
+) -> dict[str, Any]:
+    """Judge a run and record the verdict: {passed, verdict, reason}. NotDeployable for a malformed evaluation."""
+    try:
+        verdict = judge(evaluation, min_gate_users)
+    except ValueError as error:
+        raise NotDeployable(f"run {run_id}: {error}") from error
+    decided = {"passed": verdict.passed, "verdict": verdict.name, "reason": verdict.reason}
+    runs.record(
+        run_id,
+        gate={**decided, "numbers": dict(verdict.numbers)},
+        evaluation_uri=evaluation_uri,
+        trained_until=str(evaluation["trained_until"]),
+    )
+    return decided

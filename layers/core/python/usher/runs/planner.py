@@ -1,4 +1,4 @@
-"""PrepareRun: hold the lock, take the rows, say what the run will do and cost, and write it down before it starts."""
+"""PrepareRun: takes the lock and the new rows, decides what the run trains, checks its cost, and records the plan."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from usher.errors import InputError, RouterMoved
-from usher.runs import deployment, plan
-from usher.runs.snapshots import row_count
-from usher.runs.training_rows import Rows
-from usher.runs.trigger import Head, take_rows
+from botocore.exceptions import ClientError
+
+from usher.errors import InputError, RouterMoved, TableMissing, code
+from usher.runs import cost, deployment
 from usher.schema import s3_paths
 from usher.schema.settings import Settings
 from usher.store.router import Router, read_router
 from usher.store.run_lock import RunLock
-from usher.store.run_progress import COUNTED_DATASETS
+from usher.store.run_progress import COUNTED_DATASETS, RunProgress, take_rows
 from usher.store.runs import Runs
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
+#: A table's metadata grows with its snapshots; above this size they have to be expired.
+METADATA_MAX_BYTES = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What starts a run. snapshots: by data set, empty for the newest. rows: new rows that this run takes."""
+    """PrepareRun's input. snapshots: id by data set. rows: how many new rows the run takes."""
 
     run_id: str
     execution_arn: str
@@ -45,13 +48,13 @@ class RunRequest:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
-                f"no input of a run ({type(error).__name__}: {error}): start runs with `usher runs start`"
+                f"this is not the input of a run ({type(error).__name__}: {error}): start runs with `usher runs start`"
             ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The model that serves, as the plan needs it. record: its run's META."""
+    """The model that serves. record: that of the run which trained it."""
 
     run_id: str
     record: Mapping[str, Any]
@@ -64,9 +67,9 @@ class Champion:
         return cls(run_id, runs.find(run_id) or {})
 
     @property
-    def winner(self) -> plan.Winner | None:
+    def tuning(self) -> cost.TuningResult | None:
         found = self.record.get("hyperparameters")
-        return plan.Winner(int(self.record.get("tuned_rows", 0)), found) if found else None
+        return cost.TuningResult(int(self.record.get("tuned_rows", 0)), found) if found else None
 
 
 class Planner:
@@ -80,7 +83,7 @@ class Planner:
         self._runs = Runs(table)
 
     def prepare(self, request: RunRequest, now: int) -> dict[str, Any]:
-        """The workflow's `run`: references and settings; else RunInProgress, RouterMoved, OverBudget, …"""
+        """The workflow's `run`: references and settings. Raises RunInProgress, RouterMoved, OverBudget, NoPrice, …"""
         RunLock(self._table).take(request.run_id, now, request.execution_arn)
         self._runs.record(
             request.run_id,
@@ -89,50 +92,50 @@ class Planner:
             started_at=now,
             snapshots={name: str(snapshot) for name, snapshot in request.snapshots.items()},
         )
-        self._check_variant(request.run_id)
+        self._check_no_experiment(request.run_id)
         take_rows(self._table, request.run_id, request.rows)
         return self._plan(request)
 
-    def _check_variant(self, run_id: str) -> None:
-        """RouterMoved while an experiment is open: a new model would take the place of its challenger."""
+    def _check_no_experiment(self, run_id: str) -> None:
+        """RouterMoved while an experiment is open: a new model would replace its challenger."""
         router = read_router(self._table)
         if router is not None and router.experiment_is_open:
             raise RouterMoved(
-                f"experiment {router.experiment_id} is open: run {run_id} would have no variant for its model; "
-                "start it when the experiment is closed, or end that with `usher rollback`"
+                f"run {run_id} cannot start: experiment {router.experiment_id} is open, so no variant is free for "
+                "a new model; start it when the experiment has closed, or end the experiment with `usher rollback`"
             )
 
     def _plan(self, request: RunRequest) -> dict[str, Any]:
         settings = self._settings
         router = read_router(self._table)
         champion = Champion.find(router, self._runs)
-        winner = champion.winner if champion else None
+        tuning = champion.tuning if champion else None
         rows = self._rows(request.snapshots)
-        machines = plan.Machines(
+        job_settings = cost.JobSettings(
             settings.processing_instance_type, settings.training_instance_type, settings.tuning_trials
         )
-        tuned = [one for one in rows.algorithms() if plan.is_tuned(one, rows.total, winner)]
-        expected = plan.estimate(rows, tuned, machines)
-        tuned_rows = rows.total if tuned or winner is None else winner.rows
-        words = "; ".join([expected.in_words(), *(f"without {name}: {why}" for name, why in rows.left_out().items())])
-        self._runs.record(request.run_id, cost_usd=expected.usd, plan=words, rows=rows.total, tuned_rows=tuned_rows)
-        plan.check_budget(request.run_id, expected, settings.budget_usd)
-        run = self._run(request, router, champion, machines)
-        run["algorithms"] = plan.jobs(rows, winner)
+        tuned = [one for one in rows.algorithms() if cost.is_tuned(one, rows.total, tuning)]
+        expected = cost.estimate(rows, tuned, job_settings)
+        tuned_rows = rows.total if tuned or tuning is None else tuning.rows
+        summary = "; ".join([expected.summary(), *(f"without {name}: {why}" for name, why in rows.left_out().items())])
+        self._runs.record(request.run_id, cost_usd=expected.usd, plan=summary, rows=rows.total, tuned_rows=tuned_rows)
+        cost.check_budget(request.run_id, expected, settings.budget_usd)
+        run = self._run(request, router, champion, job_settings)
+        run["algorithms"] = cost.jobs(rows, tuning)
         self._write_plan(request, champion, rows, expected)
         return run
 
-    def _rows(self, snapshots: Mapping[str, int]) -> Rows:
-        """From the snapshots' summaries: a count, not a scan."""
+    def _rows(self, snapshots: Mapping[str, int]) -> cost.TrainingRows:
+        """Counted by the snapshots' summaries: no data is scanned."""
         database = self._settings.database
         counted = {
             name: row_count(self._glue, self._s3, database, name, snapshots[name]) if name in snapshots else 0
             for name in COUNTED_DATASETS
         }
-        return Rows(**counted)
+        return cost.TrainingRows(**counted)
 
     def _run(
-        self, request: RunRequest, router: Router | None, champion: Champion | None, machines: plan.Machines
+        self, request: RunRequest, router: Router | None, champion: Champion | None, jobs: cost.JobSettings
     ) -> dict[str, Any]:
         settings = self._settings
         bundle = f"s3://{settings.lake_bucket}/{s3_paths.run_prefix(champion.run_id)}bundle/" if champion else ""
@@ -140,12 +143,12 @@ class Planner:
             "run_id": request.run_id,
             "prefix": f"s3://{settings.lake_bucket}/{s3_paths.run_prefix(request.run_id).rstrip('/')}",
             "machines": {
-                "processing": machines.processing,
-                "training": machines.training,
+                "processing": jobs.processing,
+                "training": jobs.training,
                 "hosting": settings.hosting_instance_type,
             },
-            "trials": machines.trials,
-            "parallel": min(machines.parallel, machines.trials),
+            "trials": jobs.trials,
+            "parallel": min(jobs.parallel, jobs.trials),
             "champion_bundle": bundle,
             "serving": settings.serving_backend,
             "router_version": router.version if router else 0,
@@ -154,8 +157,10 @@ class Planner:
             "model_name": deployment.model_name(settings.endpoint_name, request.run_id),
         }
 
-    def _write_plan(self, request: RunRequest, champion: Champion | None, rows: Rows, expected: plan.Estimate) -> None:
-        """plan.json, which prepare and evaluate read: a run can be made again from it."""
+    def _write_plan(
+        self, request: RunRequest, champion: Champion | None, rows: cost.TrainingRows, expected: cost.CostEstimate
+    ) -> None:
+        """Write plan.json, which prepare and evaluate read and from which a run can be repeated."""
         written = {
             "run_id": request.run_id,
             "database": self._settings.database,
@@ -175,8 +180,46 @@ class Planner:
 
 
 def with_newest_snapshots(event: Mapping[str, Any], table: Table) -> Mapping[str, Any]:
-    """The input of a run that was started by hand, without snapshots: the newest, and all rows that wait."""
+    """The input of a run; one that names no snapshots gets the newest, and takes all new rows."""
     if event.get("snapshots"):
         return event
-    head = Head.read(table)
-    return {**event, "snapshots": head.snapshots, "rows": head.rows_since_run}
+    progress = RunProgress.read(table)
+    return {**event, "snapshots": progress.snapshots, "rows": progress.rows_since_run}
+
+
+def row_count(glue: Any, s3: S3Client, database: str, dataset: str, snapshot_id: int) -> int:
+    """Rows of a data set in an Iceberg snapshot, less deleted ones; TableMissing without the table or the snapshot."""
+    summary = _snapshot_summary(_metadata(glue, s3, database, dataset), database, dataset, snapshot_id)
+    return int(summary.get("total-records", 0)) - int(summary.get("total-position-deletes", 0))
+
+
+def _metadata(glue: Any, s3: S3Client, database: str, dataset: str) -> Mapping[str, Any]:
+    """The table's Iceberg metadata file."""
+    try:
+        table = glue.get_table(DatabaseName=database, Name=dataset)["Table"]
+        location = urlsplit(table["Parameters"]["metadata_location"])
+    except ClientError as error:
+        if code(error) != "EntityNotFoundException":
+            raise
+        raise TableMissing(
+            f"the catalog has no table {database}.{dataset}: update the stack, catalog_tables creates it"
+        ) from error
+    except KeyError as error:
+        raise TableMissing(
+            f"{database}.{dataset} is not an Iceberg table, it has no metadata_location: drop it and update the stack"
+        ) from error
+    answer = s3.get_object(Bucket=location.netloc, Key=location.path.lstrip("/"))
+    if answer["ContentLength"] > METADATA_MAX_BYTES:
+        raise TableMissing(
+            f"the metadata of {database}.{dataset} has {answer['ContentLength']} bytes: expire snapshots"
+        )
+    metadata: dict[str, Any] = json.loads(answer["Body"].read())
+    return metadata
+
+
+def _snapshot_summary(metadata: Mapping[str, Any], database: str, dataset: str, snapshot_id: int) -> Mapping[str, Any]:
+    for snapshot in metadata.get("snapshots", ()):
+        if snapshot["snapshot-id"] == snapshot_id:
+            summary: dict[str, Any] = snapshot.get("summary", {})
+            return summary
+    raise TableMissing(f"snapshot {snapshot_id} of {database}.{dataset} has expired: start a run on the newest one")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 #: The index on GSI1pk, which exposures alone bear.
 EXPOSURE_INDEX = "GSI1"
@@ -23,7 +24,7 @@ class Key(NamedTuple):
 
 
 RUN_LOCK = Key("RUN", "LOCK")
-RUN_HEAD = Key("RUN", "HEAD")
+RUN_PROGRESS = Key("RUN", "PROGRESS")
 ROUTER = Key("ROUTER", "ROUTER")
 POPULAR = Key("ROUTER", "POPULAR")
 
@@ -35,6 +36,11 @@ def landing_object(digest: str) -> Key:
 
 def run(run_id: str) -> Key:
     return Key(f"RUN#{run_id}", "META")
+
+
+def run_id(item: Mapping[str, Any]) -> str:
+    """The run of an item of `run`."""
+    return str(item["pk"]).removeprefix("RUN#")
 
 
 def experiment(experiment_id: str) -> Key:
@@ -61,7 +67,7 @@ def decision(experiment_id: str, time: str) -> Key:
 
 
 def command(experiment_id: str, time: str) -> Key:
-    """What a person ordered. time: ISO 8601, UTC."""
+    """One operator command. time: ISO 8601, UTC."""
     return Key(f"EXPERIMENT#{experiment_id}", f"COMMAND#{time}")
 
 

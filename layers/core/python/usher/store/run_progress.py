@@ -1,12 +1,12 @@
-"""RUN/HEAD: what the lake holds since the last run, kept so that a crash or a second delivery counts nothing twice.
+"""RUN/PROGRESS: the newest snapshot of each data set, and how many of its rows no run has taken yet.
 
-A commit is counted by its Iceberg sequence number: HEAD remembers, for each data set, up to which number it has
-counted, and every update counts all commits beyond it. So an update that was lost is made good by the next one.
+A commit is counted by its Iceberg sequence number: the item remembers, for each data set, up to which number it has
+counted, and every update counts all commits beyond it. So the next update makes good one that was lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,35 @@ from botocore.exceptions import ClientError
 
 from usher.errors import is_condition_failed
 from usher.store import keys
+from usher.store.codec import loaded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-#: Rows of these data sets are what a model learns from; a new catalogue alone starts no run.
+#: A model learns from rows of these data sets; a new catalogue alone starts no run.
 COUNTED_DATASETS = ("ratings", "events")
 
-#: How often to read HEAD again after another committer has written it first.
+#: How often to read the item again after another committer has written it first.
 _ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What the next run would start from.
+
+    snapshots: newest snapshot id by data set. rows_since_run: new rows that no run has taken.
+    last_arrival: epoch seconds of the newest commit.
+    """
+
+    snapshots: Mapping[str, int]
+    rows_since_run: int
+    last_arrival: int
+
+    @classmethod
+    def read(cls, table: Table) -> RunProgress:
+        """Read consistently; empty before the first commit."""
+        item: Any = loaded(table.get_item(Key=keys.RUN_PROGRESS.item(), ConsistentRead=True).get("Item", {}))
+        return cls(item.get("snapshots", {}), item.get("rows_since_run", 0), item.get("last_arrival", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +56,26 @@ class Commit:
 
 
 def count_commits(table: Table, dataset: str, commits: Sequence[Commit]) -> None:
-    """Bring HEAD in line with a data set's commits, all that the table still knows; as often as one likes."""
+    """Count those of a data set's commits that were not counted before (idempotent). commits: all the table knows."""
     if not commits:
         return
     for _ in range(_ATTEMPTS):
-        head = _head(table)
-        counted = head["counted"].get(dataset)
+        item = _read_or_create(table)
+        counted = item["counted"].get(dataset)
         new = [commit for commit in commits if counted is None or commit.sequence > counted]
-        if not new or _write(table, dataset, counted, new, int(head["last_arrival"])):
+        if not new or _count(table, dataset, counted, new, int(item["last_arrival"])):
             return
-    raise RuntimeError(f"RUN/HEAD was written by others {_ATTEMPTS} times in a row: the catalog message comes again")
+    raise RuntimeError(
+        f"the commits of {dataset} were not counted: other committers wrote RUN/PROGRESS {_ATTEMPTS} times in a row; "
+        "the catalog message is delivered again"
+    )
 
 
-def _head(table: Table) -> Any:
-    key = keys.RUN_HEAD.item()
-    answer = table.get_item(Key=key, ConsistentRead=True)
-    if "Item" in answer:
-        return answer["Item"]
+def _read_or_create(table: Table) -> Any:
+    key = keys.RUN_PROGRESS.item()
+    found = table.get_item(Key=key, ConsistentRead=True)
+    if "Item" in found:
+        return found["Item"]
     empty: dict[str, Any] = {"snapshots": {}, "counted": {}, "rows_since_run": 0, "last_arrival": 0}
     try:
         table.put_item(Item=key | empty, ConditionExpression="attribute_not_exists(pk)")
@@ -63,8 +86,8 @@ def _head(table: Table) -> Any:
     return empty
 
 
-def _write(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last_arrival: int) -> bool:
-    """Count `new`; False when somebody else has counted meanwhile."""
+def _count(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last_arrival: int) -> bool:
+    """Count `new`; False when another writer has counted meanwhile."""
     latest = max(new, key=lambda commit: commit.sequence)
     rows = sum(commit.rows for commit in new) if dataset in COUNTED_DATASETS else 0
     values: dict[str, Any] = {
@@ -78,7 +101,7 @@ def _write(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last
         condition, values[":counted"] = "counted.#dataset = :counted", counted
     try:
         table.update_item(
-            Key=keys.RUN_HEAD.item(),
+            Key=keys.RUN_PROGRESS.item(),
             UpdateExpression="SET snapshots.#dataset = :snapshot, counted.#dataset = :sequence, last_arrival = :at "
             "ADD rows_since_run :rows",
             ConditionExpression=condition,
@@ -90,3 +113,34 @@ def _write(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last
             return False
         raise
     return True
+
+
+def take_rows(table: Table, run_id: str, rows: int) -> None:
+    """Subtract the rows that a run covers, once for each run; rows that arrive meanwhile wait for the next run."""
+    client = table.meta.client
+    try:
+        client.transact_write_items(
+            TransactItems=[
+                {
+                    "Update": {
+                        "TableName": table.name,
+                        "Key": keys.run(run_id).item(),
+                        "UpdateExpression": "SET rows_taken = :rows",
+                        "ConditionExpression": "attribute_not_exists(rows_taken)",
+                        "ExpressionAttributeValues": {":rows": rows},
+                    }
+                },
+                {
+                    "Update": {
+                        "TableName": table.name,
+                        "Key": keys.RUN_PROGRESS.item(),
+                        "UpdateExpression": "ADD rows_since_run :taken",
+                        "ExpressionAttributeValues": {":taken": -rows},
+                    }
+                },
+            ]
+        )
+    except client.exceptions.TransactionCanceledException as error:
+        reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+        if reasons[:1] != ["ConditionalCheckFailed"]:
+            raise

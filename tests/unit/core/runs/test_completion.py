@@ -1,4 +1,4 @@
-"""A run's record, and its cause in words."""
+"""A run's record, and the message of its failure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from moto import mock_aws
 
 from usher.errors import InputError
-from usher.runs.completion import Ending, end_run
+from usher.runs.completion import RunOutcome, complete_run, failure_message
 from usher.store.codec import loaded, stored
 from usher.store.run_lock import RunLock
-from usher.store.runs import Runs, words
+from usher.store.runs import Runs
 
 NOW = 1_800_000_000
 
@@ -46,11 +46,11 @@ NOW = 1_800_000_000
         ("E", "[" * 100_000, "E: " + "[" * 1496 + "…"),
     ],
 )
-def test_a_cause_is_one_line_that_a_person_can_act_on(error: str, cause: str, line: str) -> None:
-    assert words(error, cause) == line
+def test_a_cause_is_one_line_that_an_operator_can_act_on(error: str, cause: str, line: str) -> None:
+    assert failure_message(error, cause) == line
 
 
-def test_a_number_that_is_none_cannot_be_stored() -> None:
+def test_a_number_that_is_not_finite_cannot_be_stored() -> None:
     with pytest.raises(ValueError, match="nan cannot be stored"):
         stored({"a": [float("nan")]})
 
@@ -84,74 +84,76 @@ def event(status: str, error: str | None = None, cause: str | None = None) -> di
 
 
 @pytest.mark.parametrize("given", [{}, {"run_id": "r"}, {"run_id": "r", "outcome": {}}, {"run_id": "r", "outcome": 3}])
-def test_an_outcome_that_is_none_is_refused(given: dict[str, Any]) -> None:
+def test_a_malformed_outcome_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Ending.of_workflow(given)
+        RunOutcome.of_workflow(given)
 
 
 @pytest.mark.parametrize("given", [{}, {"detail": {}}, {"detail": {"name": "r", "status": "RUNNING"}}, {"detail": 3}])
-def test_an_event_that_is_no_end_is_refused(given: dict[str, Any]) -> None:
+def test_an_event_that_is_not_an_end_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Ending.of_event(given)
+        RunOutcome.of_event(given)
 
 
 @pytest.mark.parametrize(
-    ("ending", "status", "cause"),
+    ("ended", "status", "cause"),
     [
         (
-            Ending.of_workflow(outcome(status="failed", state="Train", error="E", cause='{"errorMessage": "why"}')),
+            RunOutcome.of_workflow(outcome(status="failed", state="Train", error="E", cause='{"errorMessage": "why"}')),
             "failed",
             "Train: E: why",
         ),
-        (Ending.of_event(event("FAILED", "States.Runtime", "bad")), "failed", "States.Runtime: bad"),
-        (Ending.of_event(event("TIMED_OUT", "States.Timeout")), "timed_out", "the workflow took longer than"),
-        (Ending.of_event(event("ABORTED")), "aborted", "stopped by an operator, without a cause"),
-        (Ending.of_event(event("ABORTED", None, "too dear")), "aborted", "too dear"),
+        (RunOutcome.of_event(event("FAILED", "States.Runtime", "bad")), "failed", "States.Runtime: bad"),
+        (RunOutcome.of_event(event("TIMED_OUT", "States.Timeout")), "timed_out", "the workflow took longer than"),
+        (RunOutcome.of_event(event("ABORTED")), "aborted", "stopped by an operator, without a cause"),
+        (RunOutcome.of_event(event("ABORTED", None, "too dear")), "aborted", "too dear"),
     ],
 )
-def test_every_end_is_recorded_and_gives_the_lock_back(table: Any, ending: Ending, status: str, cause: str) -> None:
+def test_every_end_is_recorded_and_releases_the_lock(table: Any, ended: RunOutcome, status: str, cause: str) -> None:
     runs, lock = Runs(table), RunLock(table)
     lock.take("r1-1", NOW, "arn:1")
     runs.record("r1-1", status="running")
-    assert end_run(runs, lock, ending, NOW)
+    assert complete_run(runs, lock, ended, NOW)
     record = runs.find("r1-1") or {}
     assert (record["status"], record["ended_at"]) == (status, NOW)
     assert cause in record["cause"]
     assert lock.holder(NOW) is None
 
 
-def test_a_run_that_ends_gives_back_no_other_runs_lock(table: Any) -> None:
+def test_a_run_that_ends_does_not_release_another_runs_lock(table: Any) -> None:
     runs, lock = Runs(table), RunLock(table)
     lock.take("r2-1", NOW, "arn:2")
-    assert not end_run(runs, lock, Ending.of_event(event("FAILED")), NOW)
+    assert not complete_run(runs, lock, RunOutcome.of_event(event("FAILED")), NOW)
     holder = lock.holder(NOW)
     assert holder
     assert holder.run_id == "r2-1"
 
 
-def test_the_executions_event_does_not_overwrite_what_the_workflow_said(table: Any) -> None:
+def test_the_event_of_an_execution_does_not_overwrite_the_workflows_report(table: Any) -> None:
     runs, lock = Runs(table), RunLock(table)
-    end_run(runs, lock, Ending.of_workflow(outcome(status="failed", state="Train", error="E", cause="why")), NOW)
-    end_run(runs, lock, Ending.of_event(event("FAILED", "E", "Train: why")), NOW + 5)
-    end_run(runs, lock, Ending.of_event(event("SUCCEEDED")), NOW + 6)
+    complete_run(
+        runs, lock, RunOutcome.of_workflow(outcome(status="failed", state="Train", error="E", cause="why")), NOW
+    )
+    complete_run(runs, lock, RunOutcome.of_event(event("FAILED", "E", "Train: why")), NOW + 5)
+    complete_run(runs, lock, RunOutcome.of_event(event("SUCCEEDED")), NOW + 6)
     record = runs.find("r1-1") or {}
     assert (record["cause"], record["ended_at"]) == ("Train: E: why", NOW)
 
 
-def test_a_raw_failure_that_nobody_put_in_words_is_put_by_the_event(table: Any) -> None:
+def test_a_raw_failure_is_replaced_by_the_message_in_the_event(table: Any) -> None:
     runs, lock = Runs(table), RunLock(table)
     runs.record("r1-1", status="failed", cause="raw")  # RecordFailure wrote, prepare_next never ran
-    end_run(runs, lock, Ending.of_event(event("FAILED", "E", json.dumps({"errorMessage": "why"}))), NOW)
+    complete_run(runs, lock, RunOutcome.of_event(event("FAILED", "E", json.dumps({"errorMessage": "why"}))), NOW)
     assert (runs.find("r1-1") or {})["cause"] == "E: why"
 
 
 def test_a_refused_run_has_no_cause(table: Any) -> None:
     runs = Runs(table)
-    end_run(runs, RunLock(table), Ending.of_workflow(outcome(status="refused")), NOW)
+    complete_run(runs, RunLock(table), RunOutcome.of_workflow(outcome(status="refused")), NOW)
     assert "cause" not in (runs.find("r1-1") or {})
 
 
-def test_the_next_attempt_is_the_first_that_no_run_has_been(table: Any) -> None:
+def test_the_next_attempt_is_the_first_that_no_run_has_used(table: Any) -> None:
     runs = Runs(table)
     first = runs.next_id({"ratings": 1})
     assert first

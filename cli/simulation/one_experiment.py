@@ -1,4 +1,4 @@
-"""One experiment from its start to its end, through the same calls as the Lambda makes: for people to watch."""
+"""One simulated experiment, decision by decision, through the calls that the Lambda function makes."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cli.simulation.worlds import Draw, World, draw
+from cli.simulation.world import Draw, World, draw
 from usher.experiments.stats.decisions import Decision, Minute, check_minute, close_epoch
 from usher.experiments.stats.presets import Preset
 from usher.experiments.stats.state import State, new_state
 from usher.experiments.stats.strata import RoleCount, Stratum
 
-#: Requests of one user in its first hour, for the guardrails.
+#: Requests of a user in the first hour, for the guardrails.
 _REQUESTS_PER_USER = 2.0
 #: The champion's share of server errors.
 _HEALTHY = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The close of an epoch, or the minute that ended the experiment. true_lift: what the world held then."""
+class DecisionPoint:
+    """The end of an epoch, or the minute that ended the experiment. true_lift: of the simulated world at that time."""
 
     hours: float
     decision: Decision
     true_lift: float
 
     def number(self, name: str) -> float:
-        """A number of the decision; NaN where it has none."""
+        """A number of the decision; NaN when it is missing."""
         return float(self.decision.numbers.get(name, np.nan))
 
 
-def steps(world: World, preset: Preset, seed: int, error_rate: float = 0.0) -> Iterator[Step]:
+def simulate_one(world: World, preset: Preset, seed: int, error_rate: float = 0.0) -> Iterator[DecisionPoint]:
     """Run one experiment. error_rate: the challenger's share of server errors, 0 to 1; the champion has 0.2 %."""
     rng = np.random.default_rng(seed)
     state = new_state(preset)
-    waiting: list[Stratum] = []
+    open_windows: list[Stratum] = []
     for number in range(int(np.ceil(preset.horizon_hours / world.epoch_hours - 1e-9))):
         begins, closes = number * world.epoch_hours, (number + 1) * world.epoch_hours
         drawn = draw(world, begins, state.weight, rng)
         champion, challenger = world.rates(begins)
         lift = challenger / champion - 1
-        waiting.append(_stratum(number + 1, float(state.weight[0]), drawn))
+        open_windows.append(_stratum(number + 1, float(state.weight[0]), drawn))
         if error_rate:
             state, stopped = _minutes(
                 state, preset, _minutes_of(begins, closes), _Requests(drawn, world, error_rate, rng)
             )
             if stopped:
-                yield Step(stopped[0], stopped[1], lift)
+                yield DecisionPoint(stopped[0], stopped[1], lift)
                 return
-        due = [waiting.pop(0)] if len(waiting) > world.window_epochs else []
+        due = [open_windows.pop(0)] if len(open_windows) > world.window_epochs else []
         outcome = close_epoch(state, due, closes, preset)
         state = outcome.state
-        yield Step(closes, outcome.decision, lift)
+        yield DecisionPoint(closes, outcome.decision, lift)
         if outcome.decision.ends:
             return
 
@@ -66,13 +66,13 @@ def _stratum(version: int, weight: float, drawn: Draw) -> Stratum:
 
 
 def _minutes_of(begins: float, closes: float) -> range:
-    """Whole minutes since the start that begin inside an epoch (hours); an epoch under a minute may have none."""
+    """Minutes since the start that begin inside an epoch (hours); an epoch under a minute may have none."""
     return range(int(np.ceil(begins * 60 - 1e-9)), int(np.ceil(closes * 60 - 1e-9)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Requests:
-    """Requests of an epoch's users, minute by minute, and the errors among them."""
+    """Requests and errors of an epoch's users, minute by minute."""
 
     drawn: Draw
     world: World
@@ -89,7 +89,7 @@ class _Requests:
 def _minutes(
     state: State, preset: Preset, span: range, requests: _Requests
 ) -> tuple[State, tuple[float, Decision] | None]:
-    """Check the guardrails each minute; the hour and the decision when one ends the experiment."""
+    """Check the guardrails each minute; returns the hour and the decision that ended the experiment, if any."""
     for minute in span:
         outcome = check_minute(state, requests.minute(minute), preset)
         state = outcome.state

@@ -57,7 +57,7 @@ def test_a_leak_is_refused_before_anything_else(facts: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "0.9", True])
 @pytest.mark.parametrize("metric", ["ndcg@10", "rmse"])
-def test_a_metric_that_is_no_number_is_refused(facts: dict[str, Any], metric: str, value: Any) -> None:
+def test_a_metric_that_is_not_a_number_is_refused(facts: dict[str, Any], metric: str, value: Any) -> None:
     facts["metrics"]["candidate"][metric] = value
     verdict = judge(facts, 50)
     assert verdict.name == "nan"
@@ -70,7 +70,7 @@ def test_a_candidate_without_the_metric_is_refused(facts: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(("users", "name"), [(0, "insufficient"), (49, "insufficient"), (50, "pass")])
-def test_fewer_users_than_asked_for_are_not_enough(facts: dict[str, Any], users: int, name: str) -> None:
+def test_fewer_users_than_the_minimum_are_insufficient(facts: dict[str, Any], users: int, name: str) -> None:
     facts["window"]["users"] = users
     assert judge(facts, 50).name == name
 
@@ -81,7 +81,7 @@ def test_an_empty_window_is_insufficient_and_not_nan(facts: dict[str, Any]) -> N
     assert judge(facts, 50).name == "insufficient"
 
 
-def test_without_a_champion_the_comparison_is_left_out_and_said(facts: dict[str, Any]) -> None:
+def test_without_a_champion_the_comparison_is_left_out_and_the_reason_says_so(facts: dict[str, Any]) -> None:
     del facts["metrics"]["champion"]
     facts["intervals"] = {}
     verdict = judge(facts, 50)
@@ -89,14 +89,14 @@ def test_without_a_champion_the_comparison_is_left_out_and_said(facts: dict[str,
     assert "no champion" in verdict.reason
 
 
-def test_a_champion_without_an_interval_is_no_reason_to_pass(facts: dict[str, Any]) -> None:
+def test_a_champion_without_an_interval_raises(facts: dict[str, Any]) -> None:
     facts["intervals"] = {}
     with pytest.raises(ValueError, match=r"candidate-champion\.ndcg@10 is missing"):
         judge(facts, 50)
 
 
 @pytest.mark.parametrize("missing", ["window", "metrics", "intervals", "leaks"])
-def test_facts_of_another_shape_raise_and_name_what_is_missing(facts: dict[str, Any], missing: str) -> None:
+def test_malformed_facts_raise_and_name_what_is_missing(facts: dict[str, Any], missing: str) -> None:
     del facts[missing]
     with pytest.raises(ValueError, match=missing):
         judge(facts, 50)

@@ -1,4 +1,4 @@
-"""Worlds whose truth is known: traffic, conversion rates, drift, delay and faults, for many experiments at once."""
+"""Simulated traffic and conversions with a known true lift: cycles, drift, delay, faults; many experiments at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from usher.experiments.stats.numerics import Bools, Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A world with one champion and one challenger.
+    """True traffic and conversion rates of one champion and one challenger.
 
     lift:            the challenger's conversion rate relative to the champion's, minus one.
     users_per_hour:  new users, on average over the cycles.
     base_rate:       the champion's conversion rate, on average over the cycles.
     daily, weekly:   relative amplitude of the base rate's cycle; traffic follows 1.2 times as much.
-    trend:           the base rate's factor at the start and at the end, in a straight line.
+    trend:           the base rate's factor at the start and at the end, linear in between.
     novelty:         lift as a function of hours, instead of `lift`.
     delay_hours:     mean delay of a conversion (exponential); window_hours: how long one counts.
     challenger_delay_hours: the challenger's own mean delay, where it differs.
@@ -44,7 +44,7 @@ class World:
     bursts: float = 0.0
 
     def rates(self, hours: float) -> tuple[float, float]:
-        """Conversion rates of champion and challenger at an hour; the share that comes inside the window."""
+        """Conversion rates of champion and challenger at an hour, of conversions within the attribution window."""
         cycle = 1 + self.daily * np.sin(2 * np.pi * hours / 24) + self.weekly * np.sin(2 * np.pi * hours / 168)
         start, end = self.trend
         base = self.base_rate * max(cycle, 0.02) * (start + (end - start) * min(hours / self.trend_hours, 1.0))
@@ -69,13 +69,13 @@ class World:
 
     @property
     def window_epochs(self) -> int:
-        """Epochs from a stratum's close until its window has closed."""
+        """Epochs from the end of a stratum until its attribution window has closed."""
         return int(np.ceil(self.window_hours / self.epoch_hours - 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What happened in an epoch, (R, 2) by role: users enrolled, and exposures and conversions as counted."""
+    """Counts of an epoch, (R, 2) by role: users enrolled, and exposures and conversions as recorded."""
 
     enrolled: Ints
     exposed: Ints
@@ -86,7 +86,7 @@ class Draw:
 
 
 def draw(world: World, hours: float, weight: Floats, rng: np.random.Generator) -> Draw:
-    """One epoch, beginning at `hours`, with the challenger's share `weight` (R,)."""
+    """Draw the epoch that begins at `hours`, with the challenger's share `weight` (R,)."""
     size = len(weight)
     rates = np.array(world.rates(hours))
     traffic = np.full(size, world.traffic(hours))
@@ -102,8 +102,8 @@ def draw(world: World, hours: float, weight: Floats, rng: np.random.Generator) -
     lost = np.zeros_like(enrolled)
     if world.lost_challenger:
         lost[:, 1] = rng.binomial(enrolled[:, 1], world.lost_challenger)
-    kept = converted - rng.hypergeometric(converted, enrolled - converted, lost)
-    return Draw(enrolled, enrolled - lost, kept)
+    recorded = converted - rng.hypergeometric(converted, enrolled - converted, lost)
+    return Draw(enrolled, enrolled - lost, recorded)
 
 
 def _split(users: Ints, weight: Floats, rng: np.random.Generator) -> Ints:

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.claims import CLAIMS, Bound, Claim
-from benchmarks.guardrail_faults import Faults, first_alarms
-from cli.simulation.controller import Results
-from cli.simulation.worlds import World
+from benchmarks.claims import CLAIMS, Bound, Claim, Faults, first_alarms
+from cli.simulation.monte_carlo import Results
+from cli.simulation.world import World
 from usher.experiments.stats.presets import PRESETS
 
 DEFAULT = PRESETS["default"]
