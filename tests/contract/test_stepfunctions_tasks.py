@@ -134,7 +134,6 @@ def test_services_are_called_by_the_names_of_the_java_sdk(execute: Any) -> None:
             {"EndpointName": "e", "EndpointConfigName": "none"},
             "SageMaker.AmazonSageMakerException",
         ),
-        ("arn:aws:states:::glue:startJobRun", {"JobName": "none"}, "Glue.EntityNotFoundException"),
     ],
 )
 def test_errors_are_named_as_aws_names_them(execute: Any, resource: str, arguments: Any, error: str) -> None:

@@ -19,17 +19,10 @@ QUERY_MAX_BYTES = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One table as a query names it.
-
-    metadata: the part behind `$` of `"table$snapshots"`, else empty.
-    snapshot_id, as_of: Iceberg time travel; as_of is the SQL of a timestamp.
-    """
+    """One table of the catalogue as a query names it, in lower case."""
 
     database: str
     name: str
-    metadata: str = ""
-    snapshot_id: int | None = None
-    as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +150,19 @@ def _reference(node: exp.Table, database: str) -> Reference:
         raise Unsupported(f"data catalog {node.catalog}")
     name, _, metadata = node.name.lower().partition("$")
     database = (node.db or database).lower()
+    if metadata:
+        raise Unsupported(f"the metadata table ${metadata}")
     version = node.args.get("version")
-    if version is None:
-        return Reference(database, name, metadata)
-    value = version.args["expression"]
-    if version.args["this"] == "VERSION":
-        if not (isinstance(value, exp.Literal) and not value.is_string):
-            raise Unsupported(f"FOR VERSION AS OF {value.sql(dialect='athena')} (only a snapshot id)")
-        return Reference(database, name, metadata, snapshot_id=int(value.name))
-    return Reference(database, name, metadata, as_of=value.sql(dialect="duckdb"))
+    if version is not None:
+        raise Unsupported(f"FOR {version.args['this']} AS OF (time travel)")
+    return Reference(database, name)
 
 
 def _point(node: exp.Table, local: str) -> None:
     """Make a node name the local table, under the name by which the query speaks of it."""
     spoken = node.alias_or_name
     node.set("this", exp.to_identifier(local))
-    for part in ("db", "catalog", "version"):
+    for part in ("db", "catalog"):
         node.set(part, None)
     if not node.args.get("alias"):
         node.set("alias", exp.TableAlias(this=exp.to_identifier(spoken, quoted=True)))

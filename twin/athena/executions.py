@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,6 @@ class Executions:
     def get(self, query_id: str) -> Execution:
         """KeyError when there is none of that id."""
         return self._known[query_id]
-
-    def of_workgroup(self, workgroup: str) -> Sequence[Execution]:
-        """The newest first."""
-        with self._lock:
-            return [item for item in reversed(self._known.values()) if item.request.workgroup == workgroup]
 
     def _forget(self) -> None:
         while len(self._known) > KEPT_MAX:

@@ -20,9 +20,8 @@ from twin.athena.results import QueryError, Unsupported
 Check = Callable[[str], bool]
 
 _PLACE = re.compile(r"\$\{(\w+)\}")
-_NOW = re.compile(r"NOW(?:([+-])(\d+)(DAY|WEEK|MONTH|YEAR)S?)?")
-_UNIT_DAYS = {"DAY": 1, "WEEK": 7, "MONTH": 30, "YEAR": 365}
-_JAVA_DATES = {"yyyy-MM-dd": "%Y-%m-%d", "yyyy/MM/dd": "%Y/%m/%d", "yyyyMMdd": "%Y%m%d", "yyyy-MM": "%Y-%m"}
+_NOW = re.compile(r"NOW(?:([+-]\d+)DAYS?)?")
+_DATE_FORMAT = "yyyy-MM-dd"
 
 #: A line of JSON longer than this fails the query: a table must not fill the memory.
 LINE_MAX_BYTES = 32 * 1024 * 1024
@@ -45,15 +44,13 @@ class Projection:
     checks: Mapping[str, Check]
 
     @classmethod
-    def of(cls, table: Mapping[str, Any], today: datetime.date) -> Projection | None:
-        """A Glue table's projection; None when it has none. QueryError when it is incomplete."""
+    def of(cls, table: Mapping[str, Any], today: datetime.date) -> Projection:
+        """A Glue table's projection; Unsupported when it has none, QueryError when it is incomplete."""
         parameters = table.get("Parameters", {})
-        if parameters.get("projection.enabled", "").lower() != "true":
-            return None
-        columns = [key["Name"] for key in table.get("PartitionKeys", [])]
-        location = table["StorageDescriptor"]["Location"].rstrip("/")
         template = parameters.get("storage.location.template")
-        template = template or "/".join([location, *(f"{name}=${{{name}}}" for name in columns)])
+        if parameters.get("projection.enabled", "").lower() != "true" or not template:
+            raise Unsupported(f"table {table['Name']}: JSON lines without partition projection and location template")
+        columns = [key["Name"] for key in table.get("PartitionKeys", [])]
         checks = {name: _check(name, parameters, today) for name in columns}
         unplaced = sorted(set(columns) - set(_PLACE.findall(template)))
         if unplaced:
@@ -89,39 +86,31 @@ def _check(name: str, parameters: Mapping[str, str], today: datetime.date) -> Ch
         return allowed.__contains__
     if kind == "date":
         return _date_check(name, parameters, today)
-    if kind == "integer":
-        low, high = (int(bound) for bound in parameters[f"projection.{name}.range"].split(","))
-        return lambda value: value.lstrip("-").isdigit() and low <= int(value) <= high
-    raise Unsupported(f"projection.{name}.type {kind or 'missing'}")
+    raise Unsupported(f"projection.{name}.type {kind or 'missing'} (use enum or date)")
 
 
 def _date_check(name: str, parameters: Mapping[str, str], today: datetime.date) -> Check:
-    java = parameters.get(f"projection.{name}.format", "")
-    if java not in _JAVA_DATES:
-        raise Unsupported(f"projection.{name}.format {java!r} (one of {', '.join(_JAVA_DATES)})")
-    pattern = _JAVA_DATES[java]
-    low, high = (_bound(bound.strip(), pattern, today) for bound in parameters[f"projection.{name}.range"].split(","))
+    written = parameters.get(f"projection.{name}.format", "")
+    if written != _DATE_FORMAT:
+        raise Unsupported(f"projection.{name}.format {written!r} (use {_DATE_FORMAT})")
+    low, high = (_bound(bound.strip(), today) for bound in parameters[f"projection.{name}.range"].split(","))
 
     def check(value: str) -> bool:
         try:
-            return low <= _day(value, pattern) <= high
+            return low <= _day(value) <= high
         except ValueError:
             return False
 
     return check
 
 
-def _day(text: str, pattern: str) -> datetime.date:
-    return datetime.datetime.strptime(text, pattern).replace(tzinfo=datetime.UTC).date()
+def _day(text: str) -> datetime.date:
+    return datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC).date()
 
 
-def _bound(text: str, pattern: str, today: datetime.date) -> datetime.date:
+def _bound(text: str, today: datetime.date) -> datetime.date:
     match = _NOW.fullmatch(text)
-    if match is None:
-        return _day(text, pattern)
-    sign, count, unit = match.groups()
-    days = int(count or 0) * _UNIT_DAYS[unit or "DAY"]
-    return today + datetime.timedelta(days=-days if sign == "-" else days)
+    return today + datetime.timedelta(days=int(match[1] or 0)) if match else _day(text)
 
 
 def is_json(table: Mapping[str, Any]) -> bool:
@@ -173,14 +162,11 @@ def _batch(lines: list[str], values: Mapping[str, str], schema: Any) -> Any:
 def _objects(table: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     """(bucket, listing entry, partition values) of every object of the table."""
     projection = Projection.of(table, datetime.datetime.now(datetime.UTC).date())
-    if projection is None and table.get("PartitionKeys"):
-        raise Unsupported(f"table {table['Name']}: partitions without projection")
-    prefix = projection.prefix if projection else table["StorageDescriptor"]["Location"].rstrip("/") + "/"
-    bucket, _, key_prefix = prefix.removeprefix("s3://").partition("/")
+    bucket, _, key_prefix = projection.prefix.removeprefix("s3://").partition("/")
     pages = context.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key_prefix)
     for page in pages:
         for item in page.get("Contents", []):
-            values = projection.partition(f"s3://{bucket}/{item['Key']}") if projection else {}
+            values = projection.partition(f"s3://{bucket}/{item['Key']}")
             hidden = item["Key"].rsplit("/", 1)[-1].startswith((".", "_"))  # Hive skips these
             if values is not None and item["Size"] and not hidden:
                 yield bucket, item, values

@@ -65,18 +65,6 @@ def get_query_execution(self: Any) -> Answer:
     return execution if isinstance(execution, tuple) else json.dumps({"QueryExecution": _describe(execution)})
 
 
-def batch_get_query_execution(self: Any) -> Answer:
-    """BatchGetQueryExecution: unknown ids are listed, not refused."""
-    found, missing = [], []
-    for query_id in self._get_param("QueryExecutionIds"):
-        execution = _find(query_id)
-        if isinstance(execution, tuple):
-            missing.append({"QueryExecutionId": query_id, "ErrorMessage": json.loads(execution[0])["Message"]})
-        else:
-            found.append(_describe(execution))
-    return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
-
-
 def get_query_results(self: Any) -> Answer:
     """GetQueryResults: a page; the first row of the first page is the header."""
     execution = _find(self._get_param("QueryExecutionId"))
@@ -110,27 +98,6 @@ def stop_query_execution(self: Any) -> Answer:
         return execution
     execution.stop()
     return "{}"
-
-
-def list_query_executions(self: Any) -> Answer:
-    """ListQueryExecutions: the newest first, by pages."""
-    executions = EXECUTIONS.of_workgroup(self._get_param("WorkGroup") or "primary")
-    start, limit = int(self._get_param("NextToken") or 0), int(self._get_param("MaxResults") or 50)
-    answer: dict[str, Any] = {"QueryExecutionIds": [item.id for item in executions[start : start + limit]]}
-    if start + limit < len(executions):
-        answer["NextToken"] = str(start + limit)
-    return json.dumps(answer)
-
-
-def get_query_runtime_statistics(self: Any) -> Answer:
-    """GetQueryRuntimeStatistics: rows and the timeline; the twin knows no stages."""
-    execution = _find(self._get_param("QueryExecutionId"))
-    if isinstance(execution, tuple):
-        return execution
-    shown = ("QueryQueueTimeInMillis", "EngineExecutionTimeInMillis", "TotalExecutionTimeInMillis")
-    timeline = {name: value for name, value in _statistics(execution).items() if name in shown}
-    rows = {"InputBytes": execution.scanned_bytes, "OutputRows": execution.results.count}
-    return json.dumps({"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}})
 
 
 def _find(query_id: str) -> Execution | tuple[str, dict[str, int]]:

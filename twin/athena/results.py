@@ -72,7 +72,6 @@ class Results:
         self._rows = folder / f"{query_id}.jsonl"
         self.csv = folder / f"{query_id}.csv"
         self.columns: list[dict[str, Any]] = []
-        self.count = 0
 
     def write(self, labels: Sequence[str], types: Sequence[str], batches: Iterable[Any]) -> None:
         """Spool the Arrow batches of a result.
@@ -87,7 +86,6 @@ class Results:
                 columns = [[text(value) for value in column.to_pylist()] for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     self._append(rows, csv, cells)
-                    self.count += 1
 
     @staticmethod
     def _append(rows: Any, csv: Any, cells: Sequence[str | None]) -> None:

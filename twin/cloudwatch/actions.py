@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from twin import context
-from twin.events import bus, delivery, permissions
+from twin.events import bus, delivery
 
 _log = logging.getLogger("usher.twin.cloudwatch")
 
@@ -47,13 +47,9 @@ def _announce(alarm: Any, present: State, previous: State) -> None:
 def _take(alarm: Any, arn: str, present: State, previous: State) -> None:
     result = "Successfully executed"
     try:
-        if ":lambda:" in arn:
-            permissions.check(arn, permissions.Caller("lambda.alarms.cloudwatch.amazonaws.com", alarm.alarm_arn))
-            delivery.deliver(arn, json.dumps(_for_lambda(alarm, present, previous)))
-        else:
-            subject = f'{present["value"]}: "{alarm.name}" in {alarm.region_name}'[:100]
-            delivery.deliver(arn, json.dumps(_for_topic(alarm, present, previous)), {"Subject": subject})
-    except Exception as error:  # noqa: BLE001 - whatever the other service answers, it must be said
+        subject = f'{present["value"]}: "{alarm.name}" in {alarm.region_name}'[:100]
+        delivery.deliver(arn, json.dumps(_for_topic(alarm, present, previous)), {"Subject": subject})
+    except Exception as error:  # noqa: BLE001 - every failed action is logged, whatever the cause
         _log.error("alarm %s: the action %s failed: %s", alarm.name, arn, error)
         result = "Failed to execute"
     alarm.history.append(
@@ -91,18 +87,6 @@ def _query(query: Any) -> dict[str, Any]:
     }
     return about | {
         "metricStat": {"metric": metric, "period": int(query.metric_stat.period), "stat": query.metric_stat.stat}
-    }
-
-
-def _for_lambda(alarm: Any, present: State, previous: State) -> dict[str, Any]:
-    data = {"alarmName": alarm.name, "state": present, "previousState": previous, "configuration": _about(alarm)}
-    return {
-        "source": "aws.cloudwatch",
-        "alarmArn": alarm.alarm_arn,
-        "accountId": context.ACCOUNT,
-        "time": present["timestamp"],
-        "region": alarm.region_name,
-        "alarmData": data,
     }
 
 

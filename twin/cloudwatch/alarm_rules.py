@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 
 from moto.cloudwatch.exceptions import ValidationError
 
-from twin.cloudwatch import actions
 from twin.cloudwatch.expression import ExpressionError, names
 from twin.cloudwatch.series import Metric, StatisticError, check
 from twin.events import delivery
@@ -118,16 +117,6 @@ def put_metric_alarm(self: Any, **settings: Any) -> Any:
         for name in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
             setattr(alarm, name, getattr(known, name))
     return alarm
-
-
-def set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str | None, state_value: str) -> None:
-    """CloudWatchBackend.set_alarm_state: the actions of the new state are taken, as on AWS."""
-    alarm = self.alarms.get(alarm_name)
-    previous = actions.snapshot(alarm) if alarm is not None else None
-    replaced = original(f"{_BACKEND}.set_alarm_state")
-    replaced(self, alarm_name, reason, reason_data if reason_data is not None else "{}", state_value)
-    if previous is not None and previous["value"] != state_value:
-        actions.announce(self.alarms[alarm_name], previous)
 
 
 def rule_of(alarm: Any) -> Rule:

@@ -1,6 +1,6 @@
-"""Metric math, the part that ratios and sums need: + - * /, comparisons, IF, FILL, SUM, AVG, MIN and MAX.
+"""The metric math of the alarms: + - * /, comparisons and IF.
 
-What it cannot compute is refused when it is put, not at night.
+PutMetricAlarm refuses every other expression.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
 
@@ -28,12 +28,6 @@ _COMPARISONS: Final[dict[type[ast.cmpop], Callable[[float, float], bool]]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_AGGREGATES: Final[dict[str, Callable[[list[float]], float]]] = {
-    "SUM": sum,
-    "MIN": min,
-    "MAX": max,
-    "AVG": lambda values: sum(values) / len(values),
-}
 
 
 class ExpressionError(ValueError):
@@ -44,7 +38,7 @@ def names(expression: str) -> set[str]:
     """The ids that an expression refers to. Raises ExpressionError for one that cannot be computed."""
     tree = _parsed(expression)
     _evaluate(tree, _AnyName())
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - _AGGREGATES.keys() - {"FILL", "IF"}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {"IF"}
 
 
 def evaluate(expression: str, series: Mapping[str, Series]) -> dict[float, float]:
@@ -92,25 +86,18 @@ def _call(node: ast.Call, series: Mapping[str, Series]) -> Series | float:
     match node:
         case ast.Call(func=ast.Name(id="IF"), args=[condition, then, otherwise]):
             return _choose(*(_evaluate(part, series) for part in (condition, then, otherwise)))
-        case ast.Call(func=ast.Name(id="FILL"), args=[filled, ast.Constant(value=int() | float() as value)]):
-            return _fill(_evaluate(filled, series), float(value), series)
-        case ast.Call(func=ast.Name(id=name), args=[ast.List(elts=parts)]) if name in _AGGREGATES:
-            return _aggregate(_AGGREGATES[name], [_evaluate(part, series) for part in parts])
     raise _unknown(node)
 
 
 def _unknown(node: ast.expr) -> ExpressionError:
-    return ExpressionError(
-        f"the twin computes + - * /, comparisons, IF(c, a, b), FILL(m, number), SUM/AVG/MIN/MAX([m1, m2]) "
-        f"and not {ast.unparse(node)!r}"
-    )
+    return ExpressionError(f"the twin computes + - * /, comparisons and IF(condition, a, b), not {ast.unparse(node)!r}")
 
 
 def _lookup(name: str, series: Mapping[str, Series]) -> Series:
     try:
         return series[name]
     except KeyError:
-        raise ExpressionError(f"the expression refers to {name!r}, which is no id of a query before it") from None
+        raise ExpressionError(f"the expression refers to {name!r}, which is not the id of an earlier query") from None
 
 
 def _combine(apply: Callable[[float, float], float], left: Series | float, right: Series | float) -> Series | float:
@@ -142,19 +129,3 @@ def _choose(condition: Series | float, then: Series | float, otherwise: Series |
         elif moment in side:
             found[moment] = side[moment]
     return found
-
-
-def _fill(filled: Series | float, value: float, series: Mapping[str, Series]) -> Series | float:
-    if isinstance(filled, float):
-        return filled
-    moments = {moment for each in series.values() for moment in each}
-    return {moment: filled.get(moment, value) for moment in moments}
-
-
-def _aggregate(apply: Callable[[list[float]], float], parts: list[Series | float]) -> Series:
-    """Over the parts that have a value in a period."""
-    lines = [part for part in parts if not isinstance(part, float)]
-    if len(lines) < len(parts):
-        raise ExpressionError("SUM, AVG, MIN and MAX take metrics, not numbers")
-    moments = {moment for line in lines for moment in line}
-    return {moment: apply([line[moment] for line in lines if moment in line]) for moment in moments}

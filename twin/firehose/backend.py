@@ -7,11 +7,10 @@ A tag is the one thing that every AWS client can set on a stream; on AWS these t
 
 from __future__ import annotations
 
-import base64
 import copy
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 from moto.firehose.exceptions import InvalidArgumentException, ResourceNotFoundException
@@ -131,18 +130,6 @@ class Backend(FirehoseBackend):
             for tag in tag_keys:
                 self.faults[delivery_stream_name].set(tag, "0")
         super().untag_delivery_stream(delivery_stream_name, tag_keys)
-
-    def put_s3_records(
-        self,
-        delivery_stream_name: str,
-        version_id: str,  # noqa: ARG002 - moto's signature
-        s3_destination: Mapping[str, Any],  # noqa: ARG002
-        records: Sequence[Mapping[str, bytes]],
-    ) -> list[dict[str, str]]:
-        """The way of CloudWatch Logs' subscriptions; puts of others come by `twin.firehose.api`."""
-        data = [base64.b64encode(record["Data"]).decode() for record in records]
-        sizes = [len(record["Data"]) for record in records]
-        return [{"RecordId": identity} for identity in self.stream(delivery_stream_name).accept(data, sizes)]
 
     def stream(self, name: str) -> Stream:
         """The stream of that name; ResourceNotFoundException when there is none."""

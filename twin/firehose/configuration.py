@@ -76,7 +76,7 @@ class Destination:
         if given.get("S3BackupMode", "Disabled") != "Disabled" or given.get("CustomTimeZone", "UTC") != "UTC":
             raise InvalidArgumentException("the twin's Firehose keeps no backup and knows UTC alone")
         prefix, error_prefix = given.get("Prefix") or "", given.get("ErrorOutputPrefix") or ""
-        check(prefix, error_prefix)
+        check_prefixes(prefix, error_prefix)
         logging = given.get("CloudWatchLoggingOptions") or {}
         hints = given.get("BufferingHints") or {}
         return cls(
@@ -123,7 +123,7 @@ def _within(given: Mapping[str, Any], name: str, default: float, least: float, m
     return value
 
 
-def check(prefix: str, error_prefix: str) -> None:
+def check_prefixes(prefix: str, error_prefix: str) -> None:
     """InvalidArgumentException for prefixes that Firehose, or the twin, refuses."""
     for text in (prefix, error_prefix):
         for space, name in _EXPRESSION.findall(text):

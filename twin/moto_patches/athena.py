@@ -30,25 +30,6 @@ PATCHES = (
         "test_athena.py::test_a_running_query_is_stopped",
     ),
     Patch(
-        "moto.athena.responses:AthenaResponse.list_query_executions",
-        "twin.athena.responses:list_query_executions",
-        "moto lists its own executions",
-        "test_athena.py::test_executions_are_listed_the_newest_first",
-    ),
-    Patch(
-        "moto.athena.responses:AthenaResponse.get_query_runtime_statistics",
-        "twin.athena.responses:get_query_runtime_statistics",
-        "moto answers with constants",
-        "test_athena.py::test_runtime_statistics_count_the_rows",
-    ),
-    Patch(
-        "moto.athena.responses:AthenaResponse.batch_get_query_execution",
-        "twin.athena.responses:batch_get_query_execution",
-        "moto has no such action",
-        "test_athena.py::test_many_executions_are_described_at_once",
-        adds=True,
-    ),
-    Patch(
         "moto.athena.responses:AthenaResponse.update_work_group",
         "twin.athena.responses:update_work_group",
         "there is no UpdateWorkGroup",

@@ -24,12 +24,6 @@ PATCHES = (
         "test_cloudwatch.py::test_an_alarm_that_cannot_be_judged_is_refused",
     ),
     Patch(
-        "moto.cloudwatch.models:CloudWatchBackend.set_alarm_state",
-        "twin.cloudwatch.alarm_rules:set_alarm_state",
-        "takes no action",
-        "test_cloudwatch.py::test_an_alarm_that_is_set_takes_its_actions",
-    ),
-    Patch(
         "moto.logs.models:LogsBackend.put_log_events",
         "twin.cloudwatch.emf:put_log_events",
         "takes no metrics from what is logged",

@@ -23,10 +23,4 @@ PATCHES = (
         "answers `body` whatever the endpoint",
         "sagemaker/test_endpoints.py::test_calls_are_split_by_weight_and_say_which_variant_answered",
     ),
-    Patch(
-        "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint_async",
-        "twin.sagemaker.hosting.actions:invoke_endpoint_async",
-        "pretends to have put an answer into S3",
-        "sagemaker/test_endpoints.py::test_an_asynchronous_call_is_refused",
-    ),
 )

@@ -93,48 +93,6 @@ PATCHES = (
         "test_stepfunctions_queries.py::test_jsonata_takes_values_as_they_are",
     ),
     Patch(
-        f"{_ASL}component.common.string.string_expression:StringVariableSample._eval_body",
-        "twin.stepfunctions.queries:variable_sample",
-        "variables in JSONPath mode need the engine too",
-        "test_stepfunctions_queries.py::test_a_variable_works_in_a_jsonpath_choice",
-    ),
-    Patch(
-        f"{_ASL}component.common.string.string_expression:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "$.a[0].b is [x], so that a Choice takes the wrong branch",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself",
-    ),
-    Patch(
-        f"{_ASL}component.intrinsic.argument.argument:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "the same in an intrinsic function",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_an_intrinsic_function",
-    ),
-    Patch(
-        f"{_ASL}component.state.choice.comparison.operator.implementations.boolean_equals:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "the same in a comparison of two paths",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
-    ),
-    Patch(
-        f"{_ASL}component.state.choice.comparison.operator.implementations.numeric:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "the same in a comparison of two paths",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
-    ),
-    Patch(
-        f"{_ASL}component.state.choice.comparison.operator.implementations.string_operators:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "the same in a comparison of two paths",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
-    ),
-    Patch(
-        f"{_ASL}component.state.choice.comparison.operator.implementations.timestamp_operators:extract_json",
-        "twin.stepfunctions.queries:extract_json",
-        "the same in a comparison of two paths",
-        "test_stepfunctions_queries.py::test_a_definite_path_is_the_value_itself_in_a_comparison",
-    ),
-    Patch(
         f"{_ASL}utils.boto_client:boto3",
         "twin.stepfunctions.clients:Boto3",
         "answers with times break DescribeExecution; parameters go unchecked",

@@ -36,10 +36,6 @@ class Resource:
     request: Request
     created: datetime.datetime = field(default_factory=now)
     modified: datetime.datetime = field(default_factory=now)
-    tags: list[dict[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.tags = list(self.request.get("Tags") or [])
 
     def touch(self) -> None:
         """Set the time of the last change to now."""

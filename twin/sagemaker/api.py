@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult, BaseResponse
 from moto.sagemaker.exceptions import SagemakerClientError
 
-from twin.sagemaker import listing, processing, registry, training_actions, tuning_actions, validation
+from twin.sagemaker import processing, registry, training_actions, tuning_actions, validation
 from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import Refused, unsupported
 from twin.sagemaker.hosting import actions as endpoints
@@ -32,7 +32,6 @@ _ANSWERED: tuple[Action, ...] = (
     tuning_actions.stop_hyper_parameter_tuning_job,
     tuning_actions.list_hyper_parameter_tuning_jobs,
     tuning_actions.list_training_jobs_for_hyper_parameter_tuning_job,
-    tuning_actions.delete_hyper_parameter_tuning_job,
     registry.create_model_package_group,
     registry.describe_model_package_group,
     registry.list_model_package_groups,
@@ -56,9 +55,6 @@ _ANSWERED: tuple[Action, ...] = (
     endpoints.update_endpoint,
     endpoints.update_endpoint_weights_and_capacities,
     endpoints.delete_endpoint,
-    listing.add_tags,
-    listing.list_tags,
-    listing.delete_tags,
 )
 
 #: The API's name → the function that answers it; every other call is moto's.

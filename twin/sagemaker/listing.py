@@ -1,4 +1,4 @@
-"""List calls (filters, order, pages) and tags: the same for every kind of resource."""
+"""List calls: filters, order and pages, the same for every kind of resource."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import binascii
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twin.sagemaker.account import Account, Request, Resource
+from twin.sagemaker.account import Request, Resource
 from twin.sagemaker.errors import invalid
 
 PAGE_DEFAULT = 10
 PAGE_MAX = 100
 
 Summary = dict[str, Any]
-
-TAGS_MAX = 50
 
 
 def page(  # noqa: PLR0913 - each of them differs from call to call
@@ -71,29 +69,3 @@ def _start(token: str | None) -> int:
         return max(0, int(base64.urlsafe_b64decode(token)))
     except (ValueError, binascii.Error) as error:
         raise invalid("The NextToken is not valid.") from error
-
-
-def add_tags(account: Account, request: Request) -> dict[str, Any]:
-    resource = _resource(account, request["ResourceArn"])
-    merged = {tag["Key"]: tag["Value"] for tag in (*resource.tags, *request["Tags"])}
-    if len(merged) > TAGS_MAX:
-        raise invalid(f"A resource may have at most {TAGS_MAX} tags.")
-    resource.tags = [{"Key": key, "Value": value} for key, value in merged.items()]
-    return {"Tags": resource.tags}
-
-
-def list_tags(account: Account, request: Request) -> dict[str, Any]:
-    return {"Tags": _resource(account, request["ResourceArn"]).tags}
-
-
-def delete_tags(account: Account, request: Request) -> dict[str, Any]:
-    resource = _resource(account, request["ResourceArn"])
-    resource.tags = [tag for tag in resource.tags if tag["Key"] not in request["TagKeys"]]
-    return {}
-
-
-def _resource(account: Account, arn: str) -> Resource:
-    for resource in account.resources():
-        if resource.arn.lower() == arn.lower():
-            return resource
-    raise invalid(f"The resource {arn} does not exist.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twin.sagemaker.errors import invalid
+from twin.sagemaker.errors import invalid, unsupported
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +45,7 @@ def is_hopeless(series: Sequence[float], finished: Sequence[Sequence[float]], *,
 class Range:
     """One tuned hyperparameter: an interval (`low` to `high`, integers or not) or `choices`.
 
-    scale: Auto, Linear, Logarithmic or ReverseLogarithmic; Auto is linear here.
+    scale: Auto, Linear or Logarithmic; Auto is linear here.
     """
 
     name: str
@@ -57,7 +56,7 @@ class Range:
     choices: tuple[str, ...] | None = None
 
     def distribution(self) -> BaseDistribution:
-        """Optuna's; for ReverseLogarithmic that of 1 − x."""
+        """The range as one of Optuna's distributions."""
         from optuna.distributions import (  # noqa: PLC0415 - a second of imports, only for tuning
             CategoricalDistribution,
             FloatDistribution,
@@ -66,36 +65,22 @@ class Range:
 
         if self.choices is not None:
             return CategoricalDistribution(self.choices)
-        log = self.scale in ("Logarithmic", "ReverseLogarithmic")
+        log = self.scale == "Logarithmic"
         if self.integer:
             return IntDistribution(int(self.low), int(self.high), log=log)
-        if self.scale == "ReverseLogarithmic":
-            return FloatDistribution(1 - self.high, 1 - self.low, log=True)
         return FloatDistribution(self.low, self.high, log=log)
 
     def text(self, value: Any) -> str:
         """A sampled value as the hyperparameter's string."""
         if self.choices is not None or self.integer:
             return str(value)
-        shown = 1 - value if self.scale == "ReverseLogarithmic" else value
-        return repr(min(max(float(shown), self.low), self.high))
-
-    def sampled(self, text: str) -> Any:
-        """The other way round; ValueError for what is no value of this range."""
-        if self.choices is not None:
-            if text not in self.choices:
-                raise ValueError(f"{text} is none of {self.choices}")
-            return text
-        value = int(text) if self.integer else float(text)
-        if not self.low <= value <= self.high:
-            raise ValueError(f"{text} lies outside of {self.low} to {self.high}")
-        return 1 - value if self.scale == "ReverseLogarithmic" else value
+        return repr(min(max(float(value), self.low), self.high))
 
 
 def ranges_of(request: dict[str, Any]) -> list[Range]:
     """ParameterRanges, read; Refused when one of them is impossible."""
     if request.get("AutoParameters"):
-        raise invalid("The twin does not support AutoParameters.")
+        raise unsupported("AutoParameters")
     found = [
         _interval(item, integer)
         for kind, integer in (("IntegerParameterRanges", True), ("ContinuousParameterRanges", False))
@@ -115,8 +100,8 @@ def _interval(item: dict[str, str], integer: bool) -> Range:
         raise invalid(f"The range of {name} must have MinValue < MaxValue, and is {low:g} to {high:g}.")
     if scale == "Logarithmic" and low <= 0:
         raise invalid(f"The range of {name} must lie above 0 for Logarithmic scaling.")
-    if scale == "ReverseLogarithmic" and (integer or low < 0 or high >= 1):
-        raise invalid(f"The range of {name} must be continuous and within [0, 1) for ReverseLogarithmic scaling.")
+    if scale == "ReverseLogarithmic":
+        raise unsupported("ReverseLogarithmic scaling")
     return Range(name, low, high, integer, scale)
 
 
@@ -128,28 +113,8 @@ class Proposal:
     trial: optuna.Trial | None = None
 
 
-class Grid:
-    """Every combination of categorical values, once."""
-
-    def __init__(self, ranges: Iterable[Range]) -> None:
-        listed = list(ranges)
-        self.count = math.prod(len(item.choices or ()) for item in listed)
-        self._combinations: Iterator[tuple[str, ...]] = itertools.product(*(item.choices or () for item in listed))
-        self._names = [item.name for item in listed]
-
-    def propose(self) -> Proposal:
-        """StopIteration when all were proposed."""
-        return Proposal(dict(zip(self._names, next(self._combinations), strict=True)))
-
-    def learn(self, proposal: Proposal, value: float | None) -> None:
-        """Nothing to learn: the order is fixed."""
-
-    def remember(self, tuned: Tuned, value: float) -> None:
-        """Nothing to learn from a parent either."""
-
-
-class Sampled:
-    """Random or Bayesian search by Optuna. The same seed and the same results give the same proposals."""
+class Search:
+    """Random or Bayesian search by Optuna; the same seed and the same results give the same proposals."""
 
     def __init__(self, strategy: str, ranges: Iterable[Range], *, maximize: bool, seed: int) -> None:
         import optuna  # noqa: PLC0415 - a second of imports, only for tuning
@@ -183,17 +148,6 @@ class Sampled:
         if proposal.trial is not None:
             state = optuna.trial.TrialState.FAIL if value is None else None
             self._study.tell(proposal.trial, value, state=state)
-
-    def remember(self, tuned: Tuned, value: float) -> None:
-        """A parent's trial; what lies outside of the ranges is left out."""
-        import optuna  # noqa: PLC0415
-
-        try:
-            params = {item.name: item.sampled(tuned[item.name]) for item in self._ranges}
-        except (KeyError, ValueError):
-            return
-        frozen = optuna.trial.create_trial(params=params, distributions=self._distributions, value=value)
-        self._study.add_trial(frozen)
 
 
 def seed_of(name: str, given: int | None) -> int:

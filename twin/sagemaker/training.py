@@ -129,6 +129,10 @@ class TrainingJob(Job):
         condition = self.request.get("StoppingCondition") or {}
         return float(condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS))
 
+    @property
+    def _output(self) -> str:
+        return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
+
     def _prepare(self, container: Container) -> None:
         channels = {}
         for channel in self.request.get("InputDataConfig") or []:
@@ -148,11 +152,6 @@ class TrainingJob(Job):
         _write(container, "hyperparameters", self.request.get("HyperParameters") or {})
         _write(container, "inputdataconfig", channels)
         _write(container, "resourceconfig", resources)
-        checkpoints = self.request.get("CheckpointConfig")
-        if checkpoints:
-            folder = container.path(checkpoints.get("LocalPath", "/opt/ml/checkpoints"))
-            folder.mkdir(parents=True, exist_ok=True)
-            objects.download(checkpoints["S3Uri"], folder)
 
     def _read(self, lines: list[str]) -> None:
         if lines:
@@ -161,25 +160,16 @@ class TrainingJob(Job):
 
     def _upload(self, container: Container) -> None:
         self._enter("Uploading", announce=True)
-        output = self.request["OutputDataConfig"]
-        target = f"{output['S3OutputPath'].rstrip('/')}/{self.name}/output"
         model = container.folder / "model"
-        if output.get("CompressionType") == "NONE":
-            objects.upload_folder(model, f"{target}/model")
-            self.artifact = f"{target}/model/"
-        elif any(model.iterdir()) or self._ended == Ended(0):
-            self.artifact = f"{target}/model.tar.gz"
+        if any(model.iterdir()) or self._ended == Ended(0):
+            self.artifact = f"{self._output}/model.tar.gz"
             _pack_and_upload(model, container.folder / "model.tar.gz", self.artifact)
         self._upload_output(container)
 
     def _upload_output(self, container: Container) -> None:
-        target = f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output/output.tar.gz"
-        if any((container.folder / "output/data").iterdir()):
-            _pack_and_upload(container.folder / "output/data", container.folder / "output.tar.gz", target)
-        checkpoints = self.request.get("CheckpointConfig")
-        if checkpoints:
-            folder = container.path(checkpoints.get("LocalPath", "/opt/ml/checkpoints"))
-            objects.upload_folder(folder, checkpoints["S3Uri"])
+        data = container.folder / "output/data"
+        if any(data.iterdir()):
+            _pack_and_upload(data, container.folder / "output.tar.gz", f"{self._output}/output.tar.gz")
 
     def _finish(self, status: str) -> None:
         exceeded = self._ended is not None and self._ended.exceeded and status == "Stopped"

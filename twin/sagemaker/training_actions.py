@@ -7,25 +7,28 @@ from typing import Any
 from twin.sagemaker import listing
 from twin.sagemaker.account import Account, Request
 from twin.sagemaker.errors import in_use, invalid, unsupported
-from twin.sagemaker.training import DEFAULT_RUNTIME_SECONDS, TrainingJob
+from twin.sagemaker.training import TrainingJob
 
-_ELSEWHERE = {
+_UNSUPPORTED = {
     "ServerlessJobConfig": "serverless training jobs",
     "SessionChainingConfig": "session chaining",
     "ModelPackageConfig": "training into a model package",
+    "CheckpointConfig": "checkpoints",
+    "EnableManagedSpotTraining": "spot instances",
 }
 
 
 def check(request: Request) -> None:
     """Refused with AWS's reason, or with what the twin lacks."""
-    for field, name in _ELSEWHERE.items():
+    for field, name in _UNSUPPORTED.items():
         if request.get(field):
             raise unsupported(name)
     check_algorithm(request.get("AlgorithmSpecification"))
     check_resources(request.get("ResourceConfig"))
     check_channels(request.get("InputDataConfig") or [])
-    check_output(request["OutputDataConfig"]["S3OutputPath"])
-    check_stopping(request)
+    check_output(request["OutputDataConfig"])
+    if "MaxWaitTimeInSeconds" in (request.get("StoppingCondition") or {}):
+        raise invalid("MaxWaitTimeInSeconds may only be given with EnableManagedSpotTraining.")
 
 
 def check_algorithm(algorithm: dict[str, Any] | None) -> None:
@@ -70,21 +73,12 @@ def check_channels(channels: list[dict[str, Any]]) -> None:
             raise invalid(f"The S3Uri of channel {channel['ChannelName']} must begin with s3://.")
 
 
-def check_output(uri: str) -> None:
-    """Results go to S3."""
-    if not uri.startswith("s3://"):
+def check_output(output: dict[str, Any]) -> None:
+    """Results go to S3, as one archive."""
+    if not output["S3OutputPath"].startswith("s3://"):
         raise invalid("S3OutputPath must begin with s3://.")
-
-
-def check_stopping(request: Request) -> None:
-    """Spot training waits at least as long as it may run."""
-    condition = request.get("StoppingCondition") or {}
-    wait = condition.get("MaxWaitTimeInSeconds")
-    if request.get("EnableManagedSpotTraining"):
-        if wait is None or wait < condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS):
-            raise invalid("Invalid MaxWaitTimeInSeconds. It must be at least MaxRuntimeInSeconds.")
-    elif wait is not None:
-        raise invalid("MaxWaitTimeInSeconds may only be given with EnableManagedSpotTraining.")
+    if output.get("CompressionType") == "NONE":
+        raise unsupported("the CompressionType NONE; use GZIP")
 
 
 def create_training_job(account: Account, request: Request) -> dict[str, Any]:

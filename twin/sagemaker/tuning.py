@@ -11,7 +11,7 @@ from twin.sagemaker.account import Account, Request, now
 from twin.sagemaker.container import work_seconds
 from twin.sagemaker.errors import JobFailed, Refused
 from twin.sagemaker.job import Job
-from twin.sagemaker.search import Grid, Proposal, Sampled, Tuned, is_hopeless, ranges_of, seed_of
+from twin.sagemaker.search import Proposal, Search, is_hopeless, ranges_of, seed_of
 from twin.sagemaker.training import TrainingJob
 from twin.sagemaker.training_actions import launch_training
 
@@ -52,15 +52,13 @@ class TuningJob(Job):
 
     kind = "HyperParameter Tuning Job"
 
-    def __init__(self, account: Account, request: Request, parents: list[TuningJob]) -> None:
+    def __init__(self, account: Account, request: Request) -> None:
         name = request["HyperParameterTuningJobName"]
         super().__init__(account, name, account.arn("hyper-parameter-tuning-job", name), request)
         self.config = request["HyperParameterTuningJobConfig"]
         self.objective = self.config["HyperParameterTuningJobObjective"]
         self.maximize = self.objective["Type"] == "Maximize"
-        self.parents = parents
         self.trials: list[Trial] = []
-        self._done_reason: str | None = None
 
     @property
     def best(self) -> Trial | None:
@@ -68,24 +66,16 @@ class TuningJob(Job):
         done = [trial for trial in list(self.trials) if trial.job.status == "Completed" and trial.value is not None]
         return (max if self.maximize else min)(done, key=lambda trial: trial.value or 0.0, default=None)
 
-    @property
-    def overall_best(self) -> Trial | None:
-        """The best of this job and of its parents."""
-        found = [best for job in (self, *self.parents) if (best := job.best)]
-        return (max if self.maximize else min)(found, key=lambda trial: trial.value or 0.0, default=None)
-
     def _work(self) -> str:
         self.started = now()
         search = self._search()
-        most = (
-            search.count if isinstance(search, Grid) else int(self.config["ResourceLimits"]["MaxNumberOfTrainingJobs"])
-        )
+        most = int(self.config["ResourceLimits"]["MaxNumberOfTrainingJobs"])
         end = self._deadline()
         while True:
             self._learn(search)
             self._stop_hopeless()
             running = [trial for trial in self.trials if not trial.job.finished]
-            over = self._stop.is_set() or self._is_done() or (end is not None and time.monotonic() > end)
+            over = self._stop.is_set() or (end is not None and time.monotonic() > end)
             if over:
                 for trial in running:
                     trial.job.stop()
@@ -105,24 +95,16 @@ class TuningJob(Job):
         else:
             self._stop.wait(_POLL_SECONDS)
 
-    def _search(self) -> Grid | Sampled:
+    def _search(self) -> Search:
         ranges = ranges_of(self.config["ParameterRanges"])
-        strategy = self.config["Strategy"]
-        if strategy == "Grid":
-            return Grid(ranges)
         seed = seed_of(self.name, self.config.get("RandomSeed"))
-        search = Sampled(strategy, ranges, maximize=self.maximize, seed=seed)
-        for parent in self.parents:
-            for trial in parent.trials:
-                if trial.value is not None and trial.job.status == "Completed":
-                    search.remember(trial.proposal.tuned, trial.value)
-        return search
+        return Search(self.config["Strategy"], ranges, maximize=self.maximize, seed=seed)
 
     def _deadline(self) -> float | None:
         seconds = self.config["ResourceLimits"].get("MaxRuntimeInSeconds")
         return None if seconds is None else time.monotonic() + work_seconds(seconds)
 
-    def _launch(self, search: Grid | Sampled, count: int) -> None:
+    def _launch(self, search: Search, count: int) -> None:
         for _ in range(count):
             proposal = search.propose()
             number = len(self.trials) + 1
@@ -135,7 +117,7 @@ class TuningJob(Job):
             self.trials.append(Trial(job, proposal, self.objective["MetricName"]))
             self.touch()
 
-    def _learn(self, search: Grid | Sampled) -> None:
+    def _learn(self, search: Search) -> None:
         for trial in self.trials:
             if trial.job.finished and not trial.learnt:
                 trial.learnt = True
@@ -149,24 +131,6 @@ class TuningJob(Job):
         for trial in self.trials:
             if trial.job.status == "InProgress" and is_hopeless(trial.series, finished, maximize=self.maximize):
                 trial.job.stop()
-
-    def _is_done(self) -> bool:
-        """Whether a completion criterion is met."""
-        criteria = self.config.get("TuningJobCompletionCriteria") or {}
-        best, target = self.best, criteria.get("TargetObjectiveMetricValue")
-        if best is None or best.value is None:
-            return False
-        if target is not None and (best.value >= target if self.maximize else best.value <= target):
-            return True
-        patience = (criteria.get("BestObjectiveNotImproving") or {}).get("MaxNumberOfTrainingJobsNotImproving")
-        return patience is not None and self._not_improving(best) >= patience
-
-    def _not_improving(self, best: Trial) -> int:
-        """Trials that ended after the best one."""
-        at = best.job.ended
-        return sum(
-            1 for trial in self.trials if trial.job.ended is not None and at is not None and trial.job.ended > at
-        )
 
     def _verdict(self) -> str:
         if self._stop.is_set():
@@ -182,9 +146,8 @@ class TuningJob(Job):
 
     def describe(self) -> dict[str, Any]:
         """DescribeHyperParameterTuningJob."""
-        best, overall = self.best, self.overall_best
+        best = self.best
         seconds = sum(trial.job.seconds for trial in list(self.trials))
-        not_improving = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving(best)} if best else None
         return {
             **self.request,
             "HyperParameterTuningJobArn": self.arn,
@@ -195,8 +158,6 @@ class TuningJob(Job):
             "TrainingJobStatusCounters": self.status_counters(),
             "ObjectiveStatusCounters": self.objective_counters(),
             "BestTrainingJob": self.summary(best) if best else None,
-            "OverallBestTrainingJob": self.summary(overall) if overall and self.parents else None,
-            "TuningJobCompletionDetails": not_improving,
             "ConsumedResources": {"RuntimeInSeconds": seconds},
             "FailureReason": self.failure_reason,
         }
@@ -212,15 +173,11 @@ class TuningJob(Job):
             "TrainingStartTime": job.started,
             "TrainingEndTime": job.ended if job.finished and job.started else None,
             "TrainingJobStatus": job.status,
-            "TunedHyperParameters": self._tuned(trial),
+            "TunedHyperParameters": dict(trial.proposal.tuned),
             "FailureReason": job.failure_reason,
             "FinalHyperParameterTuningJobObjectiveMetric": final if trial.value is not None else None,
             "ObjectiveStatus": trial.objective_status,
         }
-
-    @staticmethod
-    def _tuned(trial: Trial) -> Tuned:
-        return dict(trial.proposal.tuned)
 
     def status_counters(self) -> dict[str, int]:
         """TrainingJobStatusCounters."""

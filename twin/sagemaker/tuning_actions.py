@@ -13,27 +13,29 @@ from twin.sagemaker.tuning import Trial, TuningJob, trial_request
 RANGES_MAX = 30
 
 
-def check(account: Account, request: Request) -> None:
+def check(request: Request) -> None:
     """Refused with AWS's reason, or with what the twin lacks."""
     config = request["HyperParameterTuningJobConfig"]
     if request.get("TrainingJobDefinitions"):
         raise unsupported("several training job definitions in one tuning job")
-    if request.get("Autotune"):
-        raise unsupported("Autotune")
-    if config["Strategy"] not in ("Bayesian", "Random", "Grid"):
-        raise unsupported(f"the strategy {config['Strategy']}")
+    for field in ("Autotune", "WarmStartConfig"):
+        if request.get(field):
+            raise unsupported(field)
+    if config.get("TuningJobCompletionCriteria"):
+        raise unsupported("TuningJobCompletionCriteria")
+    if config["Strategy"] not in ("Bayesian", "Random"):
+        raise unsupported(f"the strategy {config['Strategy']}; use Bayesian or Random")
     if not request.get("TrainingJobDefinition"):
         raise invalid("TrainingJobDefinition must be specified.")
     ranges = ranges_of(config.get("ParameterRanges") or {})
-    _check_ranges(config, ranges, request["TrainingJobDefinition"])
+    _check_ranges(ranges, request["TrainingJobDefinition"])
     _check_limits(config)
     trial = trial_request(request, "trial", {})
     training_actions.check(trial)
     _check_objective(config, trial)
-    _check_parents(account, request, ranges)
 
 
-def _check_ranges(config: Request, ranges: list[Range], definition: Request) -> None:
+def _check_ranges(ranges: list[Range], definition: Request) -> None:
     if not ranges:
         raise invalid("ParameterRanges must name at least one hyperparameter to tune.")
     if len(ranges) > RANGES_MAX:
@@ -44,21 +46,15 @@ def _check_ranges(config: Request, ranges: list[Range], definition: Request) -> 
     both = sorted(set(names) & set(definition.get("StaticHyperParameters") or {}))
     if both:
         raise invalid(f"Hyperparameters cannot be both static and tuned: {', '.join(both)}.")
-    if config["Strategy"] == "Grid" and any(item.choices is None for item in ranges):
-        raise invalid("The strategy Grid takes categorical ranges only.")
 
 
 def _check_limits(config: Request) -> None:
     limits = config["ResourceLimits"]
     count = limits.get("MaxNumberOfTrainingJobs")
-    if config["Strategy"] == "Grid":
-        return
     if count is None:
         raise invalid("ResourceLimits must give MaxNumberOfTrainingJobs.")
     if limits["MaxParallelTrainingJobs"] > count:
         raise invalid("MaxParallelTrainingJobs must not be greater than MaxNumberOfTrainingJobs.")
-    if (config.get("TuningJobCompletionCriteria") or {}).get("ConvergenceDetected"):
-        raise unsupported("ConvergenceDetected as a completion criterion")
 
 
 def _check_objective(config: Request, trial: Request) -> None:
@@ -73,23 +69,6 @@ def _check_objective(config: Request, trial: Request) -> None:
         )
 
 
-def _check_parents(account: Account, request: Request, ranges: list[Range]) -> None:
-    warm: dict[str, Any] = request.get("WarmStartConfig") or {}
-    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    for item in warm.get("ParentHyperParameterTuningJobs") or []:
-        name = item["HyperParameterTuningJobName"]
-        parent = account.all(TuningJob).get(name)
-        if parent is None:
-            raise invalid(f"The parent tuning job {name} does not exist.")
-        if not parent.finished:
-            raise invalid(f"The parent tuning job {name} is still {parent.status}.")
-        config = parent.request["HyperParameterTuningJobConfig"]
-        if config["HyperParameterTuningJobObjective"] != objective:
-            raise invalid(f"The objective metric must be the parent's ({name}).")
-        if len(ranges_of(config["ParameterRanges"])) != len(ranges):
-            raise invalid(f"The number of tuned hyperparameters must be the parent's ({name}).")
-
-
 class _Row(Resource):
     """A trial as List calls sort and filter it."""
 
@@ -97,10 +76,8 @@ class _Row(Resource):
 
 
 def create_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
-    check(account, request)
-    warm = request.get("WarmStartConfig") or {}
-    named = [item["HyperParameterTuningJobName"] for item in warm.get("ParentHyperParameterTuningJobs") or []]
-    job = TuningJob(account, request, [account.all(TuningJob)[name] for name in named])
+    check(request)
+    job = TuningJob(account, request)
     taken = in_use(
         "Hyper parameter tuning job names must be unique within an AWS account and region, and a hyper parameter "
         f"tuning job with this name already exists ({job.arn})"
@@ -150,22 +127,10 @@ def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request:
     )
 
 
-def delete_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
-    job = account.all(TuningJob).get(request["HyperParameterTuningJobName"])
-    if job is not None:
-        if not job.finished:
-            raise in_use(f"The tuning job {job.name} is {job.status}; stop it first.")
-        account.all(TuningJob).pop(job.name, None)
-    return {}
-
-
 def _find(account: Account, request: Request) -> TuningJob:
-    job = account.all(TuningJob).get(request["HyperParameterTuningJobName"])
-    if job is None:
-        raise not_found(
-            f"Amazon SageMaker can't find a tuning job with the name {request['HyperParameterTuningJobName']}."
-        )
-    return job
+    name = request["HyperParameterTuningJobName"]
+    missing = not_found(f"Amazon SageMaker can't find a tuning job with the name {name}.")
+    return account.find(TuningJob, name, missing)
 
 
 def _summary(job: TuningJob) -> dict[str, Any]:

@@ -9,14 +9,13 @@ import threading
 import uuid
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.responses import ActionResult
 from moto.stepfunctions.exceptions import ExecutionDoesNotExist, InvalidName, NameTooLongException
 from moto.stepfunctions.parser.api import ExecutionStatus, InvalidDefinition
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from twin import context
 from twin.cloudwatch import data
+from twin.events import bus
 from twin.moto_patches.registry import original
 from twin.stepfunctions import definition as definitions
 
@@ -137,21 +136,12 @@ def abort(execution: Any, error: str | None, cause: str | None) -> None:
 
 
 def publish(execution: Any) -> None:
-    """Count it, and send the event; what EventBridge refuses is logged, as nobody waits for it."""
+    """Count the new status and send its event; a fault is logged, since no caller waits for the event."""
     _count(execution)
-    entry = {
-        "Source": "aws.states",
-        "DetailType": "Step Functions Execution Status Change",
-        "Resources": [execution.exec_arn],
-        "Detail": json.dumps(detail(execution)),
-    }
     try:
-        answer = context.client("events").put_events(Entries=[entry])
-    except (ClientError, BotoCoreError) as error:
-        _LOG.error("the status change of %s could not be sent: %s", execution.exec_arn, error)
-        return
-    if answer["FailedEntryCount"]:
-        _LOG.error("EventBridge refused the status change of %s: %s", execution.exec_arn, answer["Entries"])
+        bus.emit("aws.states", "Step Functions Execution Status Change", detail(execution), [execution.exec_arn])
+    except Exception:  # noqa: BLE001 - a lost event must not end the execution
+        _LOG.exception("the status change of %s was not sent", execution.exec_arn)
 
 
 def _count(execution: Any) -> None:

@@ -22,13 +22,7 @@ BOTO_NAMES: Mapping[str, str] = {
     "states": "stepfunctions",
     "eventbridge": "events",
     "sagemakerruntime": "sagemaker-runtime",
-    "sagemakerfeaturestoreruntime": "sagemaker-featurestore-runtime",
     "cloudwatchlogs": "logs",
-    "cloudformation": "cloudformation",
-    "secretsmanager": "secretsmanager",
-    "servicequotas": "service-quotas",
-    "applicationautoscaling": "application-autoscaling",
-    "athena": "athena",
 }
 
 #: The service's part of an error's name, by the name in the resource.
@@ -40,13 +34,10 @@ ERROR_NAMES: Mapping[str, str] = {
     "eventbridge": "EventBridge",
     "firehose": "Firehose",
     "glue": "Glue",
-    "lakeformation": "LakeFormation",
     "lambda": "Lambda",
     "s3": "S3",
     "sagemaker": "SageMaker",
     "sagemakerruntime": "SageMakerRuntime",
-    "secretsmanager": "SecretsManager",
-    "servicequotas": "ServiceQuotas",
     "sfn": "Sfn",
     "sns": "Sns",
     "sqs": "Sqs",
@@ -55,7 +46,6 @@ ERROR_NAMES: Mapping[str, str] = {
 #: What the optimised integrations call an error that the service's model does not name (throttling, validation).
 GENERIC_ERRORS: Mapping[str, str] = {
     "athena": "Athena.AmazonAthenaException",
-    "glue": "Glue.AWSGlueException",
     "sagemaker": "SageMaker.AmazonSageMakerException",
 }
 

@@ -53,25 +53,23 @@ class Job:
     """How one kind of job is followed.
 
     describe, stop: the client's methods.
-    keys:           what addresses the job, as (parameter, where the request or its answer has the value).
-    stop_keys:      the same for `stop`, where that differs.
+    key:            the parameter that names the job, also in the request or in its response.
     status:         the path of the status in the description.
     """
 
     describe: str
     stop: str
-    keys: tuple[tuple[str, str], ...]
+    key: str
     status: tuple[str, ...]
     succeeded: frozenset[str]
     failed: frozenset[str]
-    plural_stop: str = ""
 
 
 def _sagemaker(kind: str, snake: str) -> Job:
     return Job(
         describe=f"describe_{snake}",
         stop=f"stop_{snake}",
-        keys=((f"{kind}Name", f"{kind}Name"),),
+        key=f"{kind}Name",
         status=(f"{kind}Status",),
         succeeded=frozenset({"Completed"}),
         failed=frozenset({"Failed", "Stopped"}),
@@ -82,23 +80,13 @@ JOBS: dict[tuple[str, str], Job] = {
     ("sagemaker", "createTrainingJob"): _sagemaker("TrainingJob", "training_job"),
     ("sagemaker", "createHyperParameterTuningJob"): _sagemaker("HyperParameterTuningJob", "hyper_parameter_tuning_job"),
     ("sagemaker", "createProcessingJob"): _sagemaker("ProcessingJob", "processing_job"),
-    ("sagemaker", "createTransformJob"): _sagemaker("TransformJob", "transform_job"),
     ("athena", "startQueryExecution"): Job(
         describe="get_query_execution",
         stop="stop_query_execution",
-        keys=(("QueryExecutionId", "QueryExecutionId"),),
+        key="QueryExecutionId",
         status=("QueryExecution", "Status", "State"),
         succeeded=frozenset({"SUCCEEDED"}),
         failed=frozenset({"FAILED", "CANCELLED"}),
-    ),
-    ("glue", "startJobRun"): Job(
-        describe="get_job_run",
-        stop="batch_stop_job_run",
-        keys=(("JobName", "JobName"), ("RunId", "JobRunId")),
-        status=("JobRun", "JobRunState"),
-        succeeded=frozenset({"SUCCEEDED"}),
-        failed=frozenset({"FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}),
-        plural_stop="JobRunIds",
     ),
 }
 
@@ -108,11 +96,10 @@ ACTIONS: dict[str, frozenset[str]] = {
     "sagemaker": frozenset(
         {
             *(action for service, action in JOBS if service == "sagemaker"),
-            *("createEndpoint", "createEndpointConfig", "createLabelingJob", "createModel", "updateEndpoint"),
+            *("createEndpoint", "createEndpointConfig", "createModel", "updateEndpoint"),
         }
     ),
-    "athena": frozenset({"startQueryExecution", "stopQueryExecution", "getQueryExecution", "getQueryResults"}),
-    "glue": frozenset({"startJobRun"}),
+    "athena": frozenset({"startQueryExecution"}),
 }
 
 
@@ -170,9 +157,10 @@ class JobTask(StateTaskServiceCallback):
     ) -> Callable[[], Any]:
         job = JOBS[(self.resource.service_name, self.resource.api_action)]
         known = {**normalised_parameters, **env.stack.pop()}
-        address = {parameter: known[source] for parameter, source in job.keys}
         client = self._client(resource_runtime_part, state_credentials)
-        return _Follow(job, client, address, lambda cause: self._failure(env, "States.TaskFailed", cause))
+        return _Follow(
+            job, client, {job.key: known[job.key]}, lambda cause: self._failure(env, "States.TaskFailed", cause)
+        )
 
     def _eval_sync(self, env: Any, sync_resolver: Any, **_: Any) -> Any:  # type: ignore[override]  # the rest is unused
         """Poll; when the execution was stopped or the task timed out, stop the job as Step Functions does."""
@@ -210,11 +198,8 @@ class _Follow:
         return dict(description) if status in self._job.succeeded else None
 
     def stop(self) -> None:
-        address = dict(self._address)
-        if self._job.plural_stop:
-            address[self._job.plural_stop] = [address.pop("RunId")]
         with contextlib.suppress(ClientError, BotoCoreError):  # it may have ended meanwhile
-            getattr(self._client, self._job.stop)(**address)
+            getattr(self._client, self._job.stop)(**self._address)
 
 
 def state_task_service_for(service_name: str) -> Any:

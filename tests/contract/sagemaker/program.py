@@ -36,13 +36,7 @@ def train() -> int:
         str(item.relative_to(BASE / "input/data")) for item in (BASE / "input/data").rglob("*") if item.is_file()
     )
     environment = {name: os.environ.get(name) for name in ("TRAINING_JOB_NAME", "COLOUR", "PYTEST_CURRENT_TEST")}
-    checkpoints = BASE / "checkpoints"
-    kept = sorted(item.name for item in checkpoints.iterdir()) if checkpoints.is_dir() else []
-    if "checkpoint" in asked:
-        (checkpoints / asked["checkpoint"]).write_text("state")
     content = {"hyperparameters": asked, "files": files, "environment": environment}
-    if kept or "checkpoint" in asked:
-        content["checkpoints"] = kept
     (BASE / "model/model.json").write_text(json.dumps(content))
     if "output" in asked:
         (BASE / "output/data/extra.txt").write_text(asked["output"])

@@ -53,18 +53,6 @@ def test_a_group_with_packages_is_not_deleted(lab: Lab) -> None:
         lab.sagemaker.describe_model_package(ModelPackageName=arn)
 
 
-def test_a_package_that_is_not_approved_does_not_serve(lab: Lab) -> None:
-    _group(lab)
-    arn = _package(lab)
-    create = lab.sagemaker.create_model
-    request = {"ModelName": "m", "ExecutionRoleArn": lab.role, "Containers": [{"ModelPackageName": arn}]}
-    with pytest.raises(ClientError, match="only Approved ones can serve"):
-        create(**request)
-    lab.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
-    create(**request)
-    assert lab.sagemaker.describe_model(ModelName="m")["Containers"] == [{"ModelPackageName": arn}]
-
-
 def test_versions_count_on_and_updates_change_only_what_they_name(lab: Lab) -> None:
     _group(lab)
     first, second = _package(lab), _package(lab)

@@ -97,17 +97,7 @@ def test_changes_of_status_are_events(lab: Lab) -> None:
     assert {event["detail"]["EndpointStatus"] for event in endpoints} == {"CREATING", "IN_SERVICE"}
 
 
-def test_tags_are_kept(lab: Lab) -> None:
-    job = lab.train("job", Tags=[{"Key": "run", "Value": "r1"}])
-    arn = job["TrainingJobArn"]
-    lab.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "run", "Value": "r2"}, {"Key": "stage", "Value": "train"}])
-    lab.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["stage"])
-    assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "run", "Value": "r2"}]
-    with pytest.raises(ClientError, match="does not exist"):
-        lab.sagemaker.list_tags(ResourceArn=arn + "x")
-
-
-def test_work_that_nobody_does_is_refused_rather_than_pretended(lab: Lab) -> None:
+def test_work_that_the_twin_does_not_do_is_refused(lab: Lab) -> None:
     source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{lab.bucket}/in"}}}
     with pytest.raises(ClientError, match="does not support batch transform"):
         lab.sagemaker.create_transform_job(
@@ -119,5 +109,5 @@ def test_work_that_nobody_does_is_refused_rather_than_pretended(lab: Lab) -> Non
         )
 
 
-def test_what_the_twin_does_not_answer_itself_is_motos(lab: Lab) -> None:
+def test_moto_answers_the_other_calls(lab: Lab) -> None:
     assert lab.sagemaker.list_notebook_instances()["NotebookInstances"] == []

@@ -38,7 +38,10 @@ def _refusal(lab: Lab, request: dict[str, Any]) -> tuple[str, str]:
         ({"ResourceConfig": {"InstanceType": "ml.huge", "InstanceCount": 1, "VolumeSizeInGB": 1}}, "enum value set"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "one instance"),
         ({"OutputDataConfig": {"S3OutputPath": "https://lake/models"}}, "must begin with s3://"),
-        ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds"),
+        ({"EnableManagedSpotTraining": True}, "does not support spot instances"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2}}, "MaxWaitTimeInSeconds may only"),
+        ({"CheckpointConfig": {"S3Uri": "s3://lake/c"}}, "does not support checkpoints"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://lake/models", "CompressionType": "NONE"}}, "use GZIP"),
     ],
 )
 def test_what_aws_refuses_is_refused(lab: Lab, changes: dict[str, Any], said: str) -> None:
@@ -198,21 +201,6 @@ def test_jobs_are_listed_filtered_and_paged(lab: Lab) -> None:
     assert [len(page["TrainingJobSummaries"]) for page in pages] == [2, 1]
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
     assert lab.sagemaker.list_training_jobs(CreationTimeAfter=tomorrow)["TrainingJobSummaries"] == []
-
-
-def test_checkpoints_come_back_to_the_next_job(lab: Lab) -> None:
-    checkpoints = {"S3Uri": f"s3://{lab.bucket}/checkpoints"}
-    for name, seen in (("first", []), ("second", ["first"])):
-        job = lab.train(name, {"checkpoint": name}, CheckpointConfig=checkpoints)
-        model = json.loads(lab.unpacked(job["ModelArtifacts"]["S3ModelArtifacts"])["model.json"])
-        assert model["checkpoints"] == seen
-
-
-def test_a_model_may_stay_unpacked(lab: Lab) -> None:
-    output = {"S3OutputPath": f"s3://{lab.bucket}/models", "CompressionType": "NONE"}
-    job = lab.train("job", OutputDataConfig=output)
-    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{lab.bucket}/models/job/output/model/"
-    assert json.loads(lab.get("models/job/output/model/model.json"))["files"] == []
 
 
 def test_jobs_wait_for_a_free_instance_and_may_be_stopped_meanwhile(lab: Lab) -> None:

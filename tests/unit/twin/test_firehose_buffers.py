@@ -114,7 +114,7 @@ def test_an_errors_key_names_its_kind(prefix: str, expected: str) -> None:
 )
 def test_a_prefix_that_cannot_be_is_refused(prefix: str, error_prefix: str) -> None:
     with pytest.raises(InvalidArgumentException):
-        configuration.check(prefix, error_prefix)
+        configuration.check_prefixes(prefix, error_prefix)
 
 
 def test_an_invocation_gets_no_more_records_than_its_payload_may_hold() -> None:

@@ -19,9 +19,9 @@ SERIES = {"m1": {0.0: 1.0, 60.0: 4.0}, "m2": {0.0: 2.0, 60.0: 0.0, 120.0: 5.0}}
         "m1 if m2 else 1",
         "RATE(m1)",
         "ANOMALY_DETECTION_BAND(m1)",
-        "FILL(m1, REPEAT)",
-        "SUM(m1)",
-        "SUM([1, 2])",
+        "FILL(m1, 0)",
+        "SUM([m1, m2])",
+        "[m1, m2]",
         "__import__('os')",
         "m1.x",
         "m1[0]",
@@ -42,7 +42,7 @@ def test_what_cannot_be_computed_is_refused(expression: str) -> None:
 
 
 def test_an_unknown_id_is_refused() -> None:
-    with pytest.raises(ExpressionError, match="'m3', which is no id"):
+    with pytest.raises(ExpressionError, match="'m3', which is not the id"):
         evaluate("m1 / m3", SERIES)
 
 
@@ -55,10 +55,6 @@ def test_a_ratio_has_no_value_where_it_would_divide_by_zero() -> None:
     [
         ("m1 + m2", {0.0: 3.0, 60.0: 4.0}),
         ("-(m1 - 1) * 2", {0.0: 0.0, 60.0: -6.0}),
-        ("FILL(m1, 0) + m2", {0.0: 3.0, 60.0: 4.0, 120.0: 5.0}),
-        ("SUM([m1, m2])", {0.0: 3.0, 60.0: 4.0, 120.0: 5.0}),
-        ("AVG([m1, m2])", {0.0: 1.5, 60.0: 2.0, 120.0: 5.0}),
-        ("MAX([m1, m2]) - MIN([m1, m2])", {0.0: 1.0, 60.0: 4.0, 120.0: 0.0}),
         ("m1 > 2", {0.0: 0.0, 60.0: 1.0}),
         ("IF(m1 >= 4, m2 / m1, -1)", {0.0: -1.0, 60.0: 0.0}),
         ("IF(m2 < 5, m1, m2)", {0.0: 1.0, 60.0: 4.0, 120.0: 5.0}),
@@ -72,4 +68,4 @@ def test_arithmetic_by_period(expression: str, found: dict[float, float]) -> Non
 
 
 def test_the_ids_of_an_expression_are_known() -> None:
-    assert names("SUM([m1, FILL(m2, 0)]) / m3") == {"m1", "m2", "m3"}
+    assert names("IF(m1 > 0, m2, 0) / m3") == {"m1", "m2", "m3"}

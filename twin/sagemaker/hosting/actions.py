@@ -10,7 +10,7 @@ from twin.sagemaker import listing
 from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import config
-from twin.sagemaker.hosting.config import Plan
+from twin.sagemaker.hosting.config import Deployment
 from twin.sagemaker.hosting.connections import BODY_BYTES_MAX, Answer, CallFailed, NoAnswer, wrong
 from twin.sagemaker.hosting.endpoint import Endpoint
 from twin.sagemaker.hosting.variant import Variant
@@ -23,13 +23,12 @@ _ERROR_TEXT_MAX = 4096
 
 
 def create_endpoint(account: Account, request: Request) -> dict[str, Any]:
-    if request.get("DeploymentConfig"):
-        raise unsupported("a DeploymentConfig when an endpoint is created")
-    plan = _plan(account, request["EndpointConfigName"])
-    endpoint = Endpoint(account, request, plan)
+    _check(request)
+    deployment = _deployment(account, request["EndpointConfigName"])
+    endpoint = Endpoint(account, request, deployment)
     taken = invalid(f'Cannot create already existing endpoint "{endpoint.arn}".')
     account.put(endpoint, taken)
-    endpoint.deploy(plan, "Creating")
+    endpoint.deploy(deployment, "Creating")
     return {"EndpointArn": endpoint.arn}
 
 
@@ -44,34 +43,9 @@ def list_endpoints(account: Account, request: Request) -> dict[str, Any]:
 
 def update_endpoint(account: Account, request: Request) -> dict[str, Any]:
     endpoint = _find(account, request["EndpointName"])
-    retain = bool(request.get("RetainAllVariantProperties"))
-    excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties") or []]
-    plan = _plan(
-        account,
-        request["EndpointConfigName"],
-        keep_weights=retain and "DesiredWeight" not in excluded,
-        keep_instances=retain and "DesiredInstanceCount" not in excluded,
-    )
-    deployment = request.get("DeploymentConfig")
-    if deployment:
-        _check_deployment(endpoint, plan, deployment)
-    endpoint.deploy(plan, "Updating")
-    endpoint.deployment = deployment or (endpoint.deployment if request.get("RetainDeploymentConfig") else None)
+    _check(request)
+    endpoint.deploy(_deployment(account, request["EndpointConfigName"]), "Updating")
     return {"EndpointArn": endpoint.arn}
-
-
-def _check_deployment(endpoint: Endpoint, plan: Plan, deployment: dict[str, Any]) -> None:
-    before, after = {share.name for share in endpoint.shares}, {item["VariantName"] for item in plan.variants}
-    if before != after:
-        raise invalid(
-            "DeploymentConfig needs the same variant names in the old and the new endpoint configuration; they differ "
-            f"in {', '.join(sorted(before ^ after))}."
-        )
-    blue_green = (deployment.get("BlueGreenUpdatePolicy") or {}).get("TrafficRoutingConfiguration") or {}
-    if deployment.get("RollingUpdatePolicy") or blue_green.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
-        raise unsupported("traffic shifting inside of an update; use ALL_AT_ONCE")
-    if deployment.get("AutoRollbackConfiguration"):
-        raise unsupported("AutoRollbackConfiguration")
 
 
 def update_endpoint_weights_and_capacities(account: Account, request: Request) -> dict[str, Any]:
@@ -92,9 +66,14 @@ def delete_endpoint(account: Account, request: Request) -> dict[str, Any]:
     return {}
 
 
-def _plan(account: Account, name: str, *, keep_weights: bool = False, keep_instances: bool = False) -> Plan:
-    variants = config.described(config.find(account, name))["ProductionVariants"]
-    return Plan(name, variants, keep_weights=keep_weights, keep_instances=keep_instances)
+def _check(request: Request) -> None:
+    for field in ("DeploymentConfig", "RetainAllVariantProperties", "RetainDeploymentConfig"):
+        if request.get(field):
+            raise unsupported(field)
+
+
+def _deployment(account: Account, name: str) -> Deployment:
+    return Deployment(name, config.described(config.find(account, name))["ProductionVariants"])
 
 
 def _find(account: Account, name: str) -> Endpoint:
@@ -132,15 +111,6 @@ def _invoke(endpoint: Endpoint, variant: Variant, body: bytes, headers: dict[str
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, variant, answer.status, answer.body.decode("utf-8", "replace"))
     return _answer(variant, answer)
-
-
-def invoke_endpoint_async(self: Any) -> Response:
-    """InvokeEndpointAsync: no endpoint of the twin's is asynchronous."""
-    try:
-        endpoint = _endpoint(self)
-    except CallFailed as error:
-        return _error(error.status, error.code, {"Message": error.message})
-    return _error(400, "ValidationError", {"Message": f"Endpoint {endpoint.name} does not support async inference."})
 
 
 def _endpoint(self: Any) -> Endpoint:

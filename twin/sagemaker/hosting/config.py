@@ -12,7 +12,7 @@ from twin.sagemaker.account import Account, Request, Resource, now
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import model
 
-_ELSEWHERE = {
+_UNSUPPORTED = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ShadowProductionVariants": "shadow variants",
     "ExplainerConfig": "explainers",
@@ -57,13 +57,11 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One deployment: a configuration, and what of the present variants is kept."""
+class Deployment:
+    """One deployment of an endpoint configuration."""
 
     config: str
     variants: list[dict[str, Any]]
-    keep_weights: bool = False
-    keep_instances: bool = False
     started: datetime.datetime | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -78,19 +76,13 @@ class Plan:
         ]
         return {"EndpointConfigName": self.config, "ProductionVariants": variants, "StartTime": self.started}
 
-    def shares(self, images: Mapping[str, str], before: Mapping[str, Share]) -> list[Share]:
-        """The shares that it leads to. images: variant → image; before: the shares until now."""
-        return [
-            self._share(item, images[item["VariantName"]], before.get(item["VariantName"])) for item in self.variants
-        ]
-
-    def _share(self, item: dict[str, Any], image: str, before: Share | None) -> Share:
-        weight, instances = float(item["InitialVariantWeight"]), int(item["InitialInstanceCount"])
-        if before and self.keep_weights:
-            weight = before.weight
-        if before and self.keep_instances:
-            instances = before.instances
-        return Share(item["VariantName"], image, weight, instances, weight, instances, now())
+    def shares(self, images: Mapping[str, str]) -> list[Share]:
+        """The variants' weights and counts after the deployment. images: variant → image."""
+        shares = []
+        for item in self.variants:
+            name, weight, count = item["VariantName"], item["InitialVariantWeight"], item["InitialInstanceCount"]
+            shares.append(Share(name, images[name], float(weight), count, float(weight), count, now()))
+        return shares
 
 
 class EndpointConfig(Resource):
@@ -98,7 +90,7 @@ class EndpointConfig(Resource):
 
 
 def create_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
-    for field, name in _ELSEWHERE.items():
+    for field, name in _UNSUPPORTED.items():
         if request.get(field):
             raise unsupported(name)
     if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):

@@ -15,7 +15,7 @@ from twin import context
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.errors import JobFailed, Refused, invalid
 from twin.sagemaker.hosting import model
-from twin.sagemaker.hosting.config import Plan, Share
+from twin.sagemaker.hosting.config import Deployment, Share
 from twin.sagemaker.hosting.connections import unavailable, wrong
 from twin.sagemaker.hosting.model import Served
 from twin.sagemaker.hosting.variant import Variant
@@ -37,17 +37,16 @@ _EVENT_STATUS = {
 class Endpoint(Resource):
     """`status` changes in deployments' threads and in API calls, always under `_lock`."""
 
-    def __init__(self, account: Account, request: Request, plan: Plan) -> None:
+    def __init__(self, account: Account, request: Request, deployment: Deployment) -> None:
         name = request["EndpointName"]
         super().__init__(name, account.arn("endpoint", name), request)
         self.account = account
-        self.config = plan.config
+        self.config = deployment.config
         self.status = "Creating"
         self.failure_reason: str | None = None
         self.shares: list[Share] = []
-        self.deployment: Request | None = None
         self._live: dict[str, Variant] = {}
-        self._pending: Plan | None = None
+        self._pending: Deployment | None = None
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._worker: threading.Thread | None = None
@@ -84,10 +83,10 @@ class Endpoint(Resource):
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def deploy(self, plan: Plan, status: str) -> None:
-        """Start the swap to `plan` in the background; Refused while the endpoint is busy."""
-        plan = replace(plan, started=now())
-        self._begin(status, lambda: self._deploy(plan), plan)
+    def deploy(self, deployment: Deployment, status: str) -> None:
+        """Start the swap to `deployment` in the background; Refused while the endpoint is busy."""
+        deployment = replace(deployment, started=now())
+        self._begin(status, lambda: self._deploy(deployment), deployment)
 
     def reweigh(self, wanted: dict[str, tuple[float | None, int | None]]) -> None:
         """New weights and counts, in the background; Refused while busy, or for variants that are not there."""
@@ -125,21 +124,20 @@ class Endpoint(Resource):
                 "EndpointConfigName": self.config,
                 "ProductionVariants": [share.describe() for share in self.shares] or None,
                 "PendingDeploymentSummary": pending.describe() if pending and self.status == "Updating" else None,
-                "LastDeploymentConfig": self.deployment,
                 "EndpointStatus": self.status,
                 "FailureReason": self.failure_reason,
                 "CreationTime": self.created,
                 "LastModifiedTime": self.modified,
             }
 
-    def _begin(self, status: str, work: Callable[[], None], plan: Plan | None) -> None:
+    def _begin(self, status: str, work: Callable[[], None], deployment: Deployment | None) -> None:
         with self._lock:
             if self.status in ("Creating", "Updating", "Deleting") and self._worker is not None:
                 raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
             if self.status == "Failed" and status != "Deleting":
                 raise invalid(f'Cannot update failed endpoint "{self.arn}"; delete it.')
-            self.status, self._pending = status, plan
-            self.failure_reason = None if plan else self.failure_reason
+            self.status, self._pending = status, deployment
+            self.failure_reason = None if deployment else self.failure_reason
             self._worker = threading.Thread(target=self._run, args=(work,), name=f"endpoint-{self.name}", daemon=True)
             self.touch()
             self._worker.start()
@@ -153,12 +151,14 @@ class Endpoint(Resource):
                 self._worker = None if self._worker is threading.current_thread() else self._worker
         self._announce()
 
-    def _deploy(self, plan: Plan) -> None:
+    def _deploy(self, deployment: Deployment) -> None:
         started: dict[str, Variant] = {}
         try:
-            served = {item["VariantName"]: model.served_by(self.account, item["ModelName"]) for item in plan.variants}
+            served = {
+                item["VariantName"]: model.served_by(self.account, item["ModelName"]) for item in deployment.variants
+            }
             kept = {name: live for name, live in self._live.items() if served.get(name) == live.served}
-            started = self._start([item for item in plan.variants if item["VariantName"] not in kept], served)
+            started = self._start([item for item in deployment.variants if item["VariantName"] not in kept], served)
         except (JobFailed, Refused) as error:
             self._failed(str(error))
             return
@@ -166,7 +166,7 @@ class Endpoint(Resource):
             log.exception("the deployment of %s broke", self.name)
             self._failed(f"InternalServerError: {type(error).__name__}: {error}")
             return
-        self._swap(plan, served, {**kept, **started})
+        self._swap(deployment, served, {**kept, **started})
 
     def _start(self, wanted: list[dict[str, Any]], served: dict[str, Served]) -> dict[str, Variant]:
         """The new variants, healthy; JobFailed, and none of them left, when one is not."""
@@ -185,12 +185,11 @@ class Endpoint(Resource):
             raise
         return dict(zip(names, variants, strict=True))
 
-    def _swap(self, plan: Plan, served: dict[str, Served], live: dict[str, Variant]) -> None:
+    def _swap(self, deployment: Deployment, served: dict[str, Served], live: dict[str, Variant]) -> None:
         with self._lock:
-            before = {share.name: share for share in self.shares}
             replaced = {name: item for name, item in self._live.items() if live.get(name) is not item}
-            self.shares = plan.shares({name: item.image for name, item in served.items()}, before)
-            self._live, self.config, self.failure_reason = live, plan.config, None
+            self.shares = deployment.shares({name: item.image for name, item in served.items()})
+            self._live, self.config, self.failure_reason = live, deployment.config, None
             self.status, self._worker = "InService", None
             self.touch()
         for variant in replaced.values():

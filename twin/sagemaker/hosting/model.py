@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from twin.sagemaker import images, listing, objects, registry
+from twin.sagemaker import images, listing, objects
 from twin.sagemaker.account import Account, Request, Resource
 from twin.sagemaker.errors import invalid, unsupported
 
@@ -13,9 +13,7 @@ from twin.sagemaker.errors import invalid, unsupported
 _CONTAINER_FIELDS = {
     "Image",
     "ModelDataUrl",
-    "ModelDataSource",
     "Environment",
-    "ModelPackageName",
     "ContainerHostname",
     "Mode",
     "ImageConfig",
@@ -28,11 +26,10 @@ class Model(Resource):
 
 @dataclass(frozen=True)
 class Served:
-    """What one variant runs. data: S3 URI of the model; packed: whether it is a tar.gz, else a prefix."""
+    """What one variant runs. data: S3 URI of the model, a tar.gz."""
 
     image: str
     data: str | None
-    packed: bool
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -41,12 +38,12 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
         raise invalid("ExecutionRoleArn must be specified.")
     if request.get("PrimaryContainer") and request.get("Containers"):
         raise invalid("PrimaryContainer and Containers cannot both be specified.")
-    served = _served(account, _container(request))
+    served = _served(_container(request))
     try:
         images.find(served.image)
     except KeyError:
         raise invalid(f"Requested image {served.image} not found.") from None
-    if served.data and served.packed and not objects.exists(served.data):
+    if served.data and not objects.exists(served.data):
         raise invalid(f"Could not find model data at {served.data}.")
     name = request["ModelName"]
     model = Model(name, account.arn("model", name), request)
@@ -81,7 +78,7 @@ def find(account: Account, name: str) -> Model:
 
 def served_by(account: Account, name: str) -> Served:
     """What the model's container runs; Refused when the model is gone."""
-    return _served(account, _container(find(account, name).request))
+    return _served(_container(find(account, name).request))
 
 
 def _container(request: Request) -> dict[str, Any]:
@@ -99,31 +96,13 @@ def _container(request: Request) -> dict[str, Any]:
     return container
 
 
-def _served(account: Account, container: dict[str, Any]) -> Served:
-    if container.get("ModelPackageName"):
-        container = {**_packaged(account, container["ModelPackageName"]), **container}
+def _served(container: dict[str, Any]) -> Served:
     if not container.get("Image"):
         raise invalid("Image must be specified.")
-    data, packed = container.get("ModelDataUrl"), True
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
-    if source and data:
-        raise invalid("ModelDataUrl and ModelDataSource cannot both be specified.")
-    if source:
-        data, packed = source["S3Uri"], source["CompressionType"] == "Gzip"
+    data = container.get("ModelDataUrl")
     if data and not data.startswith("s3://"):
         raise invalid(f"The model data must lie in S3, and its URI is {data}.")
-    return Served(container["Image"], data, packed, dict(container.get("Environment") or {}))
-
-
-def _packaged(account: Account, name: str) -> dict[str, Any]:
-    described = registry.package_of(account, name).describe()
-    if described["ModelApprovalStatus"] != "Approved":
-        raise invalid(f"The model package {name} is {described['ModelApprovalStatus']}; only Approved ones can serve.")
-    containers = (described.get("InferenceSpecification") or {}).get("Containers") or []
-    if len(containers) != 1:
-        raise unsupported("model packages without exactly one container")
-    kept = ("Image", "ModelDataUrl", "ModelDataSource", "Environment")
-    return {field: containers[0][field] for field in kept if containers[0].get(field)}
+    return Served(container["Image"], data, dict(container.get("Environment") or {}))
 
 
 def _summary(model: Model) -> dict[str, Any]:

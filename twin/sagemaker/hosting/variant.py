@@ -8,12 +8,11 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from twin import context
+from twin.cloudwatch.data import Datum, publish
 from twin.sagemaker import images, objects
-from twin.sagemaker.account import Account, now
+from twin.sagemaker.account import Account
 from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
 from twin.sagemaker.errors import JobFailed
 from twin.sagemaker.hosting.connections import ANSWER_SECONDS, Answer, Connections, NoAnswer, unavailable
@@ -40,10 +39,7 @@ class Traffic:
 
     def __init__(self, account: str, region: str, endpoint: str, variant: str) -> None:
         self._account, self._region = account, region
-        self._dimensions = [
-            {"Name": "EndpointName", "Value": endpoint},
-            {"Name": "VariantName", "Value": variant},
-        ]
+        self._dimensions = (("EndpointName", endpoint), ("VariantName", variant))
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = {name: [] for name in _COUNTS}
         self._latencies: dict[str, list[float]] = {name: [] for name in _LATENCIES}
@@ -65,25 +61,9 @@ class Traffic:
             latencies, self._latencies = self._latencies, {name: [] for name in _LATENCIES}
         if not counts["Invocations"]:
             return
-        from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415 - moto is heavy, and not always there
-
-        moment = now().replace(tzinfo=None)  # moto keeps UTC without a zone
-        members = [
-            self._member(name, moment, "Count", {"StatisticValues": _set(values)}) for name, values in counts.items()
-        ]
-        members += [
-            self._member(name, moment, "Microseconds", {"Values": values}) for name, values in latencies.items()
-        ]
-        backend: Any = cloudwatch_backends[self._account][self._region]
-        backend.put_metric_data(NAMESPACE, members)
-
-    def _member(self, name: str, moment: Any, unit: str, values: dict[str, Any]) -> dict[str, Any]:
-        common = {"MetricName": name, "Unit": unit, "Dimensions": self._dimensions, "Timestamp": moment}
-        return {**common, **values}
-
-
-def _set(values: list[int]) -> dict[str, float]:
-    return {"Sum": sum(values), "Minimum": min(values), "Maximum": max(values), "SampleCount": len(values)}
+        data = [Datum(name, values, "Count", self._dimensions, as_set=True) for name, values in counts.items()]
+        data += [Datum(name, values, "Microseconds", self._dimensions) for name, values in latencies.items()]
+        publish(self._account, self._region, NAMESPACE, data)
 
 
 class Variant:
@@ -168,14 +148,9 @@ class Variant:
     def _download(self) -> None:
         if self.served.data is None:
             return
-        model = self._container.folder / "model"
-        if not self.served.packed:
-            if not objects.download(self.served.data, model):
-                raise JobFailed(f"Failed to download model data for variant {self.name}: nothing at {self.served.data}")
-            return
-        archive: Path = self._container.folder / "model.tar.gz"
+        archive = self._container.folder / "model.tar.gz"
         objects.fetch(self.served.data, archive)
-        objects.unpack(archive, model)
+        objects.unpack(archive, self._container.folder / "model")
         archive.unlink()
 
     def _spawn(self) -> None:
