@@ -1,4 +1,4 @@
--- Ratings in each month and up to it, the last 24 months there are
+-- Ratings by month and in total, for the last 24 months
 SELECT month, ratings, users, total_ratings
 FROM (
     SELECT date_format(rated_at, '%Y-%m') AS month, count(*) AS ratings, count(DISTINCT user_id) AS users,

@@ -1,4 +1,4 @@
--- The ten people who rated most, and over how many days
+-- The ten users with the most ratings, and the days on which they rated
 SELECT user_id, count(*) AS ratings, round(avg(rating), 2) AS mean_rating,
        count(DISTINCT CAST(rated_at AS date)) AS days
 FROM ratings

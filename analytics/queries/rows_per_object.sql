@@ -1,4 +1,4 @@
--- Rows of each landing object in the lake, the newest first
+-- Rows of each landing object in the lake, newest first
 SELECT dataset, substr(source, 1, 32) AS object_digest, count(*) AS rows_in_lake, max(ingested_at) AS ingested_at
 FROM (
     SELECT 'ratings' AS dataset, source, ingested_at FROM ratings

@@ -1,4 +1,4 @@
--- What one person rated, the newest first
+-- The ratings of one user, newest first
 -- parameters: user_id text
 SELECT r.rated_at, r.item_id, i.title, r.rating
 FROM ratings r

@@ -1,4 +1,4 @@
-"""Catalog: parsed objects become rows of the lake, many objects in one commit."""
+"""Catalog: commits parsed objects to the tables of the lake, many objects in one commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = Logger(service="catalog_objects")
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """One SQS batch of {"dataset", "digest"}; the messages whose objects were not committed come again."""
+    """Input: an SQS batch of {"dataset", "digest"}. Messages whose objects were not committed are redelivered."""
     settings = Settings.read(os.environ, "lake_bucket", "database", "state_table")
     messages = {record["messageId"]: record["body"] for record in event["Records"]}
     result = catalog_batch(

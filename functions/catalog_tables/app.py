@@ -1,4 +1,4 @@
-"""Catalog: the custom resource that makes the tables from the data sets' definition, and keeps them up to date."""
+"""Catalog: the custom resource that creates and updates the tables by the definition of the data sets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = Logger(service="catalog_tables")
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
-    """One request of CloudFormation's; it always gets an answer, or the stack would wait for an hour."""
+    """Input: a request of CloudFormation. It always gets a response: without one the stack waits for an hour."""
     try:
         data = _delete() if event["RequestType"] == "Delete" else _create_or_update()
-    except Exception as error:  # whatever it was, the stack must hear of it
+    except Exception as error:  # CloudFormation needs a response to every error
         logger.exception("failed", request=event.get("RequestType"))
         answer(event, context.log_stream_name, reason=f"{type(error).__name__}: {error}")
         return
@@ -35,5 +35,5 @@ def _create_or_update() -> dict[str, str]:
 
 
 def _delete() -> dict[str, str]:
-    """The lake stays: tables and their rows outlive the stack, and another deployment finds them."""
+    """The tables stay: another deployment can use them."""
     return {}

@@ -1,4 +1,4 @@
-"""Ingest: landing objects become Parquet and quarantine."""
+"""Ingest: checks landing objects; good rows become Parquet, bad ones go to quarantine."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ logger = Logger(service=SERVICE)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One SQS batch of "Object Created" events."""
+    """Input: an SQS batch of "Object Created" events."""
     settings = Settings.read(os.environ, "lake_bucket", "state_table", "catalog_queue_url")
-    return each_message(event, functools.partial(_take_in, settings, context), client("sqs"))
+    return each_message(event, functools.partial(_ingest, settings, context), client("sqs"))
 
 
-def _take_in(settings: Settings, context: Any, record: Mapping[str, Any]) -> None:
-    """One event: read the object unless the ledger knows it, and ask for its commit unless that was made."""
+def _ingest(settings: Settings, context: Any, record: Mapping[str, Any]) -> None:
+    """Read the object unless its entry exists, and request its commit unless it is committed."""
     ledger = Ledger(dynamodb(), settings.state_table)
     try:
         landing = parse_event(record["body"])

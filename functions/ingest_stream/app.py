@@ -1,4 +1,4 @@
-"""Ingest: records on their way through a delivery stream are checked; bad ones go to quarantine, good ones on."""
+"""Ingest: checks the records of a delivery stream; good ones are delivered, bad ones go to quarantine."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ logger = Logger(service=SERVICE)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """One batch of a Firehose data transformation; a stream that is none of Usher's fails it."""
+    """Input: a batch of a Firehose data transformation. A delivery stream that is not Usher's is an error."""
     settings = Settings.read(os.environ, "lake_bucket", "stream_prefix")
     checked = check_batch(FirehoseBatch.of(event, settings.stream_prefix))
-    kept = _quarantine(checked, settings.lake_bucket)
+    stored = _quarantine(checked, settings.lake_bucket)
     rows_bad = len(checked.bad)
     rows = {"RowsIn": checked.rows_ok + rows_bad, "RowsAccepted": checked.rows_ok}
-    rows["RowsQuarantined" if kept else "RowsNotQuarantined"] = rows_bad
+    rows["RowsQuarantined" if stored else "RowsNotQuarantined"] = rows_bad
     count(rows, service=SERVICE, dataset=checked.batch.dataset)
-    return {"records": checked.results(bad_is_stored=kept)}
+    return {"records": checked.results(bad_is_stored=stored)}
 
 
 def _quarantine(checked: CheckedBatch, bucket: str) -> bool:
-    """Whether all bad lines stand in quarantine; a second try writes the same bytes to the same key."""
+    """Write the bad lines to quarantine; whether that succeeded. A retry writes the same bytes to the same key."""
     batch = checked.batch
     try:
         quarantine = Quarantine(client("s3"), bucket, batch.digest, batch.arrived_at)
