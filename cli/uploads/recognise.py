@@ -132,7 +132,7 @@ def _found(columns: Iterable[str]) -> str | None:
 
 
 def _personalize(columns: Iterable[str]) -> str | None:
-    """Where Amazon Personalize's interactions go (contracts.md), or None for another header."""
+    """Where Amazon Personalize's interactions go (docs/contracts/storage.md), or None for another header."""
     names = set(columns)
     if not names.issuperset(PERSONALIZE):
         return None

@@ -12,7 +12,9 @@ PROJECT = Path(__file__).parents[2]
 
 
 def test_the_contracts_list_every_setting_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `(USHER_\w+)` \| (.*?) ?\|$", (PROJECT / "docs/contracts.md").read_text(), re.M))
+    table = dict(
+        re.findall(r"^\| `(USHER_\w+)` \| (.*?) ?\|$", (PROJECT / "docs/contracts/storage.md").read_text(), re.M)
+    )
     fields = Settings.__dataclass_fields__
     assert table == {environment_name(name): str(field.default) for name, field in fields.items()}
 

@@ -42,7 +42,7 @@ _LISTS = ("users.txt", "items.txt", "items.jsonl")
 
 @dataclass(frozen=True)
 class Manifest:
-    """The fields of manifest.json, as contracts.md names them.
+    """The fields of manifest.json, as docs/contracts/container.md lists them.
 
     trained_until: ISO 8601, the end of the rows that parameters were fitted on; artifacts: name → its settings; sha256:
     file → hex digest.

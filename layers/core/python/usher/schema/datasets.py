@@ -1,4 +1,4 @@
-"""The data sets: one definition that makes the Iceberg tables, the checks of ingest and the API, and the documents.
+"""The data sets: one definition for the Iceberg tables, the checks of ingest and of the API, and the documentation.
 
 A field's position is its identity in the Iceberg table: append new fields, never reorder them.
 """
@@ -29,7 +29,7 @@ class Field:
 
     name:      the column's name in the table, in JSON lines and in a CSV header.
     kind:      id (1 to 128 bytes UTF-8, no control characters), text, text_list (in CSV separated by `|`), number
-               (double), timestamp (timestamptz, microseconds, UTC), date, attributes (map of text to text).
+               (double), timestamp (timestamptz, microseconds, UTC), date, attributes (map of string to string).
     required:  a row without it goes to quarantine.
     minimum, maximum: inclusive bounds of a number.
     max_bytes: the longest value in UTF-8 bytes, for ids and text.
@@ -56,15 +56,17 @@ def _id(name: str, doc: str, *aliases: str) -> Field:
     return Field(name, "id", doc, max_bytes=ID_MAX_BYTES, aliases=aliases)
 
 
-_USER = _id("user_id", "who", "userId", "USER_ID")
-_ITEM = _id("item_id", "what", "itemId", "movieId", "ITEM_ID")
+_USER = _id("user_id", "the user's id", "userId", "USER_ID")
+_ITEM = _id("item_id", "the item's id", "itemId", "movieId", "ITEM_ID")
 _TIME_ALIASES = ("timestamp", "TIMESTAMP")
 
 #: Written by ingest into every row, never read from the input.
 PROVENANCE = (
-    Field("source", "text", "`<object digest>:<line>`: the landing object and the line (or row) this row came from"),
+    Field(
+        "source", "text", "`<object digest>:<line>`: the landing object of the row, and its line (in Parquet its row)"
+    ),
     Field("ingested_at", "timestamp", "when the landing object was written"),
-    Field("ingested_date", "date", "its day: the identity partition of every table"),
+    Field("ingested_date", "date", "the day of `ingested_at`: the identity partition of every table"),
 )
 
 
@@ -102,16 +104,16 @@ _ALL = (
             _USER,
             _ITEM,
             Field("rating", "number", RATING_SCALE, minimum=RATING_MIN, maximum=RATING_MAX, aliases=("EVENT_VALUE",)),
-            Field("rated_at", "timestamp", "when", aliases=_TIME_ALIASES),
+            Field("rated_at", "timestamp", "when the user rated", aliases=_TIME_ALIASES),
         ),
     ),
     Dataset(
         "items",
-        "The catalogue. Any further column becomes an attribute.",
+        "The catalogue. Unknown columns become attributes.",
         ("item_id",),
         (
             _ITEM,
-            Field("title", "text", "as shown to people", aliases=("TITLE",)),
+            Field("title", "text", "the title to display", aliases=("TITLE",)),
             Field(
                 "genres",
                 "text_list",
@@ -123,22 +125,22 @@ _ALL = (
             Field(
                 "released_at",
                 "timestamp",
-                "from 1800 on; else the year in the title, `Heat (1995)`",
+                "from 1800; if missing, the year in the title, `Heat (1995)`",
                 required=False,
                 earliest_us=RELEASE_MIN_US,
             ),
-            Field("attributes", "attributes", "every further column", required=False, max_bytes=65_536),
+            Field("attributes", "attributes", "all unknown columns", required=False, max_bytes=65_536),
         ),
     ),
     Dataset(
         "tags",
-        "Words that people put on items.",
+        "Tags that users set on items.",
         ("user_id", "item_id", "tag", "tagged_at"),
         (
             _USER,
             _ITEM,
             Field("tag", "text", "1 to 1,024 bytes"),
-            Field("tagged_at", "timestamp", "when", aliases=_TIME_ALIASES),
+            Field("tagged_at", "timestamp", "when the user set the tag", aliases=_TIME_ALIASES),
         ),
     ),
     Dataset(
@@ -153,10 +155,10 @@ _ALL = (
     ),
     Dataset(
         "events",
-        "What people did: clicks, purchases, views.",
+        "Users' clicks, purchases and views.",
         ("event_id",),
         (
-            _id("event_id", "makes a retry harmless; Personalize files get `<object digest>-<line>`"),
+            _id("event_id", "identifies the event: a retry counts once; in Personalize files `<object digest>-<line>`"),
             _USER,
             _ITEM,
             Field(
@@ -167,11 +169,19 @@ _ALL = (
                 aliases=("EVENT_TYPE",),
             ),
             Field(
-                "value", "number", "price, seconds: what the event was worth", required=False, aliases=("EVENT_VALUE",)
+                "value",
+                "number",
+                "the value of the event, such as a price or seconds",
+                required=False,
+                aliases=("EVENT_VALUE",),
             ),
-            Field("occurred_at", "timestamp", "when", aliases=_TIME_ALIASES),
+            Field("occurred_at", "timestamp", "when the event happened", aliases=_TIME_ALIASES),
             Field(
-                "recommendation_id", "text", "the signed id of the answer it followed", required=False, max_bytes=4096
+                "recommendation_id",
+                "text",
+                "the signed id of the recommendation that led to it",
+                required=False,
+                max_bytes=4096,
             ),
         ),
     ),
@@ -191,7 +201,7 @@ def dataset(name: str) -> Dataset:
 
 def markdown() -> str:
     """The data sets as the tables of docs/datasets.md, which a test compares with this."""
-    parts = ["# Data sets", "", "Made from `usher.schema.datasets`; `make docs` writes it again.", ""]
+    parts = ["# Data sets", "", "Generated from `usher.schema.datasets` by `make docs`.", ""]
     for data in DATASETS.values():
         parts += [f"## {data.name}", "", f"{data.doc} Key: {', '.join(f'`{name}`' for name in data.key)}.", ""]
         parts += ["| field | kind | required | also accepted as | meaning |", "|---|---|---|---|---|"]

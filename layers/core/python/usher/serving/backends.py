@@ -30,7 +30,7 @@ class VariantFailed(Exception):
 
 
 class Backend(Protocol):
-    """Answers a request of contracts.md's endpoint from one variant."""
+    """Answers a request of docs/contracts/container.md from one variant."""
 
     def ask(self, variant: Variant, model: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """{model_id, level?, items}. VariantFailed: try another; Problem: the request is at fault."""
