@@ -92,13 +92,12 @@ def test_a_function_that_takes_too_long_is_killed_and_says_so(client: Client, fu
                 return os.getpid()
             print("sleeping in", os.getpid())
             time.sleep(60)
+            print("slept to the end")
         """,
         Timeout=1,
     )
     pid, _ = _call(client, arn, {"pid": True})
-    began = time.monotonic()
     answer, error = _call(client, arn)
-    assert time.monotonic() - began < 50  # far from the sixty seconds it wanted
     assert error == "Unhandled"
     assert answer["errorType"] == "Sandbox.Timedout"
     assert answer["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
@@ -106,6 +105,7 @@ def test_a_function_that_takes_too_long_is_killed_and_says_so(client: Client, fu
     log = _messages(client, "/aws/lambda/function-1")
     assert any("Task timed out after 1.00 seconds" in line for line in log)
     assert any(f"sleeping in {pid}" in line for line in log)
+    assert not any("slept to the end" in line for line in log)
     assert any(line.startswith("REPORT") and "Status: timeout" in line for line in log)
     assert _call(client, arn, {"pid": True})[1] is None, "the next call gets a new environment"
 

@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from twin.context import Context
+from twin.sqs import poller, queues
 
 Client = Callable[[str], Any]
 Make = Callable[..., str]
@@ -286,19 +287,22 @@ def test_a_batch_is_no_larger_than_an_invocation_can_carry(
     eventually(lambda: _left(client, url) == 0)
 
 
-def test_a_message_is_picked_up_at_once(
-    client: Client, function: Make, queue: Queue, sources: None, eventually: Wait
+@pytest.mark.usefixtures("sources")
+def test_a_message_wakes_the_idle_poller(
+    client: Client, function: Make, queue: Queue, eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(poller, "_IDLE_SECONDS", 600.0)  # longer than the test waits: only a wake-up is soon enough
+    monkeypatch.setattr(queues, "_LONGEST_WAIT_SECONDS", 600.0)
     url, inbox = queue("inbox")
-    arn = function("import time\ndef handler(event, context):\n    print('TIME', time.time())\n")
+    arn = function("def handler(event, context):\n    print('CALLED', len(event['Records']))\n")
     _map(client, arn, inbox)
-    _send(client, url, "warms up")
-    eventually(lambda: _logged(client, "TIME"))
-    time.sleep(0.5)  # the poller is idle again
-    began = time.time()
-    _send(client, url, "counts")
-    arrived = eventually(lambda: len(found := _logged(client, "TIME")) == 2 and found)[1]
-    assert arrived - began < 2, "generous for a busy machine; some 20 ms on a quiet one"
+    for number in (1, 2):
+        _send(client, url, f"message {number}")
+        eventually(lambda number=number: len(_logged(client, "CALLED")) == number)
+        time.sleep(0.5)  # the poller is idle again
+    monkeypatch.undo()
+    _send(client, url, "ends the long wait")
+    eventually(lambda: len(_logged(client, "CALLED")) == 3)
 
 
 def test_no_more_than_maximum_concurrency_run_at_once(
@@ -405,16 +409,24 @@ def test_two_consumers_do_not_get_the_same_message(client: Client, queue: Queue)
     assert "Messages" not in answers[0]
 
 
-def test_a_long_poll_returns_as_soon_as_a_message_is_visible_again(client: Client, queue: Queue) -> None:
+def test_a_long_poll_waits_no_longer_than_until_a_message_is_visible_again(
+    client: Client, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, _ = queue("inbox", VisibilityTimeout="6")  # a tenth of a second
     client("sqs").send_message(QueueUrl=url, MessageBody="a")
     assert client("sqs").receive_message(QueueUrl=url)["Messages"]
-    took = []
-    for _ in range(5):  # the best of some: the machine may be busy
-        began = time.monotonic()
+    monkeypatch.setattr(queues, "_LONGEST_WAIT_SECONDS", 600.0)
+    waits: list[float] = []
+    seconds_to_next = queues.seconds_to_next
+
+    def spy(waiting: Any) -> float:
+        waits.append(seconds_to_next(waiting))
+        return waits[-1]
+
+    monkeypatch.setattr(queues, "seconds_to_next", spy)
+    for _ in range(5):
         assert client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.8
+    assert waits and max(waits) <= 0.102
 
 
 @pytest.mark.parametrize(
@@ -468,20 +480,20 @@ def test_a_message_that_becomes_visible_again_wakes_waiting_consumers(client: Cl
     client("sqs").send_message(QueueUrl=url, MessageBody="a")
     (message,) = client("sqs").receive_message(QueueUrl=url)["Messages"]
     stored = _moto_queue("inbox")
-    woken = threading.Event()
+    holds_the_lock, woken = threading.Event(), []
 
     def wait() -> None:
         with stored._messages_lock:
-            stored._messages_lock.wait(5)
-            woken.set()
+            holds_the_lock.set()  # and gives it back only when it waits
+            woken.append(stored._messages_lock.wait(30))
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    time.sleep(0.1)  # until it waits
+    holds_the_lock.wait()
     handle = message["ReceiptHandle"]
     client("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
-    assert woken.wait(1)
     waiting.join()
+    assert woken == [True]
 
 
 def test_a_visibility_timeout_runs_on_the_scaled_clock(client: Client, queue: Queue, eventually: Wait) -> None:

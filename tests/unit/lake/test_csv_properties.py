@@ -215,7 +215,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(lines=LINES, end=st.sampled_from([b"\n", b"\r\n"]), chunk_bytes=st.sampled_from([64, 100, 1000, 1 << 20]))
 def test_any_bytes_give_what_the_slow_reader_gives(
     read: Callable[..., Any], lines: list[bytes], end: bytes, chunk_bytes: int
@@ -223,7 +223,7 @@ def test_any_bytes_give_what_the_slow_reader_gives(
     compare(read, HEADER + b"\n" + end.join(lines), chunk_bytes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 1 << 32))
 def test_the_size_of_a_chunk_changes_nothing(read: Callable[..., Any], seed: int) -> None:
     data = random_file(random.Random(seed))

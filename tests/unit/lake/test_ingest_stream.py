@@ -200,7 +200,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.lists(_PIECES, max_size=6).map(b"".join), max_size=8))
 def test_what_goes_on_is_never_refused_by_ingest_and_no_line_is_lost(read: Any, data: Sequence[bytes]) -> None:
     given_event = event(*data)

@@ -205,7 +205,7 @@ def test_a_person_nobody_knows_gets_average_ratings(bundle: Bundle) -> None:
     ),
     st.integers(1, 15),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_top_is_that_of_a_stable_sort(rows: list[list[float]], k: int) -> None:
     scores = np.array(rows, np.float32)
     best = top_k(scores, k)
@@ -216,7 +216,7 @@ def test_the_top_is_that_of_a_stable_sort(rows: list[list[float]], k: int) -> No
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([2.0, 4.0]), st.integers(0, 3)), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ages_count_the_positives_after_a_row(rows: list[tuple[int, float, int]]) -> None:
     rows = sorted(rows, key=lambda row: row[0])
     users = np.array([row[0] for row in rows], np.int64)
@@ -232,7 +232,9 @@ def test_ages_count_the_positives_after_a_row(rows: list[tuple[int, float, int]]
 def test_importing_the_scorer_loads_numpy_and_no_other_library() -> None:
     code = (
         "import sys; before = set(sys.modules); import usher_scorer.invocations; "
-        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))"
+        "print(*(name for name in sys.modules if name not in before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {name for name in done.stdout.split() if not name.startswith("_")} == {"numpy", "usher", "usher_scorer"}
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    packages = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
+    assert {name for name in packages if not name.startswith("_")} == {"numpy", "usher", "usher_scorer"}
+    assert len(loaded) < 250, "150 with numpy 2.4; benchmarks/startup.py measures their CPU time"

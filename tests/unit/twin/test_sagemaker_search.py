@@ -59,7 +59,7 @@ def test_the_bayesian_strategy_comes_closer_than_chance() -> None:
     assert best("Bayesian") < best("Random")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     low=some.floats(1e-6, 0.4),
     width=some.floats(1e-3, 0.5),

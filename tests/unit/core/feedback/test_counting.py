@@ -136,9 +136,7 @@ drawn_events = st.lists(
 )
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=drawn_events, seed=st.integers(0, 2**32))
 def test_any_events_in_any_order_any_number_of_times_with_faults_between_count_once(
     desk: Desk, capsys: pytest.CaptureFixture[str], drawn: list[tuple[int, str, str]], seed: int

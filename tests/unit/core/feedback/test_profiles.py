@@ -132,7 +132,7 @@ def test_the_read_path_reads_what_feedback_wrote(desk: Desk) -> None:
 moments = st.integers(0, 60)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(times=st.lists(moments, max_size=15), order=st.randoms(use_true_random=False))
 def test_any_ratings_in_any_order_and_any_number_of_times_leave_the_newest(
     desk: Desk, times: list[int], order: Any

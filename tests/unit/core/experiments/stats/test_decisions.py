@@ -294,7 +294,7 @@ def any_stratum(draw: st.DrawFn) -> Stratum:
     st.sampled_from(sorted(PRESETS)),
     st.lists(st.tuples(st.lists(any_stratum(), max_size=3), st.floats(0, 600)), max_size=5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_comes_no_decision_crashes_and_no_weight_leaves_its_bounds(
     name: str, closes: list[tuple[list[Stratum], float]]
 ) -> None:
@@ -312,7 +312,7 @@ def test_whatever_comes_no_decision_crashes_and_no_weight_leaves_its_bounds(
 
 
 @given(st.integers(400, 3000), st.integers(20, 300), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_more_conversions_of_the_challenger_never_take_share_from_it(
     users: int, both: int, data: st.DataObject
 ) -> None:

@@ -86,7 +86,7 @@ def test_large_strata_never_claim_more_than_the_exact_likelihood() -> None:
 
 
 @given(a=st.integers(1, 300), b=st.integers(1, 300), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_bound_lies_above_the_exact_cumulant(a: int, b: int, data: st.DataObject) -> None:
     c = data.draw(st.integers(1, a + b - 1))
     rows = Margins(*(np.array([float(value)]) for value in (a, b, c, 0)))
@@ -94,7 +94,7 @@ def test_the_bound_lies_above_the_exact_cumulant(a: int, b: int, data: st.DataOb
 
 
 @given(a=st.integers(0, 10**8), b=st.integers(0, 10**8), data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_counts_give_nan_and_none_gives_an_infinite_score(a: int, b: int, data: st.DataObject) -> None:
     champion, challenger = data.draw(st.integers(0, a)), data.draw(st.integers(0, b))
     evidence = stratum_evidence(pair(a, b), pair(champion, challenger))
@@ -105,7 +105,7 @@ def test_no_counts_give_nan_and_none_gives_an_infinite_score(a: int, b: int, dat
 
 
 @given(a=st.integers(1, 400), b=st.integers(1, 400), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_more_conversion_of_the_challenger_is_more_evidence_for_it(a: int, b: int, data: st.DataObject) -> None:
     c = data.draw(st.integers(1, a + b - 1))
     low, high = max(0, c - a), min(b, c)

@@ -124,7 +124,7 @@ def test_a_state_of_another_presets_calendar_is_refused() -> None:
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.integers(0, 40), st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_state_round_trips_exactly_through_json(name: str, epochs: int, seed: int) -> None:
     state = lived(PRESETS[name], epochs, seed)
     assert same(from_item(json.loads(json.dumps(to_item(state))), PRESETS[name]), state)
@@ -153,7 +153,7 @@ def test_functions_leave_the_state_they_were_given_as_it_was() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3000), st.floats(0, 1), st.floats(0, 1)), max_size=6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_prefix_of_strata_gives_a_valid_state_and_the_whole_is_the_sum(
     drawn: list[tuple[int, int, float, float]],
 ) -> None:
