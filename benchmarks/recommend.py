@@ -1,19 +1,16 @@
-"""What the read path costs: start-up CPU of its handler, milliseconds inside it, and through HTTP on the twin.
+"""Latency of a recommendation: inside the handler, and through HTTP on the twin.
 
     python -m benchmarks.recommend [--twin]
 
-The handler is asked with its AWS calls replaced by values at hand (router, lists, key, and the scorer's own answer), so
-what is measured is Usher's: reading and checking the request, the variant, the fallback chain, the signature, the
-response. On the twin an experiment is opened by hand: first exposures write, and
-enrolled users are read with their exposure.
+The handler runs without AWS calls: router, lists, key and the scorer's response are given. What is measured is reading
+and validating the request, the variant, the fallback chain, the signature and the response. On the twin an experiment
+is opened by hand: first exposures are written, and enrolled users are read with their exposure.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,44 +32,12 @@ from usher.store.popular_lists import PopularLists
 from usher.store.router import Router, Variant
 from usher.store.users import People, Person, Recent
 
-#: Requests through HTTP: as many people, and so many before that are not measured.
-PEOPLE, WARM_UP = 300, 20
-#: Bare Python first, so that the interpreter's own start is taken off.
-_START_UPS = {
-    "bare Python": "",
-    "boto3": "import boto3",
-    "the handler's modules": "import aws_lambda_powertools, usher.api.responses, usher.serving.bootstrap",
-    "and its three clients": """
-import time
-from usher.serving.metrics import Telemetry
-from usher.serving.bootstrap import make_service
-from usher.schema.settings import Settings
-from aws_lambda_powertools import Logger
-settings = Settings(state_table="t", endpoint_name="e", signing_secret_arn="s")
-service = make_service(settings, Telemetry("s", Logger(service="s")), time.time, lambda: None)
-service.router.get(); service.key.get()
-""",
-}
-#: AWS is not there: what is measured is building clients, and a refused connection.
-_ENVIRONMENT = {
-    **{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-west-1"},
-    **{"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin"},
-}
-_CPU = "import sys, time; print(time.process_time(), file=sys.stderr)"
-
-
-def start_up(code: str, repeat: int = 5) -> float:
-    """CPU seconds of a fresh interpreter that runs `code`, the best of `repeat`."""
-    found = []
-    for _ in range(repeat):
-        command = [sys.executable, "-c", f"{code}\n{_CPU}"]
-        result = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=True)
-        found.append(float(result.stderr.splitlines()[-1]))
-    return min(found)
+#: Requests through HTTP, each of another user, and requests before them that are not measured.
+USERS, WARM_UP = 300, 20
 
 
 class Ready:
-    """A back end that has its answer at hand."""
+    """A scoring back end that responds with given items."""
 
     def __init__(self, items: int) -> None:
         self._items = [
@@ -96,7 +61,7 @@ class Known(People):
 
 
 def ready_service() -> Service:
-    """The service in an experiment, with everything at hand that AWS would be asked for."""
+    """The service during an experiment, with all values that would come from AWS."""
 
     def kept(value: Any) -> Cached[Any]:
         return Cached(lambda: value, 3600.0, time.time, lambda _: None)
@@ -130,12 +95,12 @@ def handler_ms(requests: int = 2000) -> list[float]:
     return found
 
 
-def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[float]:
-    """Milliseconds of signed requests to the twin of this folder, one connection, warm. path: of request n.
+def through_http(path: Callable[[int], str], requests: int = USERS) -> list[float]:
+    """Milliseconds of signed requests to the twin of this folder, one after the other. path: of request n.
 
-    One waits for the other, so the CPU time of all who take part is what a quiet machine needs; that is printed.
+    Prints the CPU time of the processes that take part, which does not depend on other load.
     """
-    from benchmarks.twin_processes import by_kind, processes  # noqa: PLC0415
+    from benchmarks.running_twin import by_kind, processes  # noqa: PLC0415
 
     client = ApiClient.of(find(Choice()))
     twin = lifecycle.running(Path.cwd())
@@ -150,30 +115,30 @@ def through_http(path: Callable[[int], str], requests: int = PEOPLE) -> list[flo
         found.append(reply.seconds * 1000)
     after = by_kind((p, p.cpu_seconds()) for p in processes(twin))
     spent = {kind: sum(after[kind]) - sum(before[kind]) for kind in after} | {"client": time.process_time() - own}
-    told = ", ".join(f"{kind} {seconds / requests * 1000:.1f}" for kind, seconds in spent.items())
-    print(f"CPU ms a request: {told}; together {sum(spent.values()) / requests * 1000:.1f}")
+    shares = ", ".join(f"{kind} {seconds / requests * 1000:.1f}" for kind, seconds in spent.items())
+    print(f"CPU ms a request: {shares}; total {sum(spent.values()) / requests * 1000:.1f}")
     return found
 
 
 def on_the_twin() -> None:
-    """No experiment, then first exposures (each a conditional write), then the same people again."""
-    from benchmarks.open_experiment import experiment  # noqa: PLC0415
+    """No experiment, then first exposures (each a conditional write), then the same users again."""
+    from benchmarks.running_twin import experiment  # noqa: PLC0415
 
-    told("through HTTP, no experiment open", through_http(_of_person))
+    report("through HTTP, no experiment open", through_http(_path))
     with experiment(find(Choice())) as opened:
-        told("through HTTP, first exposures", through_http(_of_person))
+        report("through HTTP, first exposures", through_http(_path))
         enrolled = len(opened.exposures())
-        assert enrolled == PEOPLE, f"{enrolled} exposures of {PEOPLE} people"
-        told("through HTTP, enrolled", through_http(_of_person))
-    print(f"{enrolled} people enrolled, each once")
+        assert enrolled == USERS, f"{enrolled} exposures of {USERS} users"
+        report("through HTTP, enrolled", through_http(_path))
+    print(f"{enrolled} users enrolled, each once")
 
 
-def _of_person(n: int) -> str:
-    """Requests 0 to 299 are of as many people; the warm-up asks without a name to enrol."""
+def _path(n: int) -> str:
+    """A request of user n + 1; the warm-up enrols no user."""
     return f"/recommendations?user_id={n + 1}&limit=10" if n >= 0 else "/popular?limit=10"
 
 
-def told(name: str, found: list[float]) -> None:
+def report(name: str, found: list[float]) -> None:
     cuts = statistics.quantiles(found, n=100)
     print(f"{name:32} p50 {cuts[49]:7.2f} ms   p95 {cuts[94]:7.2f} ms   p99 {cuts[98]:7.2f} ms")
 
@@ -182,10 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--twin", action="store_true", help="ask the running twin of this folder, too")
     arguments = parser.parse_args()
-    bare = start_up("")
-    for name, code in _START_UPS.items():
-        print(f"{name:32} {start_up(code) - bare:7.3f} s CPU over bare Python")
-    told("inside the handler", handler_ms())
+    report("inside the handler", handler_ms())
     if arguments.twin:
         on_the_twin()
 

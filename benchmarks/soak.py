@@ -2,8 +2,8 @@
 
     python -m benchmarks.soak [--minutes 10] [--rate 50]
 
-Asks the running twin of this folder, with an experiment open, as people come: at their own times, whether the ones
-before have been answered or not. Any 5xx, any request without an answer, or memory that grows is a failure.
+Sends requests to the running twin of this folder while an experiment is open, at fixed times, whether or not earlier
+ones have been answered. A 5xx, a request without a response, or growing memory is a failure.
 """
 
 from __future__ import annotations
@@ -21,25 +21,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.open_experiment import experiment
-from benchmarks.twin_processes import Process, by_kind, processes
+from benchmarks.running_twin import Process, by_kind, experiment, processes
 from cli.target import Choice, Target, find
 from demo.api_client import ApiClient
 from twin import lifecycle
 
 WORKERS = 8
-PEOPLE = 600
-#: Memory is looked at this often.
+USERS = 600
+#: Time between two measurements of memory.
 LOOK_SECONDS = 20.0
-#: What a heap may still settle by in the second half of a process's life, when all its threads have their arenas.
+#: Growth of a heap that is allowed in the second half of a process's life, when all its threads have their arenas.
 GROWTH, GROWTH_MIB = 0.05, 5.0
-#: People come in an order of their own, each as often as the others.
+#: Users come in a fixed order, each as often as the others.
 _STRIDE = 7919
 
 
 @dataclass
 class Log:
-    """What came back. seconds: (when, how long, how late it was asked), since the start."""
+    """Responses. seconds: (time since the start, duration, delay of the request)."""
 
     seconds: list[tuple[float, float, float]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -48,7 +47,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which requests are asked when, in seconds of the monotonic clock; workers share `numbers`."""
+    """When requests are sent, in seconds of the monotonic clock; workers share `numbers`."""
 
     numbers: Iterator[int]
     start: float
@@ -57,7 +56,7 @@ class Schedule:
 
 
 def ask(target: Target, log: Log, schedule: Schedule) -> None:
-    """One worker: takes the next request, waits for its time, asks."""
+    """One worker: takes the next number, waits until it is due, sends the request."""
     client = ApiClient.of(target)
     for number in schedule.numbers:
         due = schedule.start + number / schedule.rate
@@ -65,7 +64,7 @@ def ask(target: Target, log: Log, schedule: Schedule) -> None:
             return
         time.sleep(max(0.0, due - time.monotonic()))
         late, at = time.monotonic() - due, due - schedule.start
-        reply = client.get(f"/recommendations?user_id={number * _STRIDE % PEOPLE + 1}&limit=10")
+        reply = client.get(f"/recommendations?user_id={number * _STRIDE % USERS + 1}&limit=10")
         if not reply.status:
             log.faults.append(f"{at:.1f} s: no response")
             continue
@@ -84,7 +83,7 @@ def kill_servers(twin: lifecycle.RunningTwin) -> list[int]:
 
 
 def soak(target: Target, twin: lifecycle.RunningTwin, minutes: float, rate: float) -> tuple[Log, Memory]:
-    """Ask for `minutes` while the servers are killed twice; what came back, and the memory meanwhile."""
+    """Send requests for `minutes` while the servers are killed twice; returns the responses and the memory."""
     start = time.monotonic() + 1.0
     end = start + minutes * 60
     log, memory, numbers = Log(), Memory(twin), iter(_Shared())
@@ -110,21 +109,21 @@ def soak(target: Target, twin: lifecycle.RunningTwin, minutes: float, rate: floa
 
 @dataclass
 class Memory:
-    """Resident MiB of each process, look by look."""
+    """Resident MiB of each process, by measurement."""
 
     twin: lifecycle.RunningTwin
     seen: dict[Process, list[float]] = field(default_factory=dict)
 
     def look(self) -> str:
-        """Look at all processes; what there is now, by kind, the largest first."""
+        """Measure all processes; returns the values by kind, the largest first."""
         now = [(process, process.resident_mib()) for process in processes(self.twin)]
         for process, mib in now:
             self.seen.setdefault(process, []).append(mib)
-        told = by_kind(now)
-        return "; ".join(f"{kind} {' '.join(f'{mib:.0f}' for mib in each)}" for kind, each in told.items())
+        kinds = by_kind(now)
+        return "; ".join(f"{kind} {' '.join(f'{mib:.0f}' for mib in each)}" for kind, each in kinds.items())
 
     def growth(self) -> Iterator[str]:
-        """Which process still grew in the second half of its life. Not the twin: it keeps logs, as CloudWatch does."""
+        """Processes that grew in the second half of their life; without the twin, which keeps logs."""
         for process, mib in self.seen.items():
             settled = mib[len(mib) // 2 :]
             if process.kind != "twin" and settled and settled[-1] > settled[0] * (1 + GROWTH) + GROWTH_MIB:
@@ -158,11 +157,11 @@ def main() -> None:
     seconds = [took * 1000 for _, took, _ in log.seconds]
     cuts = statistics.quantiles(seconds, n=1000)
     print(f"p50 {cuts[499]:.1f} ms, p99 {cuts[989]:.1f} ms, p99.9 {cuts[998]:.1f} ms, longest {max(seconds):.0f} ms")
-    print(f"asked at most {max(late for _, _, late in log.seconds) * 1000:.0f} ms late; {len(exposures)} enrolled")
+    print(f"sent at most {max(late for _, _, late in log.seconds) * 1000:.0f} ms late; {len(exposures)} enrolled")
     for kind, count in log.kinds.most_common():
         print(f"{count:7} {kind}")
     faults = [*log.faults, *memory.growth()]
-    print("\n".join(faults[:20]) or "no 5xx, no request without an answer, memory flat")
+    print("\n".join(faults[:20]) or "no 5xx, no request without a response, memory flat")
     sys.exit(1 if faults else 0)
 
 
