@@ -234,6 +234,6 @@ def print_counts(counts: SessionCounts, seconds: float) -> None:
         lists = clicked + not_clicked
         say(f"  variant {variant or 'none'}: {lists:,} lists, {clicked / lists:.0%} of them clicked")
     if counts.late:
-        say(f"  {counts.late} times the next session started more than a second late: this machine is too slow")
+        say(f"  this machine was more than a second late for {counts.late} sessions: fewer ran than planned")
     for failure, count in counts.failures.most_common(5):
-        say(f"  {count} responses with {failure}")
+        say(f"  failed requests: {count} with {failure}")

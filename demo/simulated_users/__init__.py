@@ -1,1 +1,0 @@
-"""Simulated users: they request lists, click according to a position-based click model, and send feedback."""
