@@ -31,6 +31,8 @@ USES_DEMO = {"cli/commands/demo.py", "cli/commands/data.py"}
 #: What the image ships of usher.
 SHIPPED = ("schema", "algorithms")
 CORE = PROJECT / "layers/core/python/usher"
+#: Their functions run in the container and the scorer, and may import what is there.
+ALGORITHM_MODULES = CORE / "algorithms"
 CONTRACTS = {f"usher.{folder}.{path.stem}" for folder in SHIPPED for path in (CORE / folder).glob("[a-z]*.py")}
 CONTRACTS |= {"usher.algorithms.ALGORITHMS"}
 
@@ -48,8 +50,27 @@ def modules(path: Path) -> set[str]:
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports, wherever in it."""
+    """The top-level packages that a file imports, wherever in it; of an algorithm's module, when it is imported."""
+    if path.parent == ALGORITHM_MODULES:
+        return {module.split(".")[0] for module in imported_at_import(path)}
     return {module.split(".")[0] for module in modules(path)}
+
+
+def imported_at_import(path: Path) -> set[str]:
+    """The modules that importing a file imports: not those of its functions, nor those for type checkers."""
+    found, nodes = set(), list(ast.parse(path.read_text()).body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif not (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        ):
+            nodes += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt | ast.excepthandler)]
+    return found
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)

@@ -170,3 +170,20 @@ def write_channel(folder: Path, content: Ratings | Items) -> None:
         }
     )
     pq.write_table(table, folder / "result-0.parquet")
+
+
+def write_csv(root: Path, world: Ratings, items: Items) -> None:
+    ratings, catalogue = root / "processing/input/ratings", root / "processing/input/items"
+    ratings.mkdir(parents=True)
+    catalogue.mkdir(parents=True)
+    rows = zip(world.user, world.item, world.value, world.time_us // 1_000_000, strict=True)
+    lines = [f"u{u},m{i},{v},{t}" for u, i, v, t in rows]
+    (ratings / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
+    described = [f"m{n},Title {n},{'|'.join(items.catalogue.genres[n])}" for n in range(len(items))]
+    (catalogue / "movies.csv").write_text("\n".join(["movieId,title,genres", *described]) + "\n")
+
+
+@pytest.fixture(scope="session")
+def raw_files() -> Callable[..., None]:
+    """Writes ratings and items as CSV into a processing job's inputs."""
+    return write_csv

@@ -219,10 +219,12 @@ def test_before_the_model_is_loaded_nobody_is_healthy(bundle_folder: Path) -> No
             thread.join()
 
 
-def test_from_files_to_a_served_bundle(tmp_path: Path, world: Ratings, items: Items) -> None:
+def test_from_files_to_a_served_bundle(
+    tmp_path: Path, world: Ratings, items: Items, raw_files: Callable[..., None]
+) -> None:
     """prepare → train ×3 → evaluate as five processes; what was judged is what is in the archive."""
     root = tmp_path / "job"
-    write_csv(root, world, items)
+    raw_files(root, world, items)
     done = run("prepare", root)
     assert done.returncode == 0, done.stderr
     prepared = root / "processing/output/prepared"
@@ -240,17 +242,6 @@ def test_from_files_to_a_served_bundle(tmp_path: Path, world: Ratings, items: It
     for file in (output / "bundle").rglob("*.*"):
         if file.is_file():
             assert (tmp_path / "fm/model" / file.relative_to(output / "bundle")).read_bytes() == file.read_bytes()
-
-
-def write_csv(root: Path, world: Ratings, items: Items) -> None:
-    ratings, catalogue = root / "processing/input/ratings", root / "processing/input/items"
-    ratings.mkdir(parents=True)
-    catalogue.mkdir(parents=True)
-    rows = zip(world.user, world.item, world.value, world.time_us // 1_000_000, strict=True)
-    lines = [f"u{u},m{i},{v},{t}" for u, i, v, t in rows]
-    (ratings / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
-    described = [f"m{n},Title {n},{'|'.join(items.catalogue.genres[n])}" for n in range(len(items))]
-    (catalogue / "movies.csv").write_text("\n".join(["movieId,title,genres", *described]) + "\n")
 
 
 def train_one(root: Path, folder: Path, name: str, prepared: Path) -> None:
