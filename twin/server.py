@@ -186,7 +186,7 @@ def _serve_api(listening: socket.socket) -> Callable[[], None]:
     from werkzeug.serving import make_server  # noqa: PLC0415
 
     from twin import moto_patches  # noqa: PLC0415
-    from twin.requests import RequestHandler  # noqa: PLC0415
+    from twin.moto_patches.server import RequestHandler  # noqa: PLC0415
 
     moto_patches.apply()
     host, port = listening.getsockname()[:2]

@@ -105,7 +105,6 @@ UNFINISHED = {
     "layers/core/python/usher/store/experiments.py",
     "layers/scorer/python/usher_scorer/bundle.py",
     "layers/scorer/python/usher_scorer/invocations.py",
-    "twin/apigateway/proxy.py",
     "twin/athena/dialect.py",
     "twin/cloudwatch/expression.py",
     "twin/firehose/configuration.py",

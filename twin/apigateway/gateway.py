@@ -1,6 +1,6 @@
-"""The listening side of API Gateway: each HTTP API has an address of its own on this machine, as each has on AWS.
+"""Serves each HTTP API at an address of its own on this machine, and publishes AWS/ApiGateway's metrics.
 
-Start with `Gateway(context).start()`, end with `stop()`. Where nobody has started one, the first API does.
+Start with `Gateway(context).start()`, end with `stop()`. Without a started gateway, the first API starts one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Any, Self
 from twin import context as twins
 from twin.apigateway import proxy
 from twin.apigateway.payload import Response, message
-from twin.apigateway.sigv4 import Signed
-from twin.apigateway.traffic import Traffic
+from twin.apigateway.sigv4 import Request
+from twin.cloudwatch.data import Datum, publish
 from twin.context import Context
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 #: The request line and the headers' values together.
 HEAD_BYTES_MAX = 10_240
-#: A connection that says nothing for so long is closed.
+#: A connection without a request for so long is closed.
 IDLE_SECONDS = 60
+NAMESPACE = "AWS/ApiGateway"
+PUBLISH_EVERY_SECONDS = 1.0
 
 _log = logging.getLogger("usher.twin.apigateway")
 
@@ -72,6 +74,43 @@ def current() -> Gateway:
     return _current or Gateway(twins.current()).start()
 
 
+class _Traffic:
+    """The requests of one API since the last publication of its metrics. Thread-safe."""
+
+    def __init__(self, api_id: str) -> None:
+        self._dimensions = (("ApiId", api_id),)
+        self._lock = threading.Lock()
+        self._seen: list[tuple[int, float]] = []
+        self._published_at = time.monotonic()
+
+    def count(self, status: int, seconds: float) -> None:
+        """One request: its response's status and its duration."""
+        with self._lock:
+            self._seen.append((status, seconds))
+
+    def publish(self, *, last: bool = False) -> None:
+        """Publish the metrics, once a second; `last`: at once."""
+        now = time.monotonic()
+        if not last and now - self._published_at < PUBLISH_EVERY_SECONDS:
+            return
+        self._published_at = now
+        with self._lock:
+            seen, self._seen = self._seen, []
+        if seen:
+            publish(twins.ACCOUNT, twins.current().region, NAMESPACE, self._data(seen))
+
+    def _data(self, seen: list[tuple[int, float]]) -> list[Datum]:
+        """Errors are 0 or 1 a request, so that their average is a rate, as on AWS."""
+        refused = [float(400 <= status < 500) for status, _ in seen]
+        failed = [float(status >= 500) for status, _ in seen]
+        return [
+            Datum("Count", [1.0] * len(seen), "Count", self._dimensions, as_set=True),
+            Datum("4xx", refused, "Count", self._dimensions, as_set=True),
+            Datum("5xx", failed, "Count", self._dimensions, as_set=True),
+            Datum("Latency", [1000.0 * seconds for _, seconds in seen], "Milliseconds", self._dimensions),
+        ]
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -79,14 +118,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, api_id: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.api_id = api_id
-        self.traffic = Traffic(api_id)
+        self.traffic = _Traffic(api_id)
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, name=f"api-{api_id}", daemon=True
         )
         self._thread.start()
 
     def service_actions(self) -> None:
-        """Between two connections, and when there is none: what was measured is handed over."""
+        """Called between two connections, and regularly without any."""
         self.traffic.publish()
 
     def end(self) -> None:
@@ -106,15 +145,15 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle_any(self) -> None:
-        """Any method: the body within its limit, then the API's answer."""
+        """Any method: the body within its limit, then the API's response."""
         began = time.monotonic()
-        response = self._answer()
+        response = self._respond()
         self.server.traffic.count(response.status, time.monotonic() - began)
         self._send(response)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any
 
-    def _answer(self) -> Response:
+    def _respond(self) -> Response:
         path, _, query = self.path.partition("?")
         headers = [(name, value) for name, value in self.headers.items()]
         refused = self._refused(headers)
@@ -122,8 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the body, if any, has not been read
             return refused
         length = int(self.headers.get("Content-Length") or 0)
-        request = Signed(self.command, path, query, headers, self.rfile.read(length))
-        return proxy.answer(self.server.api_id, request, self.client_address[0])
+        request = Request(self.command, path, query, headers, self.rfile.read(length))
+        return proxy.respond(self.server.api_id, request, self.client_address[0])
 
     def _refused(self, headers: list[tuple[str, str]]) -> Response | None:
         length = self.headers.get("Content-Length") or "0"
@@ -145,4 +184,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def log_message(self, *args: Any) -> None:
-        """Nothing: a line a request would say who asked for what."""
+        """Log nothing: a line for each request would hold user ids."""

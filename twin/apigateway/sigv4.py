@@ -1,6 +1,6 @@
-"""Checks AWS Signature Version 4 as API Gateway does, from the bytes of the request.
+"""Verifies AWS Signature Version 4 as API Gateway does, from the bytes of the request.
 
-Written from AWS's description and not with botocore's signer, which is what signs: two makers have to agree.
+Written from AWS's description and without botocore's signer, so that two implementations have to agree.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import hashlib
 import hmac
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
-from twin.apigateway.credentials import Identity
+from twin import context
 
 SERVICE = "execute-api"
-#: A signature is good for five minutes around its date.
+#: A signature is valid for five minutes around its date.
 WINDOW_SECONDS = 300
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _HEADER = re.compile(
@@ -27,12 +27,12 @@ _HEADER = re.compile(
 
 
 class Forbidden(Exception):
-    """A request that is not signed as it should be; the text, for the twin's log, says how."""
+    """A request is not signed correctly; the message, for the twin's log, is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A request as it came. path: without the query, still encoded. headers: (name, value), in their order."""
+class Request:
+    """A request as received. path: without the query, still encoded. headers: (name, value), in their order."""
 
     method: str
     path: str
@@ -41,12 +41,20 @@ class Signed:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The values of a header, joined by commas as signing joins them; empty when it is not there."""
+        """The values of a header, joined by commas as signing joins them; empty when it does not exist."""
         return ",".join(" ".join(value.split()) for key, value in self.headers if key.lower() == name)
 
+    def headers_by_name(self) -> dict[str, str]:
+        """Headers as a function gets them: names in lower case, several values joined by commas."""
+        joined: dict[str, str] = {}
+        for name, value in self.headers:
+            key = name.lower()
+            joined[key] = f"{joined[key]},{value}" if key in joined else value
+        return joined
 
-def verify(request: Signed, identify: Callable[[str], Identity | None], region: str, now: datetime) -> Identity:
-    """Whose request it is; Forbidden unless it is signed by a known key, for this service and region, and just now."""
+
+def verify(request: Request, region: str, now: datetime) -> None:
+    """Forbidden unless the request is signed with the twin's own key, for this service and region, at this time."""
     found = _HEADER.fullmatch(request.header("authorization").strip())
     if found is None:
         raise Forbidden("there is no AWS4-HMAC-SHA256 signature in the Authorization header")
@@ -55,20 +63,32 @@ def verify(request: Signed, identify: Callable[[str], Identity | None], region: 
         raise Forbidden(f"the signature is for {service} in {signed_region}, not for {SERVICE} in {region}")
     signed_names = names.split(";")
     moment = _moment(request, day, now)
-    identity = identify(access_key)
-    if identity is None:
-        raise Forbidden(f"the access key {access_key[:32]} is not known, not active, or has expired")
-    _check_headers(request, identity, signed_names)
+    if access_key != context.ACCESS_KEY:
+        raise Forbidden(f"the access key {access_key[:32]} is not the twin's")
+    _check_headers(request, signed_names)
     scope = f"{day}/{signed_region}/{service}/aws4_request"
-    digest = hashlib.sha256(canonical(request, signed_names).encode()).hexdigest()
+    digest = hashlib.sha256(_canonical(request, signed_names).encode()).hexdigest()
     text = f"{_ALGORITHM}\n{moment}\n{scope}\n{digest}"
-    expected = hmac.new(_key(identity.secret_key, scope), text.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.new(_key(context.SECRET_KEY, scope), text.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, signature):
-        raise Forbidden("the signature does not fit the request")
-    return identity
+        raise Forbidden("the signature does not match the request")
 
 
-def canonical(request: Signed, signed_names: Sequence[str]) -> str:
+def authorizer() -> Mapping[str, str | None]:
+    """`requestContext.authorizer.iam` of payload 2.0, for the twin's own key."""
+    root = f"arn:aws:iam::{context.ACCOUNT}:root"
+    return {
+        "accessKey": context.ACCESS_KEY,
+        "accountId": context.ACCOUNT,
+        "callerId": context.ACCOUNT,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": root,
+        "userId": context.ACCOUNT,
+    }
+
+
+def _canonical(request: Request, signed_names: Sequence[str]) -> str:
     """The canonical request: the path encoded a second time, the query sorted, the body by its digest."""
     path = posixpath.normpath("/" + request.path.lstrip("/"))
     if request.path.endswith("/") and path != "/":
@@ -86,26 +106,25 @@ def canonical(request: Signed, signed_names: Sequence[str]) -> str:
     )
 
 
-def _moment(request: Signed, day: str, now: datetime) -> str:
+def _moment(request: Request, day: str, now: datetime) -> str:
     text = request.header("x-amz-date")
     try:
         moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Forbidden("there is no X-Amz-Date as 20300101T000000Z") from None
+        raise Forbidden("there is no X-Amz-Date such as 20300101T000000Z") from None
     if text[:8] != day or abs((now - moment).total_seconds()) > WINDOW_SECONDS:
-        raise Forbidden(f"the signature of {text} is not of this moment ({now:%Y%m%dT%H%M%SZ})")
+        raise Forbidden(f"the signature of {text} is too far from the present time ({now:%Y%m%dT%H%M%SZ})")
     return text
 
 
-def _check_headers(request: Signed, identity: Identity, signed_names: Sequence[str]) -> None:
+def _check_headers(request: Request, signed_names: Sequence[str]) -> None:
     if list(signed_names) != sorted(set(signed_names)) or not {"host", "x-amz-date"} <= set(signed_names):
         raise Forbidden("SignedHeaders has to name host and x-amz-date, in order")
     amz = {name.lower() for name, _ in request.headers if name.lower().startswith("x-amz-")}
     if missing := sorted(amz - set(signed_names)):
         raise Forbidden(f"the header {missing[0]} is not signed")
-    token = request.header("x-amz-security-token")
-    if not hmac.compare_digest(token.encode(), identity.token.encode()):
-        raise Forbidden("the session token is not the one of this access key")
+    if "x-amz-security-token" in amz:
+        raise Forbidden("the twin's own key has no session token")
 
 
 def _canonical_query(query: str) -> str:
@@ -123,12 +142,3 @@ def _key(secret: str, scope: str) -> bytes:
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return key
-
-
-def by_name(headers: Sequence[tuple[str, str]]) -> Mapping[str, str]:
-    """Headers as a function gets them: names in lower case, several values joined by commas."""
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        joined[key] = f"{joined[key]},{value}" if key in joined else value
-    return joined

@@ -1,1 +1,0 @@
-"""DynamoDB's promises that moto does not keep."""

@@ -1,1 +1,0 @@
-"""Where moto's Glue differs from Glue in ways that Usher would notice: optimistic locking."""
