@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from twin.moto_patches.registry import Patch, original
@@ -49,13 +49,22 @@ _one_at_a_time = threading.RLock()
 
 
 def call_action(handler: Any) -> Any:
-    """DynamoHandler.call_action: one request at a time, because AWS reads, checks and writes an item as one step.
+    """DynamoHandler.call_action, serially."""
+    return serially(original(_CALL_ACTION))(handler)
+
+
+def serially(action: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An action of moto's handler that runs beside no other request: AWS reads, checks and writes an item in one step.
 
     moto's server answers in threads, and UpdateItem changes the item that others read meanwhile: of two appends to a
     list one is lost. Serial requests cost nothing, as they share one interpreter.
     """
-    with _one_at_a_time:
-        return original(_CALL_ACTION)(handler)
+
+    def run(handler: Any) -> Any:
+        with _one_at_a_time:
+            return action(handler)
+
+    return run
 
 
 def serialize_type_structure(self: Any, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:

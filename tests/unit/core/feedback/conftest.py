@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from twin.dynamodb.atomic import alone
+from twin.moto_patches.dynamodb import serially
 from usher.feedback import bootstrap, responses
 from usher.feedback.metrics import Telemetry
 from usher.feedback.service import Service
@@ -145,7 +145,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         monkeypatch.setenv(name, "eu-west-1")
     with mock_aws():
         # Entries of a list are kept by several threads, and moto's updates are not atomic as DynamoDB's are.
-        monkeypatch.setattr(DynamoHandler, "call_action", alone(DynamoHandler.call_action))
+        monkeypatch.setattr(DynamoHandler, "call_action", serially(DynamoHandler.call_action))
         yield Desk()
 
 
