@@ -146,7 +146,7 @@ def lake(server: Context, client: Clients) -> Iterator[Lake]:
     ("sql", "reason"),
     [
         ("SELECT FROM WHERE", "SYNTAX_ERROR: line 1:"),
-        ("SELECT nobody FROM ratings", "nobody"),
+        ("SELECT absent FROM ratings", "absent"),
         ("SELECT * FROM absent", "TABLE_NOT_FOUND: Table 'awsdatacatalog.usher.absent' does not exist"),
         ("SELECT 1 / 0", "ivision by zero"),
         ("SELECT CAST('x' AS bigint)", "x"),
@@ -196,8 +196,8 @@ def test_a_parameter_is_a_value_and_never_sql(lake: Lake) -> None:
     sql = "SELECT count(*) AS n FROM ratings WHERE user_id = ?"
     assert lake.ask(sql, ExecutionParameters=["'u1'"])[1] == ["1"]
     assert lake.ask("SELECT '?' AS a, ? AS b, ? AS c", ExecutionParameters=["1", "'?'"])[1] == ["?", "1", "?"]
-    assert "is no literal" in lake.reason(sql, ExecutionParameters=["user_id"])
-    assert "is no literal" in lake.reason(sql, ExecutionParameters=["(SELECT 'u1')"])
+    assert "is not a literal" in lake.reason(sql, ExecutionParameters=["user_id"])
+    assert "is not a literal" in lake.reason(sql, ExecutionParameters=["(SELECT 'u1')"])
     assert "expected 1 but found 2" in lake.reason(sql, ExecutionParameters=["1", "2"])
     assert "expected 1 but found 0" in lake.reason(sql)
 
@@ -256,7 +256,7 @@ def test_a_query_returns_what_the_table_holds(lake: Lake) -> None:
     ]
 
 
-def test_trino_means_what_trino_means(lake: Lake) -> None:
+def test_queries_follow_trinos_semantics(lake: Lake) -> None:
     lake.ratings(10)
     sql = """
         WITH many AS (SELECT * FROM ratings), good AS (SELECT user_id FROM many WHERE rating > 3)
@@ -272,7 +272,7 @@ def test_trino_means_what_trino_means(lake: Lake) -> None:
     assert row[:8] == ["3", "0", "0", "4", "10", "2020-01", "5", "1.0E10"]
 
 
-def test_functions_that_duckdb_means_otherwise_mean_what_trino_means(lake: Lake) -> None:
+def test_functions_that_differ_in_duckdb_follow_trino(lake: Lake) -> None:
     sql = r"""
         SELECT array_join(slice(ARRAY['a', 'b', 'c', 'd'], 2, 2), '') AS sliced,
                regexp_extract('abc', 'x(.)', 1) AS absent, regexp_extract('abc', 'b(.)', 1) AS present,
@@ -332,7 +332,7 @@ def test_json_lines_are_read_with_their_projected_partitions(lake: Lake) -> None
     ]
 
 
-def test_the_csv_in_s3_tells_null_from_an_empty_text(lake: Lake) -> None:
+def test_the_csv_in_s3_distinguishes_null_from_an_empty_string(lake: Lake) -> None:
     query_id = lake.start("""SELECT 'a "b", c' AS "x y", NULL AS n, '' AS empty, true AS yes""")
     location = lake.end(query_id)["ResultConfiguration"]["OutputLocation"]
     assert location == f"s3://lake/athena/{query_id}.csv"

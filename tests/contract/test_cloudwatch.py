@@ -114,7 +114,7 @@ def test_what_a_function_prints_in_the_embedded_format_is_a_metric(client: Clien
     assert (times["Sum"], times["Average"], times["Maximum"], times["SampleCount"]) == (18, 3, 6, 6)
 
 
-def test_whoever_writes_a_log_in_the_embedded_format_puts_metrics(client: Client, server: Context) -> None:
+def test_embedded_metrics_in_any_log_become_metric_data(client: Client, server: Context) -> None:
     client("logs").create_log_group(logGroupName="/job")
     client("logs").create_log_stream(logGroupName="/job", logStreamName="one")
     now = int(time.time() * 1000)
@@ -244,7 +244,7 @@ def test_an_alarm_that_cannot_be_judged_is_refused(
     assert _state(client) == "INSUFFICIENT_DATA"
 
 
-def test_an_alarm_without_data_treats_it_as_it_says(client: Client, alarms: None, eventually: Wait) -> None:
+def test_an_alarm_treats_missing_data_as_configured(client: Client, alarms: None, eventually: Wait) -> None:
     _alarm(client, "good", TreatMissingData="notBreaching")
     _alarm(client, "bad", TreatMissingData="breaching")
     _alarm(client, "unknown", TreatMissingData="missing")
@@ -253,7 +253,7 @@ def test_an_alarm_without_data_treats_it_as_it_says(client: Client, alarms: None
     assert _state(client, "unknown") == "INSUFFICIENT_DATA"
 
 
-def test_an_alarm_fires_tells_its_topic_and_the_event_bus_and_recovers(
+def test_an_alarm_notifies_its_topic_and_the_event_bus_and_recovers(
     client: Client, alarms: None, eventually: Wait
 ) -> None:
     topic_url, topic_queue = _queue(client, "topic")
@@ -331,7 +331,7 @@ def test_the_alarm_of_a_broken_variant_starts_the_workflow_and_no_other_alarm_do
         "detail": {"alarmName": [{"prefix": "usher-variant-"}], "state": {"value": ["ALARM"]}},
     }
     client("events").put_rule(Name="variants", EventPattern=json.dumps(pattern))
-    told = {"InputPathsMap": {"alarm": "$.detail.alarmName"}, "InputTemplate": '{"alarm": <alarm>}'}
+    transformer = {"InputPathsMap": {"alarm": "$.detail.alarmName"}, "InputTemplate": '{"alarm": <alarm>}'}
     role = client("iam").create_role(
         RoleName="events",
         AssumeRolePolicyDocument=json.dumps(
@@ -347,7 +347,7 @@ def test_the_alarm_of_a_broken_variant_starts_the_workflow_and_no_other_alarm_do
     client("iam").put_role_policy(
         RoleName="events", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [start]})
     )
-    target = {"Id": "1", "Arn": machine, "RoleArn": role, "InputTransformer": told}
+    target = {"Id": "1", "Arn": machine, "RoleArn": role, "InputTransformer": transformer}
     client("events").put_targets(Rule="variants", Targets=[target])
     for name, variant in (("usher-variant-A-errors", "A"), ("usher-variant-B-errors", "B"), ("usher-other", "B")):
         stats: list[dict[str, Any]] = [

@@ -202,7 +202,7 @@ def handler(event, context):
         ("import time\ndef handler(event, context): time.sleep(5)", "FunctionTimedOut"),
     ],
 )
-def test_an_answer_that_is_none_makes_errors_of_the_records(
+def test_an_invalid_response_turns_the_records_into_errors(
     client: Client,
     stream: Callable[..., str],
     function: Callable[..., str],
@@ -216,7 +216,7 @@ def test_an_answer_that_is_none_makes_errors_of_the_records(
     assert base64.b64decode(error["rawData"]) == b"one"
 
 
-def test_a_function_that_is_gone_makes_errors_of_the_records(
+def test_a_deleted_function_turns_the_records_into_errors(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     put(client, stream("arn:aws:lambda:eu-west-1:123456789012:function:gone"), b"one")
@@ -224,7 +224,7 @@ def test_a_function_that_is_gone_makes_errors_of_the_records(
     assert error["errorCode"] == "Lambda.ResourceNotFound"
 
 
-def test_each_record_gets_its_own_verdict(
+def test_each_record_has_its_own_result(
     client: Client, stream: Callable[..., str], function: Callable[..., str], eventually: Eventually
 ) -> None:
     put(client, stream(function(UPPER)), b"one", b"drop", b"fail", b"forget", b"two")
@@ -243,7 +243,7 @@ def test_while_s3_fails_nothing_is_lost(client: Client, stream: Callable[..., st
     eventually(lambda: b"".join(sorted(objects(client, "in/", "later").values())) == b"onetwo")
 
 
-def test_a_call_throttles_as_often_as_the_tag_says(client: Client, stream: Callable[..., str]) -> None:
+def test_the_tag_sets_how_many_calls_throttle(client: Client, stream: Callable[..., str]) -> None:
     name = stream()
     firehose = client("firehose")
     firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "1000"}])
@@ -257,7 +257,7 @@ def test_a_call_throttles_as_often_as_the_tag_says(client: Client, stream: Calla
         firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": backend.FAIL_CALLS, "Value": "often"}])
 
 
-def test_a_share_of_a_batch_fails_when_that_is_asked_for(
+def test_the_tag_sets_which_share_of_a_batch_fails(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream()
@@ -290,7 +290,7 @@ def test_a_stream_that_is_full_throttles_until_it_has_delivered(
     eventually(lambda: put(client, name, b"z")["FailedPutCount"] == 0)
 
 
-def test_a_put_is_read_as_it_is(
+def test_a_put_is_read_unchanged(
     client: Client, stream: Callable[..., str], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def as_a_form(*_: Any, **__: Any) -> Any:
@@ -326,7 +326,7 @@ def test_a_full_buffer_is_delivered_before_its_time(
     assert all(len(body) == 1_200_000 for body in found.values())
 
 
-def test_a_changed_destination_holds_for_what_comes(
+def test_a_changed_destination_applies_to_later_records(
     client: Client, stream: Callable[..., str], eventually: Eventually
 ) -> None:
     name = stream()
@@ -355,9 +355,9 @@ def test_an_error_is_written_to_the_streams_log(
     options = {"Enabled": True, "LogGroupName": "/g", "LogStreamName": "l"}
     put(client, stream("arn:aws:lambda:eu-west-1:123456789012:function:gone", CloudWatchLoggingOptions=options), b"one")
     (event,) = eventually(lambda: logs.get_log_events(logGroupName="/g", logStreamName="l")["events"])
-    told = json.loads(event["message"])
-    assert told["errorCode"] == "Lambda.ResourceNotFound"
-    assert told["deliveryStreamARN"].endswith(":deliverystream/s")
+    body = json.loads(event["message"])
+    assert body["errorCode"] == "Lambda.ResourceNotFound"
+    assert body["deliveryStreamARN"].endswith(":deliverystream/s")
 
 
 def test_puts_processing_and_delivery_are_measured(

@@ -1,4 +1,4 @@
-"""Executions in the twin: how they start, wait, time out, are stopped, and what is told of it."""
+"""Executions in the twin: how they start, wait, time out, are stopped, and their events."""
 
 from __future__ import annotations
 
@@ -187,14 +187,14 @@ def test_a_name_that_aws_refuses_is_refused(execute: Any, client: Client, name: 
 def test_every_end_of_an_execution_is_an_event(
     execute: Any, client: Client, eventually: Eventually, small_floor: None
 ) -> None:
-    queue = client("sqs").create_queue(QueueName="told")["QueueUrl"]
+    queue = client("sqs").create_queue(QueueName="events")["QueueUrl"]
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]})
     client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}
-    client("events").put_rule(Name="told", EventPattern=json.dumps(pattern))
-    client("events").put_targets(Rule="told", Targets=[{"Id": "1", "Arn": arn}])
+    client("events").put_rule(Name="events", EventPattern=json.dumps(pattern))
+    client("events").put_targets(Rule="events", Targets=[{"Id": "1", "Arn": arn}])
     ended = {
         "SUCCEEDED": execute(_machine(A={"Type": "Pass", "End": True}), {"a": 1}),
         "FAILED": execute(_machine(A={"Type": "Fail", "Error": "E", "Cause": "why"})),
@@ -203,15 +203,15 @@ def test_every_end_of_an_execution_is_an_event(
     waiting = execute.start(execute.create(_machine(A={"Type": "Wait", "Seconds": 600, "End": True})))
     client("stepfunctions").stop_execution(executionArn=waiting, cause="enough")
     ended["ABORTED"] = execute.finished(waiting)
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
 
     def gather() -> bool:
         answer = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        told.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
-        return len(told) >= 8
+        events.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
+        return len(events) >= 8
 
     eventually(gather)
-    by_status = {(event["detail"]["status"], event["detail"]["executionArn"]): event for event in told}
+    by_status = {(event["detail"]["status"], event["detail"]["executionArn"]): event for event in events}
     for status, found in ended.items():
         arn = found["executionArn"]
         assert ("RUNNING", arn) in by_status

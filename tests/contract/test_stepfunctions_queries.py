@@ -78,12 +78,12 @@ def test_malformed_jsonata_is_refused_at_creation(execute: Execute) -> None:
 
 def test_a_missing_transition_target_is_refused_at_creation(execute: Execute) -> None:
     states = {"A": {"Type": "Pass", "Next": "B"}}
-    with pytest.raises(Exception, match="MISSING_TRANSITION_TARGET: Next 'B' at /States/A is no state there"):
+    with pytest.raises(Exception, match="MISSING_TRANSITION_TARGET: Next 'B' at /States/A is not a state there"):
         execute({"StartAt": "A", "States": states})
     inner = {
         "Type": "Map",
         "End": True,
         "ItemProcessor": {"StartAt": "X", "States": {"X": {"Type": "Pass", "Next": "M"}}},
     }
-    with pytest.raises(Exception, match="Next 'M' at /States/M/ItemProcessor/States/X is no state there"):
+    with pytest.raises(Exception, match="Next 'M' at /States/M/ItemProcessor/States/X is not a state there"):
         execute({"StartAt": "M", "States": {"M": inner}})

@@ -79,7 +79,7 @@ def states(client: Client) -> dict[str, str]:
     return {alarm["AlarmName"].removeprefix(f"{STACK}-variant-"): str(alarm["StateValue"]) for alarm in found}
 
 
-def told(client: Client, machine: str) -> list[Any]:
+def workflow_inputs(client: Client, machine: str) -> list[Any]:
     """What the workflow was started with."""
     listed = client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     return [
@@ -91,7 +91,7 @@ def told(client: Client, machine: str) -> list[Any]:
 def test_without_traffic_every_alarm_of_a_variant_is_at_rest(client: Client, machine: str, eventually: Wait) -> None:
     eventually(lambda: set(states(client).values()) == {"OK"})
     assert len(states(client)) == 8
-    assert told(client, machine) == []
+    assert workflow_inputs(client, machine) == []
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_broken_variant_starts_the_workflow_with_the_name_of_its_alarm(  # noq
     name, value = bad
 
     def traffic() -> list[Any]:
-        """Requests to both variants, all well but for the one fault of the one variant; what the workflow was told."""
+        """Requests to both variants, all well but for the one fault of the one variant; the workflow's inputs."""
         for variant in ("A", "B"):
             put("VariantRequests", *[1.0] * 40, variant=variant)
             put("VariantErrors", *[0.0] * 40, variant=variant)
@@ -127,7 +127,7 @@ def test_a_broken_variant_starts_the_workflow_with_the_name_of_its_alarm(  # noq
             put("ModelLatency", *[20_000.0] * 40, namespace="AWS/SageMaker", **dimensions)
         put(requests, *[1.0] * 10, namespace=namespace, **more)
         put(name, *[value] * 40, namespace=namespace, **more)
-        return told(client, machine)
+        return workflow_inputs(client, machine)
 
     assert eventually(traffic) == [{"alarm": f"{STACK}-variant-{alarm}"}]
     assert {other for other, state in states(client).items() if state == "ALARM"} <= {alarm}

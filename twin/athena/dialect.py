@@ -30,7 +30,7 @@ class Statement:
     """A query for DuckDB.
 
     sql:     DuckDB's SQL, where the tables have the names of `tables`.
-    tables:  local name → the table it stands for.
+    tables:  local name → the table of the catalogue.
     columns: every name, in lower case, that the query may take from a table; None when it may be any (`SELECT *`).
     """
 
@@ -40,7 +40,7 @@ class Statement:
 
 
 def read(sql: str, database: str, parameters: Sequence[str] = ()) -> Statement:
-    """Read one query; QueryError for a syntax error, a statement that is no query, or parameters that do not fit."""
+    """Read one query; QueryError for a syntax error, a statement that is not a query, or parameters that do not fit."""
     bound = _bind(sql, parameters)
     tree = _parse(bound)
     if not isinstance(tree, exp.Query | exp.Values):
@@ -85,7 +85,7 @@ def _kind(tree: exp.Expression, sql: str) -> str:
 
 
 def _bind(sql: str, parameters: Sequence[str]) -> str:
-    """Put the execution parameters, each the text of a literal, where the question marks stand."""
+    """Put the execution parameters, each a literal, in place of the question marks."""
     try:
         tokens = sqlglot.tokenize(sql, read="athena")
     except SqlglotError as error:
@@ -102,12 +102,13 @@ def _bind(sql: str, parameters: Sequence[str]) -> str:
 
 def _literal(text: str) -> str:
     """A parameter is a literal, never SQL with columns or queries in it."""
+    refusal = f"SYNTAX_ERROR: parameter {text!r} is not a literal: give a number, or a string in quotes ('…')"
     try:
         value = sqlglot.parse_one(text, read="athena")
     except SqlglotError as error:
-        raise QueryError(f"SYNTAX_ERROR: parameter {text!r} is no literal") from error
+        raise QueryError(refusal) from error
     if not isinstance(value, exp.Expression) or value.find(exp.Column, exp.Query, exp.Command, exp.DDL):
-        raise QueryError(f"SYNTAX_ERROR: parameter {text!r} is no literal (text needs quotes: '…')")
+        raise QueryError(refusal)
     return f"({value.sql(dialect='athena')})"
 
 
@@ -120,7 +121,7 @@ def _columns(tree: exp.Expression) -> frozenset[str] | None:
 
 
 def _label(tree: exp.Expression) -> exp.Expression:
-    """Give unnamed output columns a label by which `results` knows them."""
+    """Give unnamed output columns a label that `results` recognises."""
     if isinstance(tree, exp.Values):
         first = tree.expressions[0]
         width = len(first.expressions) if isinstance(first, exp.Tuple) else 1

@@ -29,7 +29,7 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What StartQueryExecution asked for.
+    """The request of StartQueryExecution.
 
     output:      where the result goes, `s3://bucket/prefix/`.
     scan_limit:  bytes that the workgroup lets a query read; None: any number.
@@ -154,7 +154,7 @@ class Executions:
         return execution
 
     def get(self, query_id: str) -> Execution:
-        """KeyError when there is none of that id."""
+        """KeyError for an unknown id."""
         return self._known[query_id]
 
     def _forget(self) -> None:

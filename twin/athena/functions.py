@@ -1,4 +1,4 @@
-"""Trino's functions: what Athena has no function for is refused here too, whatever DuckDB knows by that name.
+"""Trino's functions: functions that Athena lacks are refused, even where DuckDB has them.
 
 Where DuckDB has the function and means something else, `same_meaning` writes it anew.
 """

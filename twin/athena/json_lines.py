@@ -133,7 +133,7 @@ def select(table: Mapping[str, Any], source: str, columns: frozenset[str] | None
 def stream(table: Mapping[str, Any], scanned: Callable[[int], None]) -> Any:
     """An Arrow stream of the table's lines.
 
-    scanned: is told the bytes of each object before it is read.
+    scanned: called with the bytes of each object before it is read.
     """
     keys = [key["Name"] for key in table.get("PartitionKeys", [])]
     schema = pa.schema([("usher_line", pa.string()), *((key, pa.string()) for key in keys)])

@@ -9,14 +9,14 @@ from typing import Any
 from twin.athena.executions import EXECUTIONS, Execution, Request
 from twin.athena.results import PAGE_MAX
 
-Answer = str | tuple[str, dict[str, int]]
+Response = str | tuple[str, dict[str, int]]
 
 _LOCATION = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 _RESULTS = "ResultConfigurationUpdates"
 
 
-def start_query_execution(self: Any) -> Answer:
+def start_query_execution(self: Any) -> Response:
     """StartQueryExecution: the workgroup's settings win when it enforces them."""
     name = self._get_param("WorkGroup") or "primary"
     group = self.athena_backend.get_work_group(name)
@@ -59,13 +59,13 @@ def _number(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def get_query_execution(self: Any) -> Answer:
+def get_query_execution(self: Any) -> Response:
     """GetQueryExecution."""
     execution = _find(self._get_param("QueryExecutionId"))
     return execution if isinstance(execution, tuple) else json.dumps({"QueryExecution": _describe(execution)})
 
 
-def get_query_results(self: Any) -> Answer:
+def get_query_results(self: Any) -> Response:
     """GetQueryResults: a page; the first row of the first page is the header."""
     execution = _find(self._get_param("QueryExecutionId"))
     if isinstance(execution, tuple):
@@ -91,7 +91,7 @@ def get_query_results(self: Any) -> Answer:
     return json.dumps(answer)
 
 
-def stop_query_execution(self: Any) -> Answer:
+def stop_query_execution(self: Any) -> Response:
     """StopQueryExecution: of an ended query it is a no-op."""
     execution = _find(self._get_param("QueryExecutionId"))
     if isinstance(execution, tuple):
@@ -153,11 +153,11 @@ def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def update_work_group(self: Any) -> Answer:
+def update_work_group(self: Any) -> Response:
     """Change a workgroup's description, state and configuration."""
     name = self._get_param("WorkGroup")
     if name not in self.athena_backend.work_groups:
-        refusal: Answer = self.error(f"WorkGroup {name} is not found.", 400)
+        refusal: Response = self.error(f"WorkGroup {name} is not found.", 400)
         return refusal
     group = self.athena_backend.work_groups[name]
     asked = json.loads(self.body)

@@ -90,7 +90,7 @@ class Results:
     @staticmethod
     def _append(rows: Any, csv: Any, cells: Sequence[str | None]) -> None:
         rows.write(json.dumps(cells, ensure_ascii=False) + "\n")
-        # NULL is an empty field, an empty text is "": Athena's files tell them apart, Python's csv module cannot.
+        # NULL is an empty field, an empty string is "": Athena's files differ there, Python's csv module cannot.
         csv.write(",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells) + "\n")
 
     def page(self, offset: int, limit: int) -> Page:

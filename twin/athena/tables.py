@@ -77,7 +77,7 @@ def iceberg_stream(table: StaticTable, columns: frozenset[str] | None, scanned: 
     """An Arrow stream of the rows of the table's current snapshot.
 
     columns: names in lower case that are needed, None for all; at least one is read, so that rows can be counted.
-    scanned: is told how many bytes of the data files the chosen columns take, before they are read.
+    scanned: called with the bytes that the chosen columns take in the data files, before they are read.
     """
     names = [field.name for field in table.schema().fields]
     chosen = [name for name in names if columns is None or name.lower() in columns] or names[:1]
@@ -101,7 +101,7 @@ def load(session: Any, statement: Statement, scanned: Scanned) -> None:
     """Copy every table of the statement into the session, column-wise, from a stream.
 
     A copy, because DuckDB may read a table twice and a stream can be read once; it spills to disk past the session's
-    memory. scanned is told the bytes read, and may raise to stop.
+    memory. scanned: called with the bytes to read; it may raise to stop.
     """
     for local, reference in statement.tables.items():
         table = _describe(reference)

@@ -27,7 +27,7 @@ def snapshot(alarm: Any) -> State:
 
 
 def announce(alarm: Any, previous: State) -> None:
-    """Tell of a change, in the background: the one who caused it need not wait."""
+    """Send the event and take the actions of a change, in the background."""
     present = snapshot(alarm)
     threading.Thread(target=_announce, args=(alarm, present, previous), name="alarm actions", daemon=True).start()
 
@@ -36,7 +36,7 @@ def _announce(alarm: Any, present: State, previous: State) -> None:
     try:
         detail = {"alarmName": alarm.name, "state": present, "previousState": previous, "configuration": _about(alarm)}
         bus.emit("aws.cloudwatch", "CloudWatch Alarm State Change", detail, [alarm.alarm_arn])
-    except Exception:  # noqa: BLE001 - nobody waits for this thread; the actions are still to come
+    except Exception:  # noqa: BLE001 - the alarm's actions follow
         _log.exception("the change of alarm %s is not on the event bus", alarm.name)
     if not alarm.actions_enabled:
         return

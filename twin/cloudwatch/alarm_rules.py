@@ -53,7 +53,7 @@ def evaluate(rule: Rule, points: Sequence[float | None], state: State) -> State:
     """The next state.
 
     points: one value for each of the last `periods + EXTRA_PERIODS` complete periods, oldest first, None where there
-    are no data. Real data decide as far as there are any; what is still missing then is treated as the alarm says.
+    are no data. Real data decide first; remaining gaps are treated as TreatMissingData says.
     """
     recent = [value for value in points if value is not None][-rule.periods :]
     breaching = sum(rule.breaches(value) for value in recent)
@@ -88,11 +88,11 @@ def reason(rule: Rule, points: Sequence[float | None], state: State, previous: S
     recent = [value for value in points if value is not None][-rule.periods :]
     if state == "INSUFFICIENT_DATA" or not recent:
         unit = "period" if rule.periods == 1 else "periods"
-        said = f"no datapoints were received for {rule.periods} {unit}"
+        description = f"no datapoints were received for {rule.periods} {unit}"
         if state != "INSUFFICIENT_DATA":
             treated = "Breaching" if state == "ALARM" else "NonBreaching"
-            said += f" and {rule.periods} missing datapoints were treated as [{treated}]"
-        return f"Threshold Crossed: {said}."
+            description += f" and {rule.periods} missing datapoints were treated as [{treated}]"
+        return f"Threshold Crossed: {description}."
     wanted = [value for value in recent if rule.breaches(value) == (state == "ALARM")]
     words = COMPARISONS[rule.comparison][1]
     was = f"{'was' if len(wanted) == 1 else 'were'}{'' if state == 'ALARM' else ' not'}"

@@ -60,7 +60,7 @@ class Alarms:
         self._arrivals.read(backend.metric_data, now)
         for alarm in list(backend.alarms.values()):
             try:
-                self._judge(alarm, now)
+                self._evaluate(alarm, now)
             except (StatisticError, expression.ExpressionError) as error:
                 _log.error("alarm %s cannot be judged: %s", alarm.name, error)
 
@@ -77,7 +77,7 @@ class Alarms:
         pause = self._context.real_seconds(FAST_ROUND_SECONDS if fast else ROUND_SECONDS)
         return max(_SHORTEST_ROUND_SECONDS, pause)
 
-    def _judge(self, alarm: Any, now: float) -> None:
+    def _evaluate(self, alarm: Any, now: float) -> None:
         rule, previous = alarm_rules.rule_of(alarm), actions.snapshot(alarm)
         points = self._points(alarm, rule.periods + EXTRA_PERIODS, now)
         state = alarm_rules.evaluate(rule, points, previous["value"])

@@ -39,7 +39,7 @@ def publish_embedded(account: str, region: str, lines: Iterable[str]) -> None:
 def put_log_events(
     self: Any, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
 ) -> tuple[str, dict[str, Any]]:
-    """LogsBackend.put_log_events: whoever writes a log, what it embeds becomes data."""
+    """LogsBackend.put_log_events: metrics embedded in any log become metric data."""
     put = original("moto.logs.models:LogsBackend.put_log_events")
     answer: tuple[str, dict[str, Any]] = put(self, log_group_name, log_stream_name, log_events)
     publish_embedded(self.account_id, self.region_name, [str(event["message"]) for event in log_events])

@@ -22,7 +22,7 @@ def get_metric_statistics(self: Any) -> ActionResult:
     extended = self._get_param("ExtendedStatistics", []) or []
     if not simple and not extended:
         raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
-    metric = Metric.asked(
+    metric = Metric.named(
         self._get_param("Namespace"), self._get_param("MetricName"), self._get_param("Dimensions", []) or []
     )
     period = int(self._get_param("Period"))
@@ -43,7 +43,7 @@ def get_metric_data(
     pending = [query for query in queries if "MetricStat" not in query]
     for query in pending:
         if str(query["Expression"]).startswith(("SELECT", "SEARCH")):
-            raise ValidationError("the twin answers no SELECT and no SEARCH expressions")
+            raise ValidationError("the twin does not support SELECT and SEARCH; use + - * /, comparisons and IF")
         try:
             found[query["Id"]] = evaluate(query["Expression"], found)
         except ExpressionError as error:
@@ -54,7 +54,7 @@ def get_metric_data(
 
 def _series(backend: Any, asked: dict[str, Any], start_time: Any, end_time: Any) -> dict[float, float]:
     named = asked["Metric"]
-    metric = Metric.asked(named["Namespace"], named["MetricName"], named.get("Dimensions") or [])
+    metric = Metric.named(named["Namespace"], named["MetricName"], named.get("Dimensions") or [])
     period = int(asked["Period"])
     start, end = _span(start_time, end_time, period)
     try:

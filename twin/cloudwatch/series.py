@@ -45,7 +45,7 @@ class Metric:
         return cls(datum.namespace, datum.name, frozenset((each.name, each.value) for each in datum.dimensions))
 
     @classmethod
-    def asked(cls, namespace: str, name: str, dimensions: Iterable[dict[str, str]]) -> Metric:
+    def named(cls, namespace: str, name: str, dimensions: Iterable[dict[str, str]]) -> Metric:
         """The series that a request names."""
         return cls(namespace, name, frozenset((each["Name"], each["Value"]) for each in dimensions))
 
@@ -83,7 +83,7 @@ def by_period(data: Iterable[Any], start: float, end: float, period_seconds: flo
 
 
 def seconds(moment: datetime.datetime) -> float:
-    """Since 1970; moto keeps UTC without saying so."""
+    """Seconds since 1970; moto keeps UTC without a time zone."""
     return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
 
 
@@ -116,14 +116,14 @@ class Index:
     """The data of one backend that have been looked at, by their series."""
 
     def __init__(self) -> None:
-        self._looked_at = 0
+        self._indexed = 0
         self._series: dict[Metric, list[Any]] = {}
 
     def of(self, data: list[Any], metric: Metric) -> list[Any]:
         """The data of a series, in the order in which they came. data: all there are; only ever appended to."""
-        for datum in data[self._looked_at :]:
+        for datum in data[self._indexed :]:
             self._series.setdefault(Metric.of(datum), []).append(datum)
-            self._looked_at += 1
+            self._indexed += 1
         return list(self._series.get(metric, ()))
 
 
@@ -138,7 +138,7 @@ def data_of(backend: Any, metric: Metric) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Arrival:
     moment: float
     datum: Any
 
@@ -149,7 +149,7 @@ class Arrivals:
 
     _source: list[Any] | None = None
     _read: int = 0
-    _series: dict[Metric, deque[_Seen]] = dataclasses.field(default_factory=lambda: defaultdict(deque))
+    _series: dict[Metric, deque[_Arrival]] = dataclasses.field(default_factory=lambda: defaultdict(deque))
 
     def read(self, data: list[Any], now: float) -> None:
         """Take in what is new in moto's list. now: real seconds since 1970."""
@@ -160,7 +160,7 @@ class Arrivals:
         for datum in fresh:
             stamped = seconds(datum.timestamp)
             moment = now if 0 <= now - stamped <= LATE_SECONDS else stamped
-            self._series[Metric.of(datum)].append(_Seen(moment, datum))
+            self._series[Metric.of(datum)].append(_Arrival(moment, datum))
         for series in self._series.values():
             while series and series[0].moment < now - KEPT_SECONDS:
                 series.popleft()

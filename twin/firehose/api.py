@@ -23,7 +23,7 @@ _PUTS = ("Firehose_20150804.PutRecord", "Firehose_20150804.PutRecordBatch")
 _UNAVAILABLE, _SLOW_DOWN = "ServiceUnavailableException", "Slow down."
 
 T = TypeVar("T")
-Answer = tuple[int, dict[str, str], str]
+Response = tuple[int, dict[str, str], str]
 
 
 def setup_class(self: Any, request: Any, full_url: Any = None, headers: Any = None, use_raw_body: Any = None) -> None:
@@ -35,7 +35,7 @@ def setup_class(self: Any, request: Any, full_url: Any = None, headers: Any = No
     replaced(self, request, full_url, headers, use_raw_body)
 
 
-def put_record(self: Any) -> Answer:
+def put_record(self: Any) -> Response:
     """FirehoseResponse.put_record."""
     given = _body(self)
     stream, faults = _stream(self, given)
@@ -48,7 +48,7 @@ def put_record(self: Any) -> Answer:
     return 200, {}, json.dumps({"RecordId": identity, "Encrypted": _encrypted(self, stream)})
 
 
-def put_record_batch(self: Any) -> Answer:
+def put_record_batch(self: Any) -> Response:
     """FirehoseResponse.put_record_batch."""
     given = _body(self)
     stream, faults = _stream(self, given)
@@ -62,12 +62,12 @@ def put_record_batch(self: Any) -> Answer:
     error = {"ErrorCode": _UNAVAILABLE, "ErrorMessage": _SLOW_DOWN}
     answers = [error if index in failing else {"RecordId": next(taken)} for index in range(len(data))]
     stream.metrics.add(**({"ThrottledRecords": len(failing)} if failing else {}))
-    told = {"FailedPutCount": len(failing), "Encrypted": _encrypted(self, stream), "RequestResponses": answers}
-    return 200, {}, json.dumps(told)
+    response = {"FailedPutCount": len(failing), "Encrypted": _encrypted(self, stream), "RequestResponses": answers}
+    return 200, {}, json.dumps(response)
 
 
-def _unavailable() -> Answer:
-    """AWS answers so with 503; moto's serializer, which the model tells no status, would with 400."""
+def _unavailable() -> Response:
+    """AWS answers with 503; moto's serializer would with 400, as the model has no status."""
     return 503, {"status": "503"}, json.dumps({"__type": _UNAVAILABLE, "message": _SLOW_DOWN})
 
 
@@ -87,7 +87,7 @@ def _body(self: Any) -> dict[str, Any]:
         given: dict[str, Any] = json.loads(self.raw_body)
         given.get("")
     except (ValueError, AttributeError):
-        raise ValidationException("the request's body is no JSON object") from None
+        raise ValidationException("the request's body is not a JSON object") from None
     return given
 
 
@@ -111,7 +111,7 @@ def _checked(records: Sequence[Any]) -> tuple[list[str], list[int]]:
             text = record["Data"]
             size = len(binascii.a2b_base64(text, strict_mode=True))
         except (KeyError, TypeError, ValueError):
-            raise ValidationException(f"Value at 'records.{number}.member.data' is no base64") from None
+            raise ValidationException(f"Value at 'records.{number}.member.data' is not base64") from None
         if size > RECORD_MAX_BYTES:
             raise ValidationException(
                 f"1 validation error detected: Value at 'records.{number}.member.data' failed to satisfy constraint: "

@@ -30,7 +30,7 @@ _SEED = 20261124
 
 
 class Faults:
-    """What one stream is to do wrong. Thread-safe; the same calls in the same order meet the same faults."""
+    """The faults of one stream. Thread-safe; the same calls in the same order meet the same faults."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class Faults:
         self._random = random.Random(_SEED)  # noqa: S311 - not for secrets
 
     def set(self, tag: str, value: str) -> None:
-        """Take on a tag; other tags mean nothing here. InvalidArgumentException for a value that is none."""
+        """Apply a fault tag, ignore other tags; InvalidArgumentException for an invalid value."""
         try:
             if tag == FAIL_CALLS:
                 self._calls = int(value)
@@ -49,7 +49,9 @@ class Faults:
                     raise ValueError(value)
                 self._share, self._random = share, random.Random(_SEED)  # noqa: S311
         except ValueError:
-            raise InvalidArgumentException(f"the value {value!r} of the tag {tag} is none") from None
+            raise InvalidArgumentException(
+                f"{value!r} is not a value of {tag}: use a count of calls, or a share from 0 to 1"
+            ) from None
 
     def call_fails(self) -> bool:
         """Whether this call is one that fails."""
@@ -132,7 +134,7 @@ class Backend(FirehoseBackend):
         super().untag_delivery_stream(delivery_stream_name, tag_keys)
 
     def stream(self, name: str) -> Stream:
-        """The stream of that name; ResourceNotFoundException when there is none."""
+        """The stream of that name; ResourceNotFoundException when it does not exist."""
         try:
             return self.streams[name]
         except KeyError:
@@ -161,7 +163,7 @@ class Firehose:
         return self
 
     def stop(self) -> None:
-        """End every stream's thread; the log says what was not delivered."""
+        """End every stream's thread; undelivered bytes are logged."""
         from moto.firehose.models import firehose_backends  # noqa: PLC0415 - moto is heavy
 
         backends: list[Any] = [backend for account in firehose_backends.values() for backend in account.values()]

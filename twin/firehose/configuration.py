@@ -18,14 +18,16 @@ from moto.firehose.exceptions import InvalidArgumentException
 
 MIB = 1 << 20
 
-_TAKEN = frozenset(
+_SUPPORTED = frozenset(
     (
         *("RoleARN", "BucketARN", "Prefix", "ErrorOutputPrefix", "BufferingHints", "CompressionFormat"),
         *("EncryptionConfiguration", "CloudWatchLoggingOptions", "ProcessingConfiguration", "S3BackupMode"),
         *("FileExtension", "CustomTimeZone"),
     )
 )
-_PARAMETERS = frozenset(("LambdaArn", "NumberOfRetries", "RoleArn", "BufferSizeInMBs", "BufferIntervalInSeconds"))
+_SUPPORTED_PARAMETERS = frozenset(
+    ("LambdaArn", "NumberOfRetries", "RoleArn", "BufferSizeInMBs", "BufferIntervalInSeconds")
+)
 
 _EXPRESSION = re.compile(r"!\{([^:}]*):([^}]*)\}")
 _JAVA = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
@@ -51,7 +53,7 @@ class Destination:
 
     prefix, error_prefix: with Firehose's expressions. extension: of the objects' names.
     buffer_bytes, buffer_seconds: when an object is written, of AWS's time.
-    log_group, log_stream: where errors are told; empty when nowhere.
+    log_group, log_stream: where errors are logged; empty for none.
     """
 
     bucket: str
@@ -68,13 +70,13 @@ class Destination:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Destination:
         """Read an ExtendedS3DestinationConfiguration; InvalidArgumentException for what the twin cannot do."""
-        if unknown := sorted(name for name, value in given.items() if value and name not in _TAKEN):
-            raise InvalidArgumentException(f"{unknown[0]} is not known to the twin's Firehose")
+        if unknown := sorted(name for name, value in given.items() if value and name not in _SUPPORTED):
+            raise InvalidArgumentException(f"{unknown[0]} is not supported by the twin's Firehose")
         compression = given.get("CompressionFormat") or "UNCOMPRESSED"
         if compression not in ("UNCOMPRESSED", "GZIP"):
-            raise InvalidArgumentException(f"CompressionFormat {compression} is not known to the twin's Firehose")
+            raise InvalidArgumentException(f"CompressionFormat {compression} is not supported by the twin's Firehose")
         if given.get("S3BackupMode", "Disabled") != "Disabled" or given.get("CustomTimeZone", "UTC") != "UTC":
-            raise InvalidArgumentException("the twin's Firehose keeps no backup and knows UTC alone")
+            raise InvalidArgumentException("the twin's Firehose supports no S3 backup and no time zone but UTC")
         prefix, error_prefix = given.get("Prefix") or "", given.get("ErrorOutputPrefix") or ""
         check_prefixes(prefix, error_prefix)
         logging = given.get("CloudWatchLoggingOptions") or {}
@@ -98,13 +100,13 @@ def _transformation(given: Mapping[str, Any]) -> Transformation | None:
         return None
     processors = given.get("Processors") or []
     if len(processors) != 1 or processors[0]["Type"] != "Lambda":
-        raise InvalidArgumentException("the twin's Firehose knows one processor, of the type Lambda")
+        raise InvalidArgumentException("the twin's Firehose supports exactly one processor, of type Lambda")
     values = {item["ParameterName"]: item["ParameterValue"] for item in processors[0].get("Parameters", [])}
-    if unknown := sorted(values.keys() - _PARAMETERS):
-        raise InvalidArgumentException(f"the processor's {unknown[0]} is not known to the twin's Firehose")
+    if unknown := sorted(values.keys() - _SUPPORTED_PARAMETERS):
+        raise InvalidArgumentException(f"the processor's {unknown[0]} is not supported by the twin's Firehose")
     arn = values.get("LambdaArn", "")
     if not re.fullmatch(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?", arn):
-        raise InvalidArgumentException(f"LambdaArn {arn!r} is no function's ARN")
+        raise InvalidArgumentException(f"LambdaArn {arn!r} is not the ARN of a function")
     return Transformation(
         function_arn=arn,
         buffer_bytes=int(_within(values, "BufferSizeInMBs", 1, 0.2, 3) * MIB),
@@ -117,7 +119,7 @@ def _within(given: Mapping[str, Any], name: str, default: float, least: float, m
     try:
         value = float(given.get(name, default))
     except ValueError:
-        raise InvalidArgumentException(f"{name} {given[name]!r} is no number") from None
+        raise InvalidArgumentException(f"{name} {given[name]!r} is not a number") from None
     if not least <= value <= most:
         raise InvalidArgumentException(f"{name} {value:g} is not within {least:g} and {most:g}")
     return value
@@ -130,7 +132,7 @@ def check_prefixes(prefix: str, error_prefix: str) -> None:
             if space == "timestamp":
                 _strftime(name)
             elif (space, name) not in (("firehose", _ERROR_TYPE), ("firehose", "random-string")):
-                raise InvalidArgumentException(f"!{{{space}:{name}}} is not known to the twin's Firehose")
+                raise InvalidArgumentException(f"!{{{space}:{name}}} is not supported by the twin's Firehose")
     if _ERROR_TYPE in prefix:
         raise InvalidArgumentException(f"!{{firehose:{_ERROR_TYPE}}} cannot be used in Prefix")
     if _EXPRESSION.search(prefix + error_prefix) and _ERROR_TYPE not in error_prefix:
@@ -168,7 +170,7 @@ def _name(stream: str, version: str, moment: datetime.datetime) -> str:
 
 
 def _strftime(java: str) -> str:
-    """A Java date pattern as Python's; InvalidArgumentException for letters that the twin does not know."""
+    """A Java date pattern as Python's; InvalidArgumentException for letters that the twin does not support."""
     parts = re.findall(r"([A-Za-z])(\1*)|([^A-Za-z]+)", java)
     found = []
     for letter, more, literal in parts:

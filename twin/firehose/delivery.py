@@ -23,7 +23,7 @@ _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
 
 Wait = Callable[[float], bool]
-Told = Callable[[str, str], None]
+LogError = Callable[[str, str], None]
 
 
 def records_object(
@@ -62,10 +62,10 @@ def errors_object(destination: Destination, stream: str, version: str, batch: Se
     return key, "".join(line + "\n" for line in lines).encode()
 
 
-def put(bucket: str, key: str, body: bytes, wait: Wait, tell: Told) -> bool:
+def put(bucket: str, key: str, body: bytes, wait: Wait, log_error: LogError) -> bool:
     """Write an object, and try again for a day when S3 fails; whether it was written.
 
-    wait: lets so many of AWS's seconds pass; False when the stream ends meanwhile. tell: takes its code and text.
+    wait: lets so many of AWS's seconds pass; False when the stream ends meanwhile. log_error: takes its code and text.
     """
     waited, pause = 0.0, _FIRST_PAUSE_SECONDS
     while True:
@@ -73,9 +73,9 @@ def put(bucket: str, key: str, body: bytes, wait: Wait, tell: Told) -> bool:
             context.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
             return True
         except ClientError as error:
-            tell(f"S3.{error.response['Error']['Code']}", error.response["Error"].get("Message", ""))
+            log_error(f"S3.{error.response['Error']['Code']}", error.response["Error"].get("Message", ""))
         except (BotoCoreError, ResponseParserError) as error:
-            tell("S3.InternalServerError", str(error))
+            log_error("S3.InternalServerError", str(error))
         if waited >= RETRY_SECONDS or not wait(pause):
             return False
         waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Records under way, and buffers that say when they are due."""
+"""Records on their way to S3, and the buffers that hold them until they are due."""
 
 from __future__ import annotations
 

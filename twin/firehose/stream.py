@@ -43,7 +43,7 @@ class Metrics:
         self._values: dict[str, list[float]] = defaultdict(list)
 
     def add(self, **counts: int) -> None:
-        """Add to sums; `__` in a name stands for its dot."""
+        """Add to sums; `__` in a name becomes a dot."""
         with self._lock:
             for name, value in counts.items():
                 self._sums[name.replace("__", ".")] += value
@@ -152,9 +152,9 @@ class Stream:
                     return False
                 if left <= 0:
                     return True
-                told = self.metrics.waiting
-                self._lock.wait(min(left, _PUBLISH_SECONDS) if told or left < float("inf") else None)
-            if told:
+                measured = self.metrics.waiting
+                self._lock.wait(min(left, _PUBLISH_SECONDS) if measured or left < float("inf") else None)
+            if measured:
                 self.metrics.publish()
 
     def _work(self) -> None:
@@ -171,7 +171,7 @@ class Stream:
             self._deliver(outgoing)
         if failures:
             key, body = delivery.errors_object(self.destination, self.name, self.version, failures)
-            delivery.put(self.destination.bucket, key, body, self._pause, self._tell)
+            delivery.put(self.destination.bucket, key, body, self._pause, self._log_error)
         with self._lock:
             self._at_work_bytes = 0
         self.metrics.publish()
@@ -183,7 +183,7 @@ class Stream:
             self._keep(done, records)
             return
         while records:
-            count = transformation.fits(records)
+            count = transformation.count_that_fit(records)
             done = transformation.transform(settings, self.arn, records[:count], self._wait)
             if self._ending:
                 return
@@ -207,11 +207,11 @@ class Stream:
         self.metrics.observe("ExecuteProcessing.Duration", done.seconds * 1000)
         self.metrics.observe("ExecuteProcessing.Success", good / len(records))
         for code, message in dict.fromkeys((failure.code, failure.message) for failure in done.failed):
-            self._tell(code, message)
+            self._log_error(code, message)
 
     def _deliver(self, batch: list[Delivered]) -> None:
         key, body = delivery.records_object(self.destination, self.name, self.version, batch)
-        written = delivery.put(self.destination.bucket, key, body, self._pause, self._tell)
+        written = delivery.put(self.destination.bucket, key, body, self._pause, self._log_error)
         self.metrics.observe("DeliveryToS3.Success", float(written))
         if written:
             self.metrics.add(
@@ -232,14 +232,14 @@ class Stream:
             self._lock.wait_for(lambda: self._ending, seconds)
             return not self._ending
 
-    def _tell(self, code: str, message: str) -> None:
+    def _log_error(self, code: str, message: str) -> None:
         """An error, in the twin's log and in the log that the stream was given."""
         _log.warning("%s: %s %s", self.name, code, message)
         if not self.destination.log_group:
             return
-        told: dict[str, Any] = {"deliveryStreamARN": self.arn, "destination": self.destination.bucket}
-        told |= {"deliveryStreamVersionId": self.version, "message": message, "errorCode": code}
-        event = {"timestamp": int(time.time() * 1000), "message": json.dumps(told)}
+        fields: dict[str, Any] = {"deliveryStreamARN": self.arn, "destination": self.destination.bucket}
+        fields |= {"deliveryStreamVersionId": self.version, "message": message, "errorCode": code}
+        event = {"timestamp": int(time.time() * 1000), "message": json.dumps(fields)}
         names = {"logGroupName": self.destination.log_group, "logStreamName": self.destination.log_stream}
         try:
             context.client("logs").put_log_events(**names, logEvents=[event])

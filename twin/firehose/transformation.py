@@ -1,4 +1,4 @@
-"""Gives batches of records to the transforming function, as often as Firehose would, and reads its verdicts.
+"""Invokes the transforming function with batches of records, with Firehose's retries, and reads its results.
 
 Source: Amazon Data Firehose Developer Guide, "Transform source data", "Handle failure in data transformation", and the
 error codes of "Monitor Amazon Data Firehose using CloudWatch Logs".
@@ -65,7 +65,7 @@ class Transformed:
     seconds: float = 0.0
 
 
-def fits(records: Sequence[Record]) -> int:
+def count_that_fit(records: Sequence[Record]) -> int:
     """How many of these records, from the first on, go into one invocation's 6 MB; one at least."""
     size = 1024
     for count, record in enumerate(records):
@@ -90,7 +90,7 @@ def transform(
         try:
             answers = _invoke(settings.function_arn, stream_arn, records)
             done.seconds += time.monotonic() - began
-            _settle(done, records, answers)
+            _sort_results(done, records, answers)
             return done
         except _Failed as failure:
             done.seconds += time.monotonic() - began
@@ -143,7 +143,7 @@ def _answers(outcome: Outcome) -> dict[str, Any]:
     return answers
 
 
-def _settle(done: Transformed, records: Sequence[Record], answers: Mapping[str, Any]) -> None:
+def _sort_results(done: Transformed, records: Sequence[Record], answers: Mapping[str, Any]) -> None:
     for record in records:
         answer = answers.get(record.id)
         result = answer.get("result") if answer is not None else None

@@ -27,6 +27,6 @@ PATCHES = (
         "moto.logs.models:LogsBackend.put_log_events",
         "twin.cloudwatch.emf:put_log_events",
         "takes no metrics from what is logged",
-        "test_cloudwatch.py::test_whoever_writes_a_log_in_the_embedded_format_puts_metrics",
+        "test_cloudwatch.py::test_embedded_metrics_in_any_log_become_metric_data",
     ),
 )

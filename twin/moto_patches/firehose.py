@@ -15,7 +15,7 @@ PATCHES = (
         "moto.firehose.responses:FirehoseResponse.setup_class",
         "twin.firehose.api:setup_class",
         "reads half a megabyte of records three times, once as a form",
-        "test_firehose.py::test_a_put_is_read_as_it_is",
+        "test_firehose.py::test_a_put_is_read_unchanged",
     ),
     Patch(
         "moto.firehose.responses:FirehoseResponse.put_record",
@@ -27,6 +27,6 @@ PATCHES = (
         "moto.firehose.responses:FirehoseResponse.put_record_batch",
         "twin.firehose.api:put_record_batch",
         "checks no limit, knows no partial failure",
-        "test_firehose.py::test_a_share_of_a_batch_fails_when_that_is_asked_for",
+        "test_firehose.py::test_the_tag_sets_which_share_of_a_batch_fails",
     ),
 )

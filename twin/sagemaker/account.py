@@ -1,6 +1,6 @@
 """SageMaker's resources in one account and region, and the service that ends their processes with the twin.
 
-Resources are kept by their class, so this module knows none of them and each of them may import it.
+Resources are kept by their class, so this module imports none of theirs.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class Resource:
     request: Request
     created: datetime.datetime = field(default_factory=now)
     modified: datetime.datetime = field(default_factory=now)
+
+    def describe(self) -> dict[str, Any]:
+        """The response of the Describe call: the request, and what SageMaker adds to it."""
+        return {**self.request, "CreationTime": self.created}
 
     def touch(self) -> None:
         """Set the time of the last change to now."""

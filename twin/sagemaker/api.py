@@ -60,7 +60,7 @@ _ANSWERED: tuple[Action, ...] = (
 #: The API's name → the function that answers it; every other call is moto's.
 ACTIONS: dict[str, Action] = {action.__name__.title().replace("_", ""): action for action in _ANSWERED}
 
-#: Work that moto pretends to have done at once. To refuse it is more honest.
+#: Work that moto reports as done without doing it; the twin refuses it.
 PRETENDED = {
     "CreateTransformJob": "batch transform",
     "CreateCompilationJob": "compilation",
@@ -78,8 +78,8 @@ def call_action(self: Any) -> Any:
         result: object = _answer(name, self.body, account_in(self.current_account, self.region))
     except Refused as error:
         if error.code == "SerializationException":  # the protocol's own error, in no service's model
-            told = json.dumps({"__type": error.code, "Message": error.message})
-            return 400, self._enrich_response(dict(self.response_headers), told)[0], told
+            content = json.dumps({"__type": error.code, "Message": error.message})
+            return 400, self._enrich_response(dict(self.response_headers), content)[0], content
         result = SagemakerClientError(error.code, error.message)
     status, headers, answer = self.serialized(ActionResult(result))
     return status, *self._enrich_response(headers, answer)

@@ -46,7 +46,7 @@ def _scaled(seconds: float, floor: float) -> float:
 
 
 class Container:
-    """A folder that stands for /opt/ml, and the process that sees it through SAGEMAKER_BASE_DIR."""
+    """A folder in place of /opt/ml, and a process that finds it in SAGEMAKER_BASE_DIR."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""How SageMaker says no, and how a job says why it failed.
+"""The errors of SageMaker's API and of its jobs.
 
 Exception
 ├── Refused        an API call that AWS would refuse: its code and its message
@@ -32,10 +32,10 @@ def in_use(message: str) -> Refused:
 
 
 def not_found(message: str) -> Refused:
-    """There is no such resource."""
+    """The resource does not exist."""
     return Refused("ResourceNotFound", message)
 
 
 def unsupported(what: str) -> Refused:
-    """AWS would do it, the twin cannot: said at once instead of pretended."""
+    """AWS supports it, the twin does not."""
     return invalid(f"The twin does not support {what}.")

@@ -1,4 +1,4 @@
-"""Which program of ours an image stands for: the one place where the twin knows what the container's image holds."""
+"""The programs that container images run: the twin starts them as processes instead of containers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Image:
         raise ValueError(f"exec: {head!r}: executable file not found in $PATH")
 
 
-#: A repository whose name ends with the key stands for the image. Tests add their own.
+#: End of the repository's name → its image. Tests add their own.
 IMAGES: dict[str, Image] = {
     "usher-recommender": Image(
         entry=(sys.executable, "-u", "-P", "-m", "usher_models"),
@@ -56,7 +56,7 @@ IMAGES: dict[str, Image] = {
 
 
 def find(uri: str) -> Image:
-    """The image behind `uri`, with or without a registry, tag or digest; KeyError when nobody knows it."""
+    """The image behind `uri`, with or without a registry, tag or digest; KeyError when it is unknown."""
     match = _URI.fullmatch(uri)
     if match:
         for name, image in IMAGES.items():

@@ -1,4 +1,4 @@
-"""What training, processing and tuning jobs share: a thread, a bounded number of instances, a stop, a final status."""
+"""What training, processing and tuning jobs share: a thread, an instance, a stop and a final status."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from twin import context
+from twin.sagemaker import images
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.container import Container
 from twin.sagemaker.errors import JobFailed
@@ -44,8 +45,8 @@ def instance(stop: threading.Event) -> Iterator[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a container ended. exceeded: it ran into its limit. stopped: somebody asked it to."""
+class ExitStatus:
+    """How a container ended. exceeded: it ran into its limit. stopped: by a Stop call."""
 
     exit_code: int
     exceeded: bool = False
@@ -69,10 +70,6 @@ class Job(Resource, abc.ABC):
         self._abandoned = False
         self._container: Container | None = None
         self._thread = threading.Thread(target=self._run, name=f"sagemaker-{name}", daemon=True)
-
-    @abc.abstractmethod
-    def describe(self) -> dict[str, Any]:
-        """The answer of the Describe call."""
 
     @abc.abstractmethod
     def _work(self) -> str:
@@ -119,7 +116,7 @@ class Job(Resource, abc.ABC):
         self._thread.join(_JOIN_SECONDS)
 
     def announce(self) -> None:
-        """Tell EventBridge that the status has changed."""
+        """Send the status event."""
         self.touch()
         if not self._abandoned:
             send_status_event(self.kind, self.arn, self.describe())
@@ -141,10 +138,41 @@ class Job(Resource, abc.ABC):
         self.announce()
 
     def _finish(self, status: str) -> None:
-        """Note the end; `status` becomes the job's right after."""
+        """Record the end; `status` becomes the job's status right after."""
 
-    def watch(self, container: Container, seconds: float, lines: Callable[[list[str]], None]) -> Ended:
-        """See a running container to its end: hand on its output, stop it when asked to or after `seconds`."""
+    def in_container(self, image_uri: str, specification: Request, arguments: list[str], role: str) -> str:
+        """Run the image's program on an instance, in a fresh container that `run` fills; the job's final status.
+
+        role: "training" or "processing", the folder's name and the word in AWS's message.
+        """
+        entrypoint = specification.get("ContainerEntrypoint") or ()
+        try:
+            image = images.find(image_uri)
+            command = image.command(entrypoint, arguments)
+        except KeyError:
+            kind = "algorithm" if role == "training" else role
+            raise JobFailed(
+                f"ClientError: Cannot pull {kind} container. Either the image does not exist or its permissions are "
+                f"incorrect: {image_uri}"
+            ) from None
+        except ValueError as error:
+            raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
+        with instance(self._stop) as ready:
+            if not ready:
+                return "Stopped"
+            container = Container(context.current().folder / "sagemaker" / role / self.name)
+            self.started = now()
+            try:
+                return self.run(container, command, image.environment)
+            finally:
+                container.discard()
+
+    def run(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
+        """Prepare the container, run `command` in it and collect its results; the job's final status."""
+        raise NotImplementedError
+
+    def watch(self, container: Container, seconds: float, lines: Callable[[list[str]], None]) -> ExitStatus:
+        """Wait for a container's end, passing on its output; stop it on a Stop call or after `seconds`."""
         self._container = container
         deadline = time.monotonic() + seconds
         exceeded = stopped = False
@@ -156,4 +184,4 @@ class Job(Resource, abc.ABC):
         lines(container.lines(last=True))
         code = container.exit_code() or 0
         shown = code if code >= 0 else 128 - code  # killed by a signal: as a shell and AWS count it
-        return Ended(shown, exceeded=exceeded and not stopped, stopped=stopped)
+        return ExitStatus(shown, exceeded=exceeded and not stopped, stopped=stopped)

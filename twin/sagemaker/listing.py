@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twin.sagemaker.account import Request, Resource
@@ -18,11 +18,11 @@ Summary = dict[str, Any]
 
 def page(  # noqa: PLR0913 - each of them differs from call to call
     key: str,
-    items: Iterable[Resource],
+    items: Mapping[str, Resource],
     summary: Callable[[Any], Summary],
     request: Request,
-    *,
     status: str = "",
+    *,
     descending: bool = True,
     sorts: dict[str, Callable[[Any], Any]] | None = None,
 ) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def page(  # noqa: PLR0913 - each of them differs from call to call
     descending: the order when the request names none.
     sorts:      further values of SortBy.
     """
-    found = [item for item in items if _wanted(item, summary(item), request, status)]
+    found = [item for item in list(items.values()) if _matches(item, summary(item), request, status)]
     orders: dict[str, Callable[[Any], Any]] = {
         "Name": lambda item: item.name,
         "CreationTime": lambda item: item.created,
@@ -48,7 +48,17 @@ def page(  # noqa: PLR0913 - each of them differs from call to call
     return answer
 
 
-def _wanted(item: Resource, shown: Summary, request: Request, status: str) -> bool:
+def fields(names: str) -> Callable[[Resource], Summary]:
+    """A summary of these fields (separated by blanks) of a resource's description."""
+
+    def summary(item: Resource) -> Summary:
+        described = item.describe()
+        return {name: described.get(name) for name in names.split()}
+
+    return summary
+
+
+def _matches(item: Resource, shown: Summary, request: Request, status: str) -> bool:
     if request.get("NameContains", "") not in item.name:
         return False
     if request.get("StatusEquals") and shown.get(status) != request["StatusEquals"]:

@@ -82,11 +82,11 @@ def pack(folder: Path, archive: Path) -> None:
         tarfile.open(fileobj=packed, mode="w") as tar,
     ):
         for item in sorted(folder.rglob("*")):
-            tar.add(item, arcname=item.relative_to(folder).as_posix(), recursive=False, filter=_nobody)
+            tar.add(item, arcname=item.relative_to(folder).as_posix(), recursive=False, filter=_without_owner)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a model; JobFailed for what is no tar.gz, is too large, or would leave the folder."""
+    """Unpack a model; JobFailed when it is not a tar.gz, is too large, or would leave the folder."""
     try:
         with tarfile.open(archive, mode="r:gz") as tar:
             size = 0
@@ -99,7 +99,7 @@ def unpack(archive: Path, folder: Path) -> None:
         raise JobFailed(f"ClientError: the model data is not a gzip-compressed tar archive: {error}") from error
 
 
-def _nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mtime = 0

@@ -56,7 +56,7 @@ class Metrics:
     """Every value found so far, in the order of the output."""
 
     def __init__(self, definitions: Iterable[dict[str, str]]) -> None:
-        """Refused when a regular expression is none, or has no group to take the value from."""
+        """Raises Refused for a malformed regular expression and for one without a group that captures the value."""
         self._patterns: list[tuple[str, re.Pattern[str]]] = []
         self.history: list[Metric] = []
         for definition in definitions:
@@ -69,7 +69,7 @@ class Metrics:
             self._patterns.append((definition["Name"], pattern))
 
     def read(self, lines: Iterable[str]) -> list[Metric]:
-        """The values in these lines; what is no finite number is no metric."""
+        """The values in these lines; only finite numbers are metrics."""
         found = [
             Metric(name, value, now())
             for line in lines

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twin import context
-from twin.sagemaker import images, listing, objects
-from twin.sagemaker.account import Account, Request, now
+from twin.sagemaker import listing, objects
+from twin.sagemaker.account import Account, Request
 from twin.sagemaker.container import Container, work_seconds
 from twin.sagemaker.errors import JobFailed, in_use, invalid, not_found, unsupported
-from twin.sagemaker.job import REASON_LENGTH_MAX, Job, instance
+from twin.sagemaker.job import REASON_LENGTH_MAX, Job
 from twin.sagemaker.output import LogStream
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 DEFAULT_RUNTIME_SECONDS = 86_400
+_SUMMARY = """ProcessingJobName ProcessingJobArn CreationTime ProcessingEndTime LastModifiedTime ProcessingJobStatus
+    FailureReason ExitMessage"""
 _ROOT = "/opt/ml/processing/"
 
 
@@ -81,28 +82,10 @@ class ProcessingJob(Job):
 
     def _work(self) -> str:
         specification = self.request["AppSpecification"]
-        try:
-            image = images.find(specification["ImageUri"])
-            entrypoint = specification.get("ContainerEntrypoint") or ()
-            command = image.command(entrypoint, specification.get("ContainerArguments") or ())
-        except KeyError:
-            raise JobFailed(
-                "ClientError: Cannot pull processing container. Either the image does not exist or its permissions "
-                f"are incorrect: {specification['ImageUri']}"
-            ) from None
-        except ValueError as error:
-            raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
-        with instance(self._stop) as ready:
-            if not ready:
-                return "Stopped"
-            container = Container(context.current().folder / "sagemaker" / "processing" / self.name)
-            try:
-                return self._process(container, command, image.environment)
-            finally:
-                container.discard()
+        arguments = specification.get("ContainerArguments") or []
+        return self.in_container(specification["ImageUri"], specification, arguments, "processing")
 
-    def _process(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
-        self.started = now()
+    def run(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
         self._prepare(container)
         own = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self.arn}
         container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
@@ -168,17 +151,10 @@ def stop_processing_job(account: Account, request: Request) -> dict[str, Any]:
 
 
 def list_processing_jobs(account: Account, request: Request) -> dict[str, Any]:
-    jobs = list(account.all(ProcessingJob).values())
-    return listing.page("ProcessingJobSummaries", jobs, _summary, request, status="ProcessingJobStatus")
+    jobs = account.all(ProcessingJob)
+    return listing.page("ProcessingJobSummaries", jobs, listing.fields(_SUMMARY), request, "ProcessingJobStatus")
 
 
 def _find(account: Account, request: Request) -> ProcessingJob:
     name = request["ProcessingJobName"]
     return account.find(ProcessingJob, name, not_found(f"Could not find requested job with name: {name}"))
-
-
-def _summary(job: ProcessingJob) -> dict[str, Any]:
-    shown = ("ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime", "ProcessingJobStatus")
-    described = job.describe()
-    details = {name: described[name] for name in (*shown, "FailureReason", "ExitMessage")}
-    return {"ProcessingJobName": job.name, **details}

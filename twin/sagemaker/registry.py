@@ -8,17 +8,13 @@ from twin.sagemaker import listing
 from twin.sagemaker.account import Account, Request, Resource, send_status_event
 from twin.sagemaker.errors import Refused, invalid, unsupported
 
-_CHANGED_BY_UPDATE = (
-    "ModelApprovalStatus",
-    "ApprovalDescription",
-    "InferenceSpecification",
-    "SourceUri",
-    "ModelLifeCycle",
-)
+_CHANGED_BY_UPDATE = ("ModelApprovalStatus", "ApprovalDescription")
+_SUMMARY = """ModelPackageGroupName ModelPackageVersion ModelPackageArn ModelPackageDescription ModelPackageStatus
+    CreationTime ModelApprovalStatus"""
 
 
 class Group(Resource):
-    """A model package group; versions count on after deletions, as AWS's do."""
+    """A model package group; version numbers are not reused after deletions, as on AWS."""
 
     last_version = 0
 
@@ -56,15 +52,8 @@ class Package(Resource):
             "CreatedBy": {},
         }
 
-    def summary(self) -> dict[str, Any]:
-        """Its line in ListModelPackages."""
-        shown = ("GroupName", "Version", "Arn", "Description", "Status")
-        described = self.describe()
-        summary = {f"ModelPackage{name}": described.get(f"ModelPackage{name}") for name in shown}
-        return {**summary, "CreationTime": self.created, "ModelApprovalStatus": described["ModelApprovalStatus"]}
-
     def announce(self) -> None:
-        """Tell EventBridge; AWS starts deployments from this event."""
+        """Send the status event, from which users of AWS start deployments."""
         send_status_event("Model Package", self.arn, self.describe())
 
 
@@ -80,8 +69,7 @@ def describe_model_package_group(account: Account, request: Request) -> dict[str
 
 
 def list_model_package_groups(account: Account, request: Request) -> dict[str, Any]:
-    groups = list(account.all(Group).values())
-    return listing.page("ModelPackageGroupSummaryList", groups, Group.describe, request)
+    return listing.page("ModelPackageGroupSummaryList", account.all(Group), Group.describe, request)
 
 
 def delete_model_package_group(account: Account, request: Request) -> dict[str, Any]:
@@ -123,27 +111,25 @@ def describe_model_package(account: Account, request: Request) -> dict[str, Any]
 
 def update_model_package(account: Account, request: Request) -> dict[str, Any]:
     package = package_of(account, request["ModelPackageArn"])
+    others = sorted(set(request) - {"ModelPackageArn", *_CHANGED_BY_UPDATE})
+    if others:
+        raise unsupported(f"UpdateModelPackage with {', '.join(others)}")
     with account.lock:
         package.request.update({name: request[name] for name in _CHANGED_BY_UPDATE if name in request})
-        metadata = {**(package.request.get("CustomerMetadataProperties") or {})}
-        metadata.update(request.get("CustomerMetadataProperties") or {})
-        for name in request.get("CustomerMetadataPropertiesToRemove") or []:
-            metadata.pop(name, None)
-        package.request["CustomerMetadataProperties"] = metadata
         package.touch()
     package.announce()
     return {"ModelPackageArn": package.arn}
 
 
 def list_model_packages(account: Account, request: Request) -> dict[str, Any]:
-    packages = list(account.all(Package).values())
+    packages = account.all(Package)
     if "ModelPackageGroupName" in request:
         group = _group(account, request["ModelPackageGroupName"])
-        packages = [package for package in packages if package.group is group]
-    approval = request.get("ModelApprovalStatus")
-    if approval:
-        packages = [package for package in packages if package.summary()["ModelApprovalStatus"] == approval]
-    return listing.page("ModelPackageSummaryList", packages, Package.summary, request)
+        packages = {arn: package for arn, package in list(packages.items()) if package.group is group}
+    filters = {"StatusEquals": request.get("ModelApprovalStatus")}
+    return listing.page(
+        "ModelPackageSummaryList", packages, listing.fields(_SUMMARY), {**request, **filters}, "ModelApprovalStatus"
+    )
 
 
 def delete_model_package(account: Account, request: Request) -> dict[str, Any]:
@@ -153,7 +139,7 @@ def delete_model_package(account: Account, request: Request) -> dict[str, Any]:
 
 
 def package_of(account: Account, name: str) -> Package:
-    """The package of an ARN (or of a group's name, its only version); Refused when there is none."""
+    """The package of an ARN (or of a group's name, its only version); Refused when it does not exist."""
     return account.find(Package, name, invalid(f"Model Package {name} does not exist."))
 
 

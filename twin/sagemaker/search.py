@@ -20,13 +20,13 @@ TRIALS_MIN = 3
 
 Tuned = dict[str, str]
 
-#: How often a proposal that was tried before is asked for again.
+#: Attempts to get a proposal that was not tried before.
 _ASK_MAX = 20
-#: Trials at random before the Bayesian strategy has something to learn from; SageMaker does not say its number.
+#: Trials at random before the Bayesian strategy has something to learn from; SageMaker does not document its number.
 RANDOM_TRIALS = 3
 
 
-def is_hopeless(series: Sequence[float], finished: Sequence[Sequence[float]], *, maximize: bool) -> bool:
+def should_stop_early(series: Sequence[float], finished: Sequence[Sequence[float]], *, maximize: bool) -> bool:
     """Whether a running trial, having printed `series`, is worse than the median of the finished trials' running means.
 
     A trial at or past the last epoch of every other is left alone: it is about to write its model.
@@ -107,7 +107,7 @@ def _interval(item: dict[str, str], integer: bool) -> Range:
 
 @dataclass
 class Proposal:
-    """Hyperparameters to try; `trial` is Optuna's handle."""
+    """Hyperparameters to try. trial: Optuna's handle."""
 
     tuned: Tuned
     trial: optuna.Trial | None = None

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from twin import context
-from twin.sagemaker import images, objects
+from twin.sagemaker import objects
 from twin.sagemaker.account import Account, Request, now
 from twin.sagemaker.container import Container, work_seconds
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.job import Ended, Job, instance
+from twin.sagemaker.job import ExitStatus, Job
 from twin.sagemaker.output import LogStream, Metrics, publish_training
 
 DEFAULT_RUNTIME_SECONDS = 86_400
@@ -47,7 +47,7 @@ class TrainingJob(Job):
         self._entering = threading.Lock()
         self.artifact: str | None = None
         self.transitions: list[dict[str, Any]] = []
-        self._ended: Ended | None = None
+        self._ended: ExitStatus | None = None
         self._log = LogStream(
             account.account, account.region, LOG_GROUP, f"{name}/algo-1-{int(self.created.timestamp())}"
         )
@@ -82,39 +82,18 @@ class TrainingJob(Job):
         }
 
     def _work(self) -> str:
-        request = self.request["AlgorithmSpecification"]
-        try:
-            image = images.find(request["TrainingImage"])
-            command = image.command(request.get("ContainerEntrypoint") or (), self._arguments(request))
-        except KeyError:
-            raise JobFailed(
-                "ClientError: Cannot pull algorithm container. Either the image does not exist or its permissions "
-                f"are incorrect: {request['TrainingImage']}"
-            ) from None
-        except ValueError as error:
-            raise JobFailed(f"AlgorithmError: {error}, exit code: 127") from error
-        with instance(self._stop) as ready:
-            if not ready:
-                return "Stopped"
-            container = Container(context.current().folder / "sagemaker" / "training" / self.name)
-            try:
-                return self._train(container, command, image.environment)
-            finally:
-                container.discard()
+        algorithm = self.request["AlgorithmSpecification"]
+        arguments = algorithm.get("ContainerArguments") or []
+        if not (arguments or algorithm.get("ContainerEntrypoint")):
+            arguments = ["train"]
+        return self.in_container(algorithm["TrainingImage"], algorithm, arguments, "training")
 
-    @staticmethod
-    def _arguments(request: Request) -> list[str]:
-        arguments: list[str] = request.get("ContainerArguments") or []
-        return arguments or ([] if request.get("ContainerEntrypoint") else ["train"])
-
-    def _train(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
-        self.started = now()
+    def run(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
         self._enter("Downloading", announce=True)
         self._prepare(container)
         self._enter("Training", announce=True)
-        asked = self.request.get("Environment") or {}
         own = {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self.arn}
-        container.start(command, {**environment, **asked, **own})
+        container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
         self._ended = self.watch(container, work_seconds(self._limit_seconds), self._read)
         if self._abandoned:
             return "Stopped"
@@ -161,7 +140,7 @@ class TrainingJob(Job):
     def _upload(self, container: Container) -> None:
         self._enter("Uploading", announce=True)
         model = container.folder / "model"
-        if any(model.iterdir()) or self._ended == Ended(0):
+        if any(model.iterdir()) or self._ended == ExitStatus(0):
             self.artifact = f"{self._output}/model.tar.gz"
             _pack_and_upload(model, container.folder / "model.tar.gz", self.artifact)
         self._upload_output(container)

@@ -9,6 +9,8 @@ from twin.sagemaker.account import Account, Request
 from twin.sagemaker.errors import in_use, invalid, unsupported
 from twin.sagemaker.training import TrainingJob
 
+_SUMMARY = """TrainingJobName TrainingJobArn CreationTime TrainingEndTime LastModifiedTime TrainingJobStatus
+    SecondaryStatus"""
 _UNSUPPORTED = {
     "ServerlessJobConfig": "serverless training jobs",
     "SessionChainingConfig": "session chaining",
@@ -99,26 +101,20 @@ def launch_training(account: Account, request: Request, tuning: str | None = Non
 
 
 def describe_training_job(account: Account, request: Request) -> dict[str, Any]:
-    return _training(account, request).describe()
+    return _find(account, request).describe()
 
 
 def stop_training_job(account: Account, request: Request) -> dict[str, Any]:
-    job = _training(account, request)
+    job = _find(account, request)
     if not job.stop() and job.finished:
         raise invalid(f"The request was rejected because the training job is in status {job.status}.")
     return {}
 
 
 def list_training_jobs(account: Account, request: Request) -> dict[str, Any]:
-    jobs = list(account.all(TrainingJob).values())
-    return listing.page("TrainingJobSummaries", jobs, _training_summary, request, status="TrainingJobStatus")
+    jobs = account.all(TrainingJob)
+    return listing.page("TrainingJobSummaries", jobs, listing.fields(_SUMMARY), request, "TrainingJobStatus")
 
 
-def _training(account: Account, request: Request) -> TrainingJob:
+def _find(account: Account, request: Request) -> TrainingJob:
     return account.find(TrainingJob, request["TrainingJobName"], invalid("Requested resource not found."))
-
-
-def _training_summary(job: TrainingJob) -> dict[str, Any]:
-    shown = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
-    described = job.describe()
-    return {"TrainingJobName": job.name, **{name: described[name] for name in (*shown, "SecondaryStatus")}}

@@ -1,4 +1,4 @@
-"""Tuning jobs: trials are real training jobs, as many at once as allowed, each told by the search what to try."""
+"""Tuning jobs: a search proposes hyperparameters, and each trial is a real training job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twin.sagemaker.account import Account, Request, now
 from twin.sagemaker.container import work_seconds
 from twin.sagemaker.errors import JobFailed, Refused
 from twin.sagemaker.job import Job
-from twin.sagemaker.search import Proposal, Search, is_hopeless, ranges_of, seed_of
+from twin.sagemaker.search import Proposal, Search, ranges_of, seed_of, should_stop_early
 from twin.sagemaker.training import TrainingJob
 from twin.sagemaker.training_actions import launch_training
 
@@ -27,7 +27,7 @@ class Trial:
     job: TrainingJob
     proposal: Proposal
     objective: str
-    learnt: bool = False
+    reported: bool = False
 
     @property
     def series(self) -> list[float]:
@@ -73,14 +73,14 @@ class TuningJob(Job):
         end = self._deadline()
         while True:
             self._learn(search)
-            self._stop_hopeless()
+            self._stop_early()
             running = [trial for trial in self.trials if not trial.job.finished]
             over = self._stop.is_set() or (end is not None and time.monotonic() > end)
             if over:
                 for trial in running:
                     trial.job.stop()
             if not running and (over or len(self.trials) >= most):
-                return self._verdict()
+                return self._final_status()
             if not over:
                 self._launch(search, min(most - len(self.trials), self._parallel - len(running)))
             self._wait()
@@ -119,20 +119,20 @@ class TuningJob(Job):
 
     def _learn(self, search: Search) -> None:
         for trial in self.trials:
-            if trial.job.finished and not trial.learnt:
-                trial.learnt = True
+            if trial.job.finished and not trial.reported:
+                trial.reported = True
                 search.learn(trial.proposal, trial.value if trial.objective_status == "Succeeded" else None)
                 self.touch()
 
-    def _stop_hopeless(self) -> None:
+    def _stop_early(self) -> None:
         if self.config.get("TrainingJobEarlyStoppingType", "Off") != "Auto":
             return
         finished = [trial.series for trial in self.trials if trial.job.status == "Completed"]
         for trial in self.trials:
-            if trial.job.status == "InProgress" and is_hopeless(trial.series, finished, maximize=self.maximize):
+            if trial.job.status == "InProgress" and should_stop_early(trial.series, finished, maximize=self.maximize):
                 trial.job.stop()
 
-    def _verdict(self) -> str:
+    def _final_status(self) -> str:
         if self._stop.is_set():
             return "Stopped"
         if self.trials and all(trial.job.status == "Failed" for trial in self.trials):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from twin.sagemaker import listing, training_actions
-from twin.sagemaker.account import Account, Request, Resource
+from twin.sagemaker.account import Account, Request
 from twin.sagemaker.errors import in_use, invalid, not_found, unsupported
 from twin.sagemaker.search import Range, ranges_of
-from twin.sagemaker.tuning import Trial, TuningJob, trial_request
+from twin.sagemaker.training import TrainingJob
+from twin.sagemaker.tuning import TuningJob, trial_request
 
 RANGES_MAX = 30
+_SUMMARY = """HyperParameterTuningJobName HyperParameterTuningJobArn HyperParameterTuningJobStatus CreationTime
+    HyperParameterTuningEndTime LastModifiedTime TrainingJobStatusCounters ObjectiveStatusCounters"""
 
 
 def check(request: Request) -> None:
@@ -65,14 +68,8 @@ def _check_objective(config: Request, trial: Request) -> None:
     if objective["MetricName"] not in defined:
         raise invalid(
             f"The objective metric {objective['MetricName']} must be one of MetricDefinitions"
-            f" ({', '.join(defined) or 'there are none'})."
+            f" ({', '.join(defined) or 'none are defined'})."
         )
-
-
-class _Row(Resource):
-    """A trial as List calls sort and filter it."""
-
-    trial: Trial
 
 
 def create_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
@@ -99,31 +96,31 @@ def stop_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[
 
 
 def list_hyper_parameter_tuning_jobs(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page(
-        "HyperParameterTuningJobSummaries",
-        list(account.all(TuningJob).values()),
-        _summary,
-        request,
-        status="HyperParameterTuningJobStatus",
-    )
+    jobs, described = account.all(TuningJob), listing.fields(_SUMMARY)
+
+    def summary(job: TuningJob) -> dict[str, Any]:
+        return {**described(job), **{name: job.config[name] for name in ("Strategy", "ResourceLimits")}}
+
+    return listing.page("HyperParameterTuningJobSummaries", jobs, summary, request, "HyperParameterTuningJobStatus")
 
 
 def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
     job = _find(account, request)
-    rows = []
-    for trial in list(job.trials):
-        row = _Row(trial.job.name, trial.job.arn, {}, trial.job.created, trial.job.modified)
-        row.trial = trial
-        rows.append(row)
-    worst = float("-inf")
+    by_name = {trial.job.name: trial for trial in list(job.trials)}
+    trials = {name: trial.job for name, trial in by_name.items()}
+
+    def objective(trial_job: TrainingJob) -> float:
+        value = by_name[trial_job.name].value
+        return float("-inf") if value is None else value
+
     return listing.page(
         "TrainingJobSummaries",
-        rows,
-        lambda row: job.summary(row.trial),
+        trials,
+        lambda trial_job: job.summary(by_name[trial_job.name]),
         {"SortBy": "Name", **request},
-        status="TrainingJobStatus",
+        "TrainingJobStatus",
         descending=False,
-        sorts={"FinalObjectiveMetricValue": lambda row: worst if row.trial.value is None else row.trial.value},
+        sorts={"FinalObjectiveMetricValue": objective},
     )
 
 
@@ -131,22 +128,3 @@ def _find(account: Account, request: Request) -> TuningJob:
     name = request["HyperParameterTuningJobName"]
     missing = not_found(f"Amazon SageMaker can't find a tuning job with the name {name}.")
     return account.find(TuningJob, name, missing)
-
-
-def _summary(job: TuningJob) -> dict[str, Any]:
-    described = job.describe()
-    shown = (
-        "HyperParameterTuningJobName",
-        "HyperParameterTuningJobArn",
-        "HyperParameterTuningJobStatus",
-        "CreationTime",
-        "HyperParameterTuningEndTime",
-        "LastModifiedTime",
-        "TrainingJobStatusCounters",
-        "ObjectiveStatusCounters",
-    )
-    return {
-        **{name: described[name] for name in shown},
-        "Strategy": job.config["Strategy"],
-        "ResourceLimits": job.config["ResourceLimits"],
-    }

@@ -35,7 +35,7 @@ _METRICS = {
 }
 START = "moto.stepfunctions.parser.backend.execution:Execution.start"
 _LOG = logging.getLogger(__name__)
-_settling = threading.Lock()
+_ending = threading.Lock()
 
 
 class Backend(StepFunctionsParserBackend):
@@ -49,7 +49,7 @@ class Backend(StepFunctionsParserBackend):
         StepFunctionsParserBackend._validate_definition(definition)
 
     def create_state_machine(self, name: str, definition: str, *args: Any, **kwargs: Any) -> Any:
-        """Make a state machine; InvalidDefinition says what is wrong and where."""
+        """Create a state machine; InvalidDefinition names every fault and its place."""
         self._validate_definition(definition)
         return super().create_state_machine(name, definition, *args, **kwargs)
 
@@ -99,22 +99,22 @@ def stop_execution(self: Any) -> Any:
 
 
 def describe_execution(self: Any) -> Any:
-    """The API's DescribeExecution; moto has no stopDate for a time-out, and takes a text output for JSON text."""
+    """The API's DescribeExecution; moto has no stopDate for a time-out and parses a string output as JSON."""
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
     return ActionResult({name: value for name, value in execution.to_describe_output().items() if value is not None})
 
 
 def start(self: Any) -> None:
-    """Tell EventBridge that an execution runs, then run it: a short one would be over before it was told of."""
+    """Send the RUNNING event, then run the execution: a short one would end before its event."""
     self.exec_status = ExecutionStatus.RUNNING
     publish(self)
     original(START)(self)
 
 
 def reflect(self: Any) -> None:
-    """Take the ended program's status, unless the execution was stopped meanwhile, and tell EventBridge."""
+    """Take the ended program's status, unless the execution was stopped meanwhile, and send the event."""
     execution = self.execution
-    with _settling:
+    with _ending:
         if execution.exec_status != ExecutionStatus.RUNNING:
             return
         original(TERMINATED)(self)
@@ -124,9 +124,9 @@ def reflect(self: Any) -> None:
 
 
 def abort(execution: Any, error: str | None, cause: str | None) -> None:
-    """StopExecution: the status is ABORTED at once; what is running is told and ends by itself."""
+    """StopExecution: the status is ABORTED at once; running states notice it and end."""
     now = datetime.datetime.now(tz=datetime.UTC)
-    with _settling:
+    with _ending:
         if execution.exec_status != ExecutionStatus.RUNNING:
             return
         execution.exec_worker.env.set_stop(stop_date=now, error=error, cause=cause)

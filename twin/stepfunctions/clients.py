@@ -56,7 +56,7 @@ _READ_SECONDS = 1000
 
 @functools.cache
 def service_model(boto_name: str) -> Any:
-    """botocore's model of a service; None when there is no such service."""
+    """botocore's model of a service; None for an unknown service."""
     try:
         return _session().get_service_model(boto_name)
     except (UnknownServiceError, DataNotFoundError):

@@ -1,4 +1,4 @@
-"""What makes a definition unacceptable, found when the machine is made: AWS refuses it then, moto when it runs."""
+"""Checks a state machine definition at its creation, as AWS does; moto finds these faults at the execution."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def faults(definition: str) -> list[str]:
     except ValueError as error:
         return [f"INVALID_JSON_DESCRIPTION: {error}"]
     if not isinstance(machine, dict):
-        return ["INVALID_JSON_DESCRIPTION: the definition is no JSON object"]
+        return ["INVALID_JSON_DESCRIPTION: the definition is not a JSON object"]
     return list(_scope(machine, "", machine.get("QueryLanguage", "JSONPath")))
 
 
@@ -34,7 +34,7 @@ def _scope(program: Mapping[str, Any], place: str, language: str) -> Iterator[st
         yield f"SCHEMA_VALIDATION_FAILED: no States at {place or '/'}"
         return
     if program.get("StartAt") not in states:
-        yield f"MISSING_TRANSITION_TARGET: StartAt {program.get('StartAt')!r} at {place or '/'} is no state there"
+        yield f"MISSING_TRANSITION_TARGET: StartAt {program.get('StartAt')!r} at {place or '/'} is not a state there"
     for name, state in states.items():
         here = f"{place}/States/{name}"
         if len(name) > _NAME_MAX:
@@ -42,13 +42,13 @@ def _scope(program: Mapping[str, Any], place: str, language: str) -> Iterator[st
         if isinstance(state, dict):
             yield from _state(state, here, set(states), state.get("QueryLanguage", language))
         else:
-            yield f"SCHEMA_VALIDATION_FAILED: {here} is no object"
+            yield f"SCHEMA_VALIDATION_FAILED: {here} is not an object"
 
 
 def _state(state: Mapping[str, Any], place: str, siblings: set[str], language: str) -> Iterator[str]:
     for field, target in _targets(state):
         if target not in siblings:
-            yield f"MISSING_TRANSITION_TARGET: {field} {target!r} at {place} is no state there"
+            yield f"MISSING_TRANSITION_TARGET: {field} {target!r} at {place} is not a state there"
     if state.get("Type") in ("Task", "Pass", "Wait", "Map", "Parallel") and not ("Next" in state or state.get("End")):
         yield f"SCHEMA_VALIDATION_FAILED: {place} has neither Next nor End"
     if language == "JSONata":

@@ -137,7 +137,7 @@ def eval_state(self: Any, env: Any) -> None:
 
 
 def _handled(state: Any, env: Any, failure: Any) -> bool:
-    """Whether a Catch took the failure; False asks for another attempt; raises when nobody takes it."""
+    """Whether a Catch took the failure; False asks for another attempt; raises when no rule handles it."""
     env.event_manager.add_event(
         context=env.event_history_context, event_type=failure.event_type, event_details=failure.event_details
     )

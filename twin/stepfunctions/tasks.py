@@ -158,7 +158,7 @@ class JobTask(StateTaskServiceCallback):
         job = JOBS[(self.resource.service_name, self.resource.api_action)]
         known = {**normalised_parameters, **env.stack.pop()}
         client = self._client(resource_runtime_part, state_credentials)
-        return _Follow(
+        return _JobPoller(
             job, client, {job.key: known[job.key]}, lambda cause: self._failure(env, "States.TaskFailed", cause)
         )
 
@@ -175,10 +175,10 @@ class JobTask(StateTaskServiceCallback):
                 return result
             time.sleep(POLL_SECONDS)
         sync_resolver.stop()
-        raise Interrupted  # nobody waits for a result any more
+        raise Interrupted  # the result is no longer needed
 
 
-class _Follow:
+class _JobPoller:
     """One job that is followed: called, it gives the description of a job that has succeeded, or None."""
 
     def __init__(self, job: Job, client: Any, address: dict[str, Any], failure: Callable[[str], Any]) -> None:

@@ -78,8 +78,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(asked.get("pause", 0))
         size = asked.get("size", 0)
         seen = {name.lower(): value for name, value in self.headers.items()}
-        told = {"model": self.model, "pid": os.getpid(), "headers": seen}
-        self.answer(asked.get("status", 200), b"x" * size if size else json.dumps(told).encode())
+        response = {"model": self.model, "pid": os.getpid(), "headers": seen}
+        self.answer(asked.get("status", 200), b"x" * size if size else json.dumps(response).encode())
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

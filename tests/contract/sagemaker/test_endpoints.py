@@ -174,7 +174,7 @@ def test_an_answer_of_the_model_that_is_no_success_is_a_model_error(lab: Lab) ->
 def test_an_answer_that_comes_too_late_is_a_model_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.model("m")
     lab.deploy(A=("m", 1))
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.3)
     with pytest.raises(ClientError, match="timed out while waiting for a response from container primary") as caught:
         _runtime().invoke_endpoint(EndpointName="shop", Body=b'{"pause": 1}')
     assert _code(caught) == ("ModelError", 424)
@@ -230,8 +230,8 @@ def test_calls_are_split_by_weight_and_say_which_variant_answered(lab: Lab) -> N
     described = lab.deploy(A=("one", 3.0), B=("two", 1.0))
     assert described["EndpointStatus"] == "InService"
     answers = [lab.call() for _ in range(200)]
-    assert all(told["model"]["name"] == {"A": "one", "B": "two"}[name] for told, name in answers)
-    assert {told["model"]["colour"] for told, name in answers if name == "A"} == {"blue"}
+    assert all(body["model"]["name"] == {"A": "one", "B": "two"}[name] for body, name in answers)
+    assert {body["model"]["colour"] for body, name in answers if name == "A"} == {"blue"}
     assert 120 <= Counter(name for _, name in answers)["A"] <= 180  # 150 expected, σ = 6.1
 
 

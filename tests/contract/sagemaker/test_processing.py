@@ -63,8 +63,8 @@ def test_what_aws_refuses_is_refused(lab: Lab) -> None:
         create(**_request(lab, ProcessingResources={"ClusterConfig": {**lab.resources, "InstanceType": "ml.huge"}}))
     with pytest.raises(ClientError, match="more than one instance"):
         create(**_request(lab, ProcessingResources={"ClusterConfig": {**lab.resources, "InstanceCount": 2}}))
-    with pytest.raises(ClientError, match="Could not find requested job with name: nobody"):
-        lab.sagemaker.describe_processing_job(ProcessingJobName="nobody")
+    with pytest.raises(ClientError, match="Could not find requested job with name: unknown"):
+        lab.sagemaker.describe_processing_job(ProcessingJobName="unknown")
 
 
 def test_a_failing_program_leaves_its_message(lab: Lab) -> None:

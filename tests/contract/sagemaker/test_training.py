@@ -57,7 +57,7 @@ def test_a_hyperparameter_that_is_no_string_is_refused_by_the_service(lab: Lab) 
     assert caught.value.response["Error"]["Code"] == "SerializationException"
 
 
-def test_a_name_is_taken_for_ever(lab: Lab) -> None:
+def test_a_job_name_is_never_free_again(lab: Lab) -> None:
     lab.train("job")
     code, message = _refusal(lab, lab.training("job"))
     assert code == "ResourceInUse"
@@ -72,13 +72,13 @@ def test_a_regex_that_captures_nothing_is_refused(lab: Lab) -> None:
 
 def test_a_job_that_is_not_there_is_not_found(lab: Lab) -> None:
     with pytest.raises(ClientError, match="Requested resource not found"):
-        lab.sagemaker.describe_training_job(TrainingJobName="nobody")
+        lab.sagemaker.describe_training_job(TrainingJobName="unknown")
 
 
 # ── what fails ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failing_program_says_why(lab: Lab) -> None:
+def test_a_failing_program_leaves_its_reason(lab: Lab) -> None:
     job = lab.train("job", {"failure": "user 42 rated nothing"})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     assert job["FailureReason"] == "AlgorithmError: user 42 rated nothing, exit code: 1"
@@ -86,11 +86,11 @@ def test_a_failing_program_says_why(lab: Lab) -> None:
     assert lab.client("s3").list_objects_v2(Bucket=lab.bucket)["KeyCount"] == 0
 
 
-def test_a_program_that_is_killed_is_told_by_its_signal(lab: Lab) -> None:
+def test_a_killed_program_fails_with_the_exit_code_of_its_signal(lab: Lab) -> None:
     assert lab.train("job", {"kill": "9"})["FailureReason"] == "AlgorithmError: , exit code: 137"
 
 
-def test_an_image_that_nobody_knows_cannot_be_pulled(lab: Lab) -> None:
+def test_an_unknown_image_cannot_be_pulled(lab: Lab) -> None:
     request = lab.training("job")
     request["AlgorithmSpecification"]["TrainingImage"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/other:1"
     lab.sagemaker.create_training_job(**request)

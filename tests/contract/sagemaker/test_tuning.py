@@ -96,7 +96,7 @@ def test_what_aws_refuses_is_refused(lab: Lab) -> None:
     with pytest.raises(ClientError, match="does not support TuningJobCompletionCriteria"):
         create(**_request(lab, TuningJobCompletionCriteria={"TargetObjectiveMetricValue": 0.0}))
     with pytest.raises(ClientError) as caught:
-        _describe(lab, "nobody")
+        _describe(lab, "unknown")
     assert caught.value.response["Error"]["Code"] == "ResourceNotFound"
 
 
@@ -190,7 +190,7 @@ def test_a_seed_repeats_the_proposals(lab: Lab) -> None:
     assert found[0] == found[1]
 
 
-def test_a_hopeless_trial_is_stopped_early(lab: Lab) -> None:
+def test_a_trial_below_the_median_is_stopped_early(lab: Lab) -> None:
     ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["0.3", "0.31", "0.29", "5"]}]}
     # this seed tries the hopeless value last: the rule needs three completed trials
     random = {"Strategy": "Random", "RandomSeed": 8, "TrainingJobEarlyStoppingType": "Auto"}

@@ -42,7 +42,7 @@ TABLE: list[tuple[list[float | None], dict[Missing, State | None]]] = [
 
 @pytest.mark.parametrize("previous", ["OK", "ALARM"])
 @pytest.mark.parametrize(("points", "expected"), TABLE)
-def test_missing_data_are_treated_as_in_awss_table(
+def test_missing_data_follow_the_table_of_aws(
     points: list[float | None], expected: dict[Missing, State | None], previous: State
 ) -> None:
     found = {missing: evaluate(_rule(3, 3, missing), points, previous) for missing in expected}

@@ -26,7 +26,7 @@ class Time:
         return self.now
 
 
-def test_nothing_is_never_due() -> None:
+def test_an_empty_buffer_is_never_due() -> None:
     assert Incoming(10, 60).seconds_left() == float("inf")
 
 
@@ -57,7 +57,7 @@ def test_a_batch_keeps_to_the_size_and_the_order_and_ids_go_on() -> None:
     assert buffer.add(["e"], [1], 3)[0] not in ids
 
 
-def test_what_stays_of_a_batch_waits_anew() -> None:
+def test_the_rest_of_a_batch_waits_from_now() -> None:
     time = Time()
     buffer = Incoming(10, 60, time)
     buffer.add(["a", "b"], [8, 8], 1)
@@ -112,15 +112,15 @@ def test_an_errors_key_names_its_kind(prefix: str, expected: str) -> None:
         ("!{partitionKeyFromLambda:a}/", "!{firehose:error-output-type}/"),
     ],
 )
-def test_a_prefix_that_cannot_be_is_refused(prefix: str, error_prefix: str) -> None:
+def test_an_invalid_prefix_is_refused(prefix: str, error_prefix: str) -> None:
     with pytest.raises(InvalidArgumentException):
         configuration.check_prefixes(prefix, error_prefix)
 
 
 def test_an_invocation_gets_no_more_records_than_its_payload_may_hold() -> None:
     small = [Record(f"{number:056d}", "eHh4eA==", 4, 1_772_323_200_000) for number in range(60_000)]
-    count = transformation.fits(small)
+    count = transformation.count_that_fit(small)
     assert 0 < count < len(small)
     event = transformation.event("arn:aws:firehose:eu-west-1:123456789012:deliverystream/s", "eu-west-1", small[:count])
     assert len(json.dumps(event, separators=(",", ":"))) <= SYNCHRONOUS_PAYLOAD_BYTES
-    assert transformation.fits(small[:1]) == 1
+    assert transformation.count_that_fit(small[:1]) == 1

@@ -46,14 +46,14 @@ def test_each_datum_is_in_its_series_once_and_in_order() -> None:
     assert asked(backend, "Usher", "VariantErrors") == asked(backend, "Other", "VariantErrors", variant="A") == []
 
 
-def test_an_answer_is_the_askers_own() -> None:
+def test_each_caller_gets_its_own_list() -> None:
     backend = Backend()
     backend.metric_data.append(Datum("Usher", "Requests", 1))
     data_of(backend, Metric("Usher", "Requests", frozenset())).clear()
     assert asked(backend, "Usher", "Requests") == [1]
 
 
-def test_what_moto_counts_by_itself_is_there_and_is_not_kept() -> None:
+def test_motos_own_counts_are_included_and_not_indexed() -> None:
     backend = Backend()
     backend.metric_data.append(Datum("AWS/S3", "BucketSizeBytes", 1))
     assert asked(backend, "AWS/S3", "BucketSizeBytes") == [1, 7]
@@ -61,7 +61,7 @@ def test_what_moto_counts_by_itself_is_there_and_is_not_kept() -> None:
     assert asked(backend, "AWS/S3", "BucketSizeBytes") == [1, 9]
 
 
-def test_a_backend_that_is_reset_has_forgotten_all() -> None:
+def test_a_reset_backend_has_no_series() -> None:
     backend = Backend()
     backend.metric_data.append(Datum("Usher", "Requests", 1))
     assert asked(backend, "Usher", "Requests") == [1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from twin.sagemaker.errors import Refused
-from twin.sagemaker.search import Range, Search, is_hopeless, ranges_of, seed_of
+from twin.sagemaker.search import Range, Search, ranges_of, seed_of, should_stop_early
 
 
 def test_automatic_ranges_are_refused() -> None:
@@ -98,7 +98,7 @@ FINISHED = [[0.1, 0.2, 0.3], [0.2, 0.3, 0.4], [0.3, 0.4, 0.5]]  # running means 
 
 
 @pytest.mark.parametrize(
-    ("series", "finished", "maximize", "hopeless"),
+    ("series", "finished", "maximize", "stops"),
     [
         ([], FINISHED, True, False),
         ([0.1, 0.2], FINISHED[:2], True, False),  # too few to compare with
@@ -109,7 +109,7 @@ FINISHED = [[0.1, 0.2, 0.3], [0.2, 0.3, 0.4], [0.3, 0.4, 0.5]]  # running means 
         ([0.0, 0.0, 0.0], FINISHED, True, False),  # its last epoch: it is about to write its model
     ],
 )
-def test_a_trial_below_the_median_of_running_means_is_hopeless(
-    series: list[float], finished: list[list[float]], maximize: bool, hopeless: bool
+def test_a_trial_below_the_median_of_running_means_stops_early(
+    series: list[float], finished: list[list[float]], maximize: bool, stops: bool
 ) -> None:
-    assert is_hopeless(series, finished, maximize=maximize) is hopeless
+    assert should_stop_early(series, finished, maximize=maximize) is stops

@@ -1,1 +1,1 @@
-"""Endpoints made real: `model` and `config` say what to serve, `endpoint` swaps variants, each one `serve` process."""
+"""Endpoints: `model` and `config` describe what to serve, `endpoint` swaps variants, each one a `serve` process."""

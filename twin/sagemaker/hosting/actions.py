@@ -11,7 +11,7 @@ from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import config
 from twin.sagemaker.hosting.config import Deployment
-from twin.sagemaker.hosting.connections import BODY_BYTES_MAX, Answer, CallFailed, NoAnswer, wrong
+from twin.sagemaker.hosting.connections import BODY_BYTES_MAX, CallFailed, ContainerResponse, NoResponse, invalid_call
 from twin.sagemaker.hosting.endpoint import Endpoint
 from twin.sagemaker.hosting.variant import Variant
 
@@ -37,8 +37,8 @@ def describe_endpoint(account: Account, request: Request) -> dict[str, Any]:
 
 
 def list_endpoints(account: Account, request: Request) -> dict[str, Any]:
-    endpoints = list(account.all(Endpoint).values())
-    return listing.page("Endpoints", endpoints, _summary, request, status="EndpointStatus")
+    summary = listing.fields("EndpointName EndpointArn CreationTime LastModifiedTime EndpointStatus")
+    return listing.page("Endpoints", account.all(Endpoint), summary, request, "EndpointStatus")
 
 
 def update_endpoint(account: Account, request: Request) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def update_endpoint_weights_and_capacities(account: Account, request: Request) -
         if item.get("DesiredInstanceCount", 1) < 1:
             raise invalid(f"DesiredInstanceCount of variant {item['VariantName']} must be at least 1.")
         wanted[item["VariantName"]] = (item.get("DesiredWeight"), item.get("DesiredInstanceCount"))
-    endpoint.reweigh(wanted)
+    endpoint.set_weights(wanted)
     return {"EndpointArn": endpoint.arn}
 
 
@@ -73,17 +73,11 @@ def _check(request: Request) -> None:
 
 
 def _deployment(account: Account, name: str) -> Deployment:
-    return Deployment(name, config.described(config.find(account, name))["ProductionVariants"])
+    return Deployment(name, config.find(account, name).describe()["ProductionVariants"])
 
 
 def _find(account: Account, name: str) -> Endpoint:
     return account.find(Endpoint, name, invalid(f'Could not find endpoint "{account.arn("endpoint", name)}".'))
-
-
-def _summary(endpoint: Endpoint) -> dict[str, Any]:
-    described = endpoint.describe()
-    shown = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
-    return {name: described[name] for name in shown}
 
 
 def invoke_endpoint(self: Any) -> Response:
@@ -92,7 +86,7 @@ def invoke_endpoint(self: Any) -> Response:
         endpoint = _endpoint(self)
         body = self.body if isinstance(self.body, bytes) else str(self.body or "").encode()
         if len(body) > BODY_BYTES_MAX:
-            raise wrong(
+            raise invalid_call(
                 "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length "
                 f"less than or equal to {BODY_BYTES_MAX}"
             )
@@ -106,7 +100,7 @@ def invoke_endpoint(self: Any) -> Response:
 def _invoke(endpoint: Endpoint, variant: Variant, body: bytes, headers: dict[str, str]) -> Response:
     try:
         answer = variant.invoke(body, headers)
-    except NoAnswer as fault:
+    except NoResponse as fault:
         return _model_error(endpoint, variant, 0, str(fault))
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, variant, answer.status, answer.body.decode("utf-8", "replace"))
@@ -118,11 +112,11 @@ def _endpoint(self: Any) -> Endpoint:
     name = urllib.parse.unquote(self.path.split("/")[2])
     endpoint = account.all(Endpoint).get(name)
     if endpoint is None:
-        raise wrong(f"Endpoint {name} of account {account.account} not found.")
+        raise invalid_call(f"Endpoint {name} of account {account.account} not found.")
     return endpoint
 
 
-def _answer(variant: Variant, answer: Answer) -> Response:
+def _answer(variant: Variant, answer: ContainerResponse) -> Response:
     headers = {
         "Content-Type": answer.headers.get("content-type", "application/octet-stream"),
         "x-Amzn-Invoked-Production-Variant": variant.name,

@@ -20,15 +20,15 @@ _UNSUPPORTED = {
 
 
 @dataclass(frozen=True)
-class Share:
-    """One variant's place in the endpoint: its weight (any number from 0) and its count of instances."""
+class VariantState:
+    """One variant's weight (from 0) and instance count in an endpoint, current and desired."""
 
     name: str
     image: str
     weight: float
     instances: int
-    weight_wanted: float
-    instances_wanted: int
+    desired_weight: float
+    desired_instances: int
     since: datetime.datetime
 
     def describe(self) -> dict[str, Any]:
@@ -38,22 +38,22 @@ class Share:
             "VariantName": self.name,
             "DeployedImages": [deployed],
             "CurrentWeight": self.weight,
-            "DesiredWeight": self.weight_wanted,
+            "DesiredWeight": self.desired_weight,
             "CurrentInstanceCount": self.instances,
-            "DesiredInstanceCount": self.instances_wanted,
+            "DesiredInstanceCount": self.desired_instances,
         }
 
-    def wanting(self, weight: float | None, instances: int | None) -> Share:
-        """With another weight or count wanted; None keeps what was."""
+    def with_target(self, weight: float | None, instances: int | None) -> VariantState:
+        """With another desired weight or count; None keeps the present one."""
         return replace(
             self,
-            weight_wanted=self.weight_wanted if weight is None else weight,
-            instances_wanted=self.instances_wanted if instances is None else instances,
+            desired_weight=self.desired_weight if weight is None else weight,
+            desired_instances=self.desired_instances if instances is None else instances,
         )
 
-    def arrived(self) -> Share:
-        """With what was wanted."""
-        return replace(self, weight=self.weight_wanted, instances=self.instances_wanted)
+    def at_target(self) -> VariantState:
+        """With the desired weight and count as the current ones."""
+        return replace(self, weight=self.desired_weight, instances=self.desired_instances)
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,22 @@ class Deployment:
         ]
         return {"EndpointConfigName": self.config, "ProductionVariants": variants, "StartTime": self.started}
 
-    def shares(self, images: Mapping[str, str]) -> list[Share]:
+    def states(self, images: Mapping[str, str]) -> list[VariantState]:
         """The variants' weights and counts after the deployment. images: variant → image."""
-        shares = []
+        states = []
         for item in self.variants:
             name, weight, count = item["VariantName"], item["InitialVariantWeight"], item["InitialInstanceCount"]
-            shares.append(Share(name, images[name], float(weight), count, float(weight), count, now()))
-        return shares
+            states.append(VariantState(name, images[name], float(weight), count, float(weight), count, now()))
+        return states
 
 
 class EndpointConfig(Resource):
     """An endpoint configuration; its request lists the production variants."""
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeEndpointConfig, with the weights that the request left out."""
+        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in self.request["ProductionVariants"]]
+        return {**super().describe(), "ProductionVariants": variants, "EndpointConfigArn": self.arn}
 
 
 def create_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
@@ -123,12 +128,12 @@ def _check_variant(account: Account, variant: dict[str, Any]) -> None:
 
 
 def describe_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
-    config = find(account, request["EndpointConfigName"])
-    return {**described(config), "EndpointConfigArn": config.arn, "CreationTime": config.created}
+    return find(account, request["EndpointConfigName"]).describe()
 
 
 def list_endpoint_configs(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page("EndpointConfigs", list(account.all(EndpointConfig).values()), _summary, request)
+    summary = listing.fields("EndpointConfigName EndpointConfigArn CreationTime")
+    return listing.page("EndpointConfigs", account.all(EndpointConfig), summary, request)
 
 
 def delete_endpoint_config(account: Account, request: Request) -> dict[str, Any]:
@@ -138,17 +143,6 @@ def delete_endpoint_config(account: Account, request: Request) -> dict[str, Any]
 
 
 def find(account: Account, name: str) -> EndpointConfig:
-    """Refused when there is no such configuration."""
+    """The configuration of that name; Refused when it does not exist."""
     missing = invalid(f'Could not find endpoint configuration "{account.arn("endpoint-config", name)}".')
     return account.find(EndpointConfig, name, missing)
-
-
-def described(config: EndpointConfig) -> dict[str, Any]:
-    """The request, with what AWS fills in."""
-    variants = [{"InitialVariantWeight": 1.0, **variant} for variant in config.request["ProductionVariants"]]
-    return {**config.request, "ProductionVariants": variants}
-
-
-def _summary(config: EndpointConfig) -> dict[str, Any]:
-    arn = config.arn
-    return {"EndpointConfigName": config.name, "EndpointConfigArn": arn, "CreationTime": config.created}

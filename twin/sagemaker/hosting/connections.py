@@ -13,13 +13,13 @@ from dataclasses import dataclass
 BODY_BYTES_MAX = 6 * 1024 * 1024
 
 #: SageMaker gives a container this long to answer, in real seconds.
-ANSWER_SECONDS = 60.0
+RESPONSE_SECONDS = 60.0
 PING_SECONDS = 2.0
 _IDLE_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ContainerResponse:
     """What a container answered. seconds: how long it took."""
 
     status: int
@@ -40,11 +40,11 @@ class CallFailed(Exception):
         self.code, self.status, self.message = code, status, message
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """The container did not answer properly; in words, as the ModelError's message."""
 
 
-def wrong(message: str) -> CallFailed:
+def invalid_call(message: str) -> CallFailed:
     """The caller's fault."""
     return CallFailed("ValidationError", 400, message)
 
@@ -61,8 +61,8 @@ class Connections:
         self.port = port
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(_IDLE_MAX)
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """NoAnswer when none comes in time, it is too large, or the container broke off."""
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> ContainerResponse:
+        """NoResponse when none comes in time, it is too large, or the container broke off."""
         began = time.monotonic()
         kept = self._take()
         try:
@@ -70,14 +70,14 @@ class Connections:
                 # The container may have closed a kept connection meanwhile: nothing was answered, so ask once more.
                 with contextlib.suppress(http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                     return self._exchange(kept, path, body, headers, began)
-            return self._exchange(self._new(ANSWER_SECONDS), path, body, headers, began)
+            return self._exchange(self._new(RESPONSE_SECONDS), path, body, headers, began)
         except TimeoutError as error:
-            raise NoAnswer(
+            raise NoResponse(
                 "Your invocation timed out while waiting for a response from container primary. Review the latency "
                 "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(f"the container broke off: {type(error).__name__}") from error
+            raise NoResponse(f"the container broke off: {type(error).__name__}") from error
 
     def ping(self) -> bool:
         """Whether GET /ping answers 200 within two seconds."""
@@ -97,17 +97,17 @@ class Connections:
 
     def _exchange(
         self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str], began: float
-    ) -> Answer:
+    ) -> ContainerResponse:
         keep = False
         try:
             connection.request("POST", path, body=body, headers=dict(headers))
             response = connection.getresponse()
             content = response.read(BODY_BYTES_MAX + 1)
             if len(content) > BODY_BYTES_MAX:
-                raise NoAnswer(f"the answer has more than {BODY_BYTES_MAX} bytes")
+                raise NoResponse(f"the answer has more than {BODY_BYTES_MAX} bytes")
             keep = not response.will_close
             answered = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, answered, content, time.monotonic() - began)
+            return ContainerResponse(response.status, answered, content, time.monotonic() - began)
         finally:
             self._give(connection, keep)
 

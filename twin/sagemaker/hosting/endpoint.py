@@ -15,8 +15,8 @@ from twin import context
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.errors import JobFailed, Refused, invalid
 from twin.sagemaker.hosting import model
-from twin.sagemaker.hosting.config import Deployment, Share
-from twin.sagemaker.hosting.connections import unavailable, wrong
+from twin.sagemaker.hosting.config import Deployment, VariantState
+from twin.sagemaker.hosting.connections import invalid_call, unavailable
 from twin.sagemaker.hosting.model import Served
 from twin.sagemaker.hosting.variant import Variant
 
@@ -44,7 +44,7 @@ class Endpoint(Resource):
         self.config = deployment.config
         self.status = "Creating"
         self.failure_reason: str | None = None
-        self.shares: list[Share] = []
+        self.states: list[VariantState] = []
         self._live: dict[str, Variant] = {}
         self._pending: Deployment | None = None
         self._lock = threading.RLock()
@@ -61,25 +61,25 @@ class Endpoint(Resource):
         Within the context it is not closed: a swap waits for the calls that the old variants still answer.
         """
         with self._lock:
-            variant = self._chosen(target)
+            variant = self._choose_variant(target)
             variant.enter()
         try:
             yield variant
         finally:
             variant.leave()
 
-    def _chosen(self, target: str | None) -> Variant:
-        live, shares = self._live, self.shares
+    def _choose_variant(self, target: str | None) -> Variant:
+        live, states = self._live, self.states
         if not live:
             raise unavailable(f"Endpoint {self.name} is {self.status} and cannot be invoked.")
         if target is not None:
             if target not in live:
-                raise wrong(f"Variant {target} was not found for endpoint {self.name}.")
+                raise invalid_call(f"Variant {target} was not found for endpoint {self.name}.")
             return live[target]
-        weights = [share.weight for share in shares]
+        weights = [state.weight for state in states]
         if not any(weights):
-            raise wrong(f"Every variant of endpoint {self.name} has weight 0; name a TargetVariant.")
-        return live[self._random.choices(shares, weights)[0].name]
+            raise invalid_call(f"Every variant of endpoint {self.name} has weight 0; name a TargetVariant.")
+        return live[self._random.choices(states, weights)[0].name]
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,17 +88,17 @@ class Endpoint(Resource):
         deployment = replace(deployment, started=now())
         self._begin(status, lambda: self._deploy(deployment), deployment)
 
-    def reweigh(self, wanted: dict[str, tuple[float | None, int | None]]) -> None:
+    def set_weights(self, wanted: dict[str, tuple[float | None, int | None]]) -> None:
         """New weights and counts, in the background; Refused while busy, or for variants that are not there."""
         with self._lock:
-            unknown = sorted(set(wanted) - {share.name for share in self.shares})
+            unknown = sorted(set(wanted) - {state.name for state in self.states})
             if unknown and self.status == "InService":
                 raise invalid(
                     f"The variant name(s) {', '.join(unknown)} is/are not present within endpoint configuration "
                     f'"{self.account.arn("endpoint-config", self.config)}".'
                 )
-            self._begin("Updating", self._arrive, None)
-            self.shares = [share.wanting(*wanted.get(share.name, (None, None))) for share in self.shares]
+            self._begin("Updating", self._apply_weights, None)
+            self.states = [state.with_target(*wanted.get(state.name, (None, None))) for state in self.states]
 
     def delete(self) -> None:
         """End it in the background; Refused while busy."""
@@ -122,7 +122,7 @@ class Endpoint(Resource):
                 "EndpointName": self.name,
                 "EndpointArn": self.arn,
                 "EndpointConfigName": self.config,
-                "ProductionVariants": [share.describe() for share in self.shares] or None,
+                "ProductionVariants": [state.describe() for state in self.states] or None,
                 "PendingDeploymentSummary": pending.describe() if pending and self.status == "Updating" else None,
                 "EndpointStatus": self.status,
                 "FailureReason": self.failure_reason,
@@ -188,7 +188,7 @@ class Endpoint(Resource):
     def _swap(self, deployment: Deployment, served: dict[str, Served], live: dict[str, Variant]) -> None:
         with self._lock:
             replaced = {name: item for name, item in self._live.items() if live.get(name) is not item}
-            self.shares = deployment.shares({name: item.image for name, item in served.items()})
+            self.states = deployment.states({name: item.image for name, item in served.items()})
             self._live, self.config, self.failure_reason = live, deployment.config, None
             self.status, self._worker = "InService", None
             self.touch()
@@ -203,10 +203,10 @@ class Endpoint(Resource):
             self.status, self._worker = ("InService" if self._live else "Failed"), None
             self.touch()
 
-    def _arrive(self) -> None:
+    def _apply_weights(self) -> None:
         self._closing.wait(max(0.1, context.current().real_seconds(WEIGHTS_SECONDS)))
         with self._lock:
-            self.shares = [share.arrived() for share in self.shares]
+            self.states = [state.at_target() for state in self.states]
             self.status, self._worker = "InService", None
             self.touch()
 

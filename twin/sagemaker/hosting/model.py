@@ -9,7 +9,7 @@ from twin.sagemaker import images, listing, objects
 from twin.sagemaker.account import Account, Request, Resource
 from twin.sagemaker.errors import invalid, unsupported
 
-#: What a container may say beside image, data and environment without the twin's meaning anything else by it.
+#: The supported fields of a container; others are refused.
 _CONTAINER_FIELDS = {
     "Image",
     "ModelDataUrl",
@@ -21,7 +21,11 @@ _CONTAINER_FIELDS = {
 
 
 class Model(Resource):
-    """A model; its request says what a container serves."""
+    """A model; its request describes the container."""
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeModel."""
+        return {"EnableNetworkIsolation": False, **super().describe(), "ModelArn": self.arn}
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,11 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
 
 
 def describe_model(account: Account, request: Request) -> dict[str, Any]:
-    model = find(account, request["ModelName"])
-    return {
-        "EnableNetworkIsolation": False,
-        **model.request,
-        "ModelArn": model.arn,
-        "CreationTime": model.created,
-    }
+    return find(account, request["ModelName"]).describe()
 
 
 def list_models(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page("Models", list(account.all(Model).values()), _summary, request)
+    return listing.page("Models", account.all(Model), listing.fields("ModelName ModelArn CreationTime"), request)
 
 
 def delete_model(account: Account, request: Request) -> dict[str, Any]:
@@ -72,7 +70,7 @@ def delete_model(account: Account, request: Request) -> dict[str, Any]:
 
 
 def find(account: Account, name: str) -> Model:
-    """Refused when there is no such model."""
+    """The model of that name; Refused when it does not exist."""
     return account.find(Model, name, invalid(f'Could not find model "{account.arn("model", name)}".'))
 
 
@@ -103,7 +101,3 @@ def _served(container: dict[str, Any]) -> Served:
     if data and not data.startswith("s3://"):
         raise invalid(f"The model data must lie in S3, and its URI is {data}.")
     return Served(container["Image"], data, dict(container.get("Environment") or {}))
-
-
-def _summary(model: Model) -> dict[str, Any]:
-    return {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.created}

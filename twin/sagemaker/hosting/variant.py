@@ -15,7 +15,7 @@ from twin.sagemaker import images, objects
 from twin.sagemaker.account import Account
 from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
 from twin.sagemaker.errors import JobFailed
-from twin.sagemaker.hosting.connections import ANSWER_SECONDS, Answer, Connections, NoAnswer, unavailable
+from twin.sagemaker.hosting.connections import RESPONSE_SECONDS, Connections, ContainerResponse, NoResponse, unavailable
 from twin.sagemaker.hosting.model import Served
 from twin.sagemaker.output import LogStream
 
@@ -84,7 +84,7 @@ class Variant:
         self._closing = threading.Event()
         self._calls = 0
         self._idle = threading.Condition()
-        self._thread = threading.Thread(target=self._look_after, name=f"variant-{endpoint}-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._monitor, name=f"variant-{endpoint}-{name}", daemon=True)
 
     def start(self, limit_seconds: float) -> None:
         """Load the model, run `serve`, wait for /ping; JobFailed when it is not healthy in time or keeps exiting.
@@ -95,7 +95,7 @@ class Variant:
         deadline = time.monotonic() + start_seconds(limit_seconds)
         for _ in range(STARTS_MAX):
             self._spawn()
-            if self._becomes_healthy(deadline):
+            if self._wait_until_healthy(deadline):
                 self._thread.start()
                 return
             if time.monotonic() > deadline or self._ending.is_set():
@@ -105,14 +105,14 @@ class Variant:
             "Please check CloudWatch logs for this endpoint."
         )
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """POST /invocations; CallFailed 503 while it restarts, NoAnswer when the container fails to answer."""
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> ContainerResponse:
+        """POST /invocations; CallFailed 503 while it restarts, NoResponse when the container fails to answer."""
         if not self.healthy:
             raise unavailable(f"The variant {self.name} is not available right now.")
         began = time.monotonic()
         try:
             answer = self._connections.post("/invocations", body, headers)
-        except NoAnswer:
+        except NoResponse:
             self._traffic.count(0, time.monotonic() - began, 0.0)
             raise
         self._traffic.count(answer.status, answer.seconds, time.monotonic() - began - answer.seconds)
@@ -132,7 +132,7 @@ class Variant:
     def drain(self) -> None:
         """Wait for the calls that are on their way, no longer than an answer may take."""
         with self._idle:
-            self._idle.wait_for(lambda: self._calls == 0, ANSWER_SECONDS)
+            self._idle.wait_for(lambda: self._calls == 0, RESPONSE_SECONDS)
 
     def close(self) -> None:
         """End the process; its last output and metrics are kept."""
@@ -167,18 +167,18 @@ class Variant:
         except OSError as error:
             raise JobFailed(f"The container of variant {self.name} cannot be started: {error}") from error
 
-    def _becomes_healthy(self, deadline: float) -> bool:
+    def _wait_until_healthy(self, deadline: float) -> bool:
         """Wait for /ping; False when the process ends first, time is up or the variant is being closed."""
         while time.monotonic() < deadline and not (self._closing.is_set() or self._ending.is_set()):
             self._report()
             if self._container.exit_code() is not None:
                 return False
-            if self._pings():
+            if self._ping():
                 return True
             self._closing.wait(_POLL_SECONDS)
         return False
 
-    def _look_after(self) -> None:
+    def _monitor(self) -> None:
         missed, next_ping, next_report = 0, time.monotonic() + PING_EVERY_SECONDS, 0.0
         while not self._closing.wait(_POLL_SECONDS):
             moment = time.monotonic()
@@ -190,12 +190,12 @@ class Variant:
                 missed = 0
             elif moment >= next_ping:
                 next_ping = moment + PING_EVERY_SECONDS
-                missed = 0 if self._pings() else missed + 1
+                missed = 0 if self._ping() else missed + 1
                 if missed >= PINGS_MISSED_MAX:
                     self._restart("it did not answer /ping")
                     missed = 0
 
-    def _pings(self) -> bool:
+    def _ping(self) -> bool:
         answered = self._connections.ping()
         self.healthy = self.healthy or answered
         return answered
@@ -211,7 +211,7 @@ class Variant:
         except JobFailed as error:
             log.error("variant %s: %s", self.name, error)
             return
-        self._becomes_healthy(time.monotonic() + START_FLOOR_SECONDS)
+        self._wait_until_healthy(time.monotonic() + START_FLOOR_SECONDS)
 
     def _report(self, last: bool = False) -> None:
         self._log.write(self._container.lines(last))
