@@ -70,7 +70,7 @@ def table(runs: int, seed: int) -> Iterator[str]:
 
 def claims(runs: int | None, seed: int) -> Iterator[str]:
     """Every promise in its world: what was measured, and the bound."""
-    yield "| world | runs | measured (bound) |"
+    yield "| scenario | runs | measured (bound) |"
     yield "|---|---|---|"
     for number, claim in enumerate(CLAIMS):
         got = claim.simulate(seed + 1000 * number, runs)

@@ -83,7 +83,7 @@ def python313() -> Path | None:
 
 
 @pytest.mark.parametrize("layer", ["CoreLayer", "LakeLayer", "ScorerLayer"])
-def test_every_wheel_of_a_layer_bears_the_platforms_tags(built: Built, layer: str) -> None:
+def test_every_wheel_of_a_layer_has_the_platforms_tags(built: Built, layer: str) -> None:
     folder = PROJECT / ".aws-sam" / "build" / built.resources[layer]["Properties"]["ContentUri"] / SITE_PACKAGES
     wheels = list(folder.glob("*.dist-info/WHEEL"))
     assert wheels, f"{layer} holds no packages"

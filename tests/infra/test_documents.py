@@ -19,7 +19,7 @@ def test_the_contracts_list_every_setting_with_its_default() -> None:
     assert table == {environment_name(name): str(field.default) for name, field in fields.items()}
 
 
-def test_make_alone_lists_every_target_that_people_call() -> None:
+def test_make_without_a_target_lists_the_targets() -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout

@@ -37,7 +37,7 @@ def actions(statement: dict[str, Any]) -> set[str]:
     return {named} if isinstance(named, str) else set(named)
 
 
-def test_every_call_of_the_code_is_allowed_and_no_other(statements: list[dict[str, Any]]) -> None:
+def test_the_role_allows_exactly_the_calls_of_the_code(statements: list[dict[str, Any]]) -> None:
     source = "".join(path.read_text() for path in CODE)
     made = {action for method, action in CALLS.items() if f".{method}(" in source}
     allowed = set().union(*map(actions, statements))
@@ -45,7 +45,9 @@ def test_every_call_of_the_code_is_allowed_and_no_other(statements: list[dict[st
     assert allowed == made | {"secretsmanager:GetSecretValue", "logs:CreateLogStream", "logs:PutLogEvents"}
 
 
-def test_it_writes_events_profiles_and_exposures_and_only_reads_what_decides(statements: list[dict[str, Any]]) -> None:
+def test_feedback_writes_events_profiles_and_exposures_and_only_reads_router_and_experiment(
+    statements: list[dict[str, Any]],
+) -> None:
     may: dict[str, set[str]] = {}
     for statement in statements:
         if any(action.startswith("dynamodb:") for action in actions(statement)):
@@ -59,7 +61,9 @@ def test_it_writes_events_profiles_and_exposures_and_only_reads_what_decides(sta
     }
 
 
-def test_it_forwards_to_the_streams_of_ratings_and_events_alone(built: Built, statements: list[dict[str, Any]]) -> None:
+def test_feedback_forwards_only_to_the_streams_of_ratings_and_events(
+    built: Built, statements: list[dict[str, Any]]
+) -> None:
     (statement,) = [one for one in statements if "firehose:PutRecordBatch" in actions(one)]
     named = {arn["Fn::Sub"].rpartition("/")[2] for arn in statement["Resource"]}
     streams = {

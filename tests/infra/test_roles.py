@@ -82,7 +82,7 @@ def wanted(integration: str) -> set[str]:
     return {f"{service}:{name}" for name in names}
 
 
-def test_the_workflow_takes_the_role_that_is_tested_here(resources: Mapping[str, Any]) -> None:
+def test_the_workflow_has_the_role_that_is_tested_here(resources: Mapping[str, Any]) -> None:
     assert resources["TrainWorkflow"]["Properties"]["RoleArn"] == {"Fn::GetAtt": ["TrainWorkflowRole", "Arn"]}
     assert trusted(resources, "TrainWorkflowRole") == {"Service": "states.amazonaws.com"}
 
@@ -94,7 +94,7 @@ def test_the_workflow_may_make_every_call_that_its_states_make(resources: Mappin
     assert needed <= actions(resources, "TrainWorkflowRole")
 
 
-def test_the_workflow_may_do_nothing_that_no_state_needs(resources: Mapping[str, Any]) -> None:
+def test_the_workflow_has_no_permission_that_no_state_needs(resources: Mapping[str, Any]) -> None:
     integrations = set(tasks(json.loads(WORKFLOW.read_text())["States"]))
     needed = set().union(*map(wanted, integrations))
     around = {"sagemaker:AddTags", "sagemaker:ListTags", "iam:PassRole"}
@@ -102,7 +102,7 @@ def test_the_workflow_may_do_nothing_that_no_state_needs(resources: Mapping[str,
     assert actions(resources, "TrainWorkflowRole") - needed == around
 
 
-def test_step_functions_may_keep_its_rules_for_jobs_ends(resources: Mapping[str, Any]) -> None:
+def test_step_functions_may_manage_its_rules_for_completed_jobs(resources: Mapping[str, Any]) -> None:
     """Without them the state machine cannot be created: "not authorized to create managed-rule"."""
     (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if "events:PutRule" in s["Action"]]
     rules = {re.sub(r".*rule/", "", arn["Fn::Sub"]) for arn in statement["Resource"]}
@@ -111,13 +111,13 @@ def test_step_functions_may_keep_its_rules_for_jobs_ends(resources: Mapping[str,
     }
 
 
-def test_the_workflow_may_pass_exactly_one_role_and_to_sagemaker_alone(resources: Mapping[str, Any]) -> None:
+def test_the_workflow_may_pass_exactly_one_role_and_only_to_sagemaker(resources: Mapping[str, Any]) -> None:
     (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if s["Action"] == "iam:PassRole"]
     assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
-def test_the_workflow_invokes_its_own_functions_alone(resources: Mapping[str, Any]) -> None:
+def test_the_workflow_invokes_only_its_own_functions(resources: Mapping[str, Any]) -> None:
     (statement,) = [s for s in statements(resources, "TrainWorkflowRole") if s["Action"] == "lambda:InvokeFunction"]
     named = {arn["Fn::GetAtt"][0] for arn in statement["Resource"]}
     substitutions = set(re.findall(r"\$\{(\w+)FunctionArn\}", WORKFLOW.read_text()))
@@ -131,7 +131,7 @@ def test_the_shift_workflow_may_make_exactly_the_calls_that_its_states_make(reso
     assert resources["ShiftWorkflow"]["Properties"]["RoleArn"] == {"Fn::GetAtt": ["ShiftWorkflowRole", "Arn"]}
 
 
-def test_the_rules_of_ticks_start_that_workflow_alone_and_the_schedule_begins_disabled(
+def test_the_rules_of_ticks_start_only_the_shift_workflow_and_the_schedule_is_disabled_at_first(
     resources: Mapping[str, Any],
 ) -> None:
     assert trusted(resources, "ShiftRulesRole") == {"Service": "events.amazonaws.com"}
@@ -152,12 +152,12 @@ def test_sagemaker_may_pull_read_write_log_and_measure(resources: Mapping[str, A
     }
 
 
-def test_sagemaker_writes_runs_alone(resources: Mapping[str, Any]) -> None:
+def test_sagemaker_writes_only_runs(resources: Mapping[str, Any]) -> None:
     (statement,) = [s for s in statements(resources, "SageMakerRole") if "s3:PutObject" in s["Action"]]
     assert statement["Resource"] == {"Fn::Sub": "${LakeBucket.Arn}/runs/*"}
 
 
-def test_firehose_may_have_records_checked_delivered_and_its_errors_told_and_nothing_else(
+def test_firehose_may_transform_deliver_and_log_and_nothing_else(
     resources: Mapping[str, Any],
 ) -> None:
     found = {statement["Sid"]: statement for statement in statements(resources, "StreamsRole")}
@@ -178,7 +178,7 @@ def test_firehose_may_have_records_checked_delivered_and_its_errors_told_and_not
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_what_one_service_may_assume_no_other_may(resources: Mapping[str, Any]) -> None:
+def test_each_role_can_be_assumed_by_one_service(resources: Mapping[str, Any]) -> None:
     roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
     services = {name: trusted(resources, name)["Service"] for name in roles}
     assert set(services.values()) == {

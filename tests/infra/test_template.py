@@ -67,7 +67,7 @@ def role_statements(built: Built) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield role, statement
 
 
-def test_every_wildcard_of_a_role_is_allowed_for_a_reason_and_none_is_left_over(built: Built) -> None:
+def test_every_wildcard_of_a_role_is_in_the_list_of_allowed_ones(built: Built) -> None:
     found = {
         (role, statement["Sid"])
         for role, statement in role_statements(built)
@@ -76,7 +76,7 @@ def test_every_wildcard_of_a_role_is_allowed_for_a_reason_and_none_is_left_over(
     assert found == set(ALLOWED_WILDCARDS)
 
 
-def test_no_role_may_do_everything_or_touch_everything(built: Built) -> None:
+def test_no_role_has_all_actions_or_all_resources(built: Built) -> None:
     for role, statement in role_statements(built):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not [action for action in actions if "*" in action], role
@@ -109,7 +109,7 @@ def test_every_bucket_is_private_and_encrypted_and_refuses_plain_http(built: Bui
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_only_the_landing_bucket_tells_eventbridge(built: Built) -> None:
+def test_only_the_landing_bucket_sends_events(built: Built) -> None:
     telling = [name for name, body in built.of_type("AWS::S3::Bucket").items() if "NotificationConfiguration" in body]
     assert telling == ["LandingBucket"]
 
@@ -135,7 +135,7 @@ def test_every_queue_is_encrypted_and_dead_letters_raise_an_alarm(built: Built) 
     assert dead == {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == watched
 
 
-def test_every_data_set_has_a_stream_that_is_encrypted_and_whose_records_are_checked(built: Built) -> None:
+def test_every_data_set_has_an_encrypted_delivery_stream_with_a_transformation(built: Built) -> None:
     streams = built.of_type("AWS::KinesisFirehose::DeliveryStream")
     found = {body["DeliveryStreamName"]["Fn::Sub"]: body for body in streams.values()}
     assert set(found) == {f"${{AWS::StackName}}-{name}" for name in datasets.DATASETS}
@@ -150,13 +150,13 @@ def test_every_data_set_has_a_stream_that_is_encrypted_and_whose_records_are_che
         assert values["LambdaArn"] == {"Fn::GetAtt": ["IngestStream", "Arn"]}
 
 
-def test_every_rule_keeps_what_it_cannot_deliver(built: Built) -> None:
+def test_every_rule_has_a_dead_letter_queue(built: Built) -> None:
     targets = [target for rule in built.of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
     assert targets
     assert all("DeadLetterConfig" in target for target in targets)
 
 
-def test_every_function_logs_to_a_group_of_its_own_that_ends(built: Built) -> None:
+def test_every_function_logs_to_its_own_group_with_retention(built: Built) -> None:
     groups = built.of_type("AWS::Logs::LogGroup")
     used = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in built.functions.values()]
     build = [
@@ -171,7 +171,7 @@ def test_every_function_logs_to_a_group_of_its_own_that_ends(built: Built) -> No
     assert all(group["RetentionInDays"] for group in groups.values())
 
 
-def test_a_queue_hides_a_message_six_times_as_long_as_its_function_may_run(built: Built) -> None:
+def test_the_visibility_timeout_of_a_queue_is_six_times_its_functions_timeout(built: Built) -> None:
     for function in built.functions.values():
         for event in function.get("Events", {}).values():
             queue = built.resources[event["Properties"]["Queue"]["Fn::GetAtt"][0]]["Properties"]
@@ -179,7 +179,7 @@ def test_a_queue_hides_a_message_six_times_as_long_as_its_function_may_run(built
             assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_folder_resource_service_and_sample_event_carry_one_name(built: Built) -> None:
+def test_folder_resource_service_and_sample_event_have_the_same_name(built: Built) -> None:
     for name, function in built.functions.items():
         folder = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         assert built.code(name) == PROJECT / "functions" / folder
@@ -189,7 +189,7 @@ def test_folder_resource_service_and_sample_event_carry_one_name(built: Built) -
     assert folders == {built.code(name).name for name in built.functions}
 
 
-def test_functions_are_told_known_settings_only(built: Built) -> None:
+def test_functions_have_only_known_settings(built: Built) -> None:
     known = {settings.environment_name(name) for name in settings.Settings.__dataclass_fields__}
     for name, function in built.functions.items():
         told = {key for key in function["Environment"]["Variables"] if key.startswith(settings.PREFIX)}
@@ -202,7 +202,7 @@ def test_the_tables_follow_the_schema_definition(built: Built) -> None:
     )
 
 
-def test_the_data_sets_documentation_says_what_the_code_says() -> None:
+def test_the_documentation_of_the_data_sets_equals_the_code() -> None:
     assert (PROJECT / "docs" / "datasets.md").read_text() == datasets.markdown(), "run make docs"
 
 

@@ -82,7 +82,9 @@ def strings() -> set[str]:
     return found
 
 
-def test_what_is_shown_and_watched_is_measured(resources: Mapping[str, Any], widgets: list[dict[str, Any]]) -> None:
+def test_every_metric_of_the_dashboard_and_the_alarms_is_emitted(
+    resources: Mapping[str, Any], widgets: list[dict[str, Any]]
+) -> None:
     known = strings() | PUT_TOGETHER
     services = {path.name for path in (PROJECT / "functions").iterdir()}
     metrics = [*shown(widgets), *watched(resources)]
@@ -94,7 +96,7 @@ def test_what_is_shown_and_watched_is_measured(resources: Mapping[str, Any], wid
             assert key not in ("variant", "VariantName") or value in ("A", "B")
 
 
-def test_the_parts_of_the_dashboard_do_not_lie_on_each_other(widgets: list[dict[str, Any]]) -> None:
+def test_the_widgets_of_the_dashboard_do_not_overlap(widgets: list[dict[str, Any]]) -> None:
     places = [(each["x"], each["y"], each["x"] + each["width"], each["y"] + each["height"]) for each in widgets]
     assert all(0 <= left < right <= 24 for left, _, right, _ in places)
     for one, other in combinations(places, 2):
@@ -135,7 +137,7 @@ def above(share: float, requests: int, rate: float) -> float:
 @pytest.mark.parametrize(
     ("name", "kind"), [("variant-A-errors", "errors"), ("variant-A-empty", "empty"), ("variant-A-5xx", "errors")]
 )
-def test_a_variant_that_is_just_at_its_limits_rarely_sets_an_alarm_off(
+def test_a_variant_at_its_guardrail_limits_rarely_raises_an_alarm(
     resources: Mapping[str, Any], name: str, kind: str
 ) -> None:
     body = alarms(resources)[name]
@@ -146,7 +148,7 @@ def test_a_variant_that_is_just_at_its_limits_rarely_sets_an_alarm_off(
     assert worst ** int(body["EvaluationPeriods"]) * MINUTES_OF_TWO_WEEKS < 0.001
 
 
-def test_operations_tells_what_each_alarm_means(resources: Mapping[str, Any]) -> None:
+def test_operations_explains_each_alarm(resources: Mapping[str, Any]) -> None:
     told = (PROJECT / "docs" / "operations.md").read_text()
     unnamed = [
         name

@@ -217,7 +217,7 @@ LINES = st.lists(
 
 @settings(max_examples=150)
 @given(lines=LINES, end=st.sampled_from([b"\n", b"\r\n"]), chunk_bytes=st.sampled_from([64, 100, 1000, 1 << 20]))
-def test_any_bytes_give_what_the_slow_reader_gives(
+def test_any_bytes_have_the_result_of_the_reference_reader(
     read: Callable[..., Any], lines: list[bytes], end: bytes, chunk_bytes: int
 ) -> None:
     compare(read, HEADER + b"\n" + end.join(lines), chunk_bytes)
@@ -225,7 +225,7 @@ def test_any_bytes_give_what_the_slow_reader_gives(
 
 @settings(max_examples=60)
 @given(seed=st.integers(0, 1 << 32))
-def test_the_size_of_a_chunk_changes_nothing(read: Callable[..., Any], seed: int) -> None:
+def test_the_chunk_size_does_not_change_the_result(read: Callable[..., Any], seed: int) -> None:
     data = random_file(random.Random(seed))
     first, *others = (read(data, chunk_bytes=size, max_line_bytes=MAX_LINE) for size in (1 << 22, 64, 333, 4096))
     for other in others:
@@ -233,7 +233,7 @@ def test_the_size_of_a_chunk_changes_nothing(read: Callable[..., Any], seed: int
 
 
 @pytest.mark.slow
-def test_seven_thousand_seeded_files_give_what_the_slow_reader_gives(read: Callable[..., Any]) -> None:
+def test_seven_thousand_seeded_files_have_the_result_of_the_reference_reader(read: Callable[..., Any]) -> None:
     for seed in range(7000):
         source = random.Random(seed)
         data = random_file(source)

@@ -58,7 +58,7 @@ def limits(request: pytest.FixtureRequest) -> dict[str, int]:
         (b"1,2,3.5,99999999999999999", "rated_at", "is outside 1970 to 2100"),
     ],
 )
-def test_a_bad_line_goes_alone_with_its_reason_number_and_bytes(
+def test_only_the_bad_line_is_refused_with_its_reason_number_and_bytes(
     read: Callable[..., Any], limits: dict[str, int], line: bytes, field: str, reason: str
 ) -> None:
     outcome = read(HEADER + GOOD + line + b"\n" + GOOD, **limits)
@@ -68,7 +68,7 @@ def test_a_bad_line_goes_alone_with_its_reason_number_and_bytes(
     assert (bad.raw, bad.length, bad.offset) == (line, len(line), len(HEADER + GOOD))
 
 
-def test_an_unclosed_quote_takes_no_row_behind_it(read: Callable[..., Any]) -> None:
+def test_an_unclosed_quote_does_not_affect_the_following_rows(read: Callable[..., Any]) -> None:
     outcome = read(HEADER + GOOD * 5 + b'1,"2,3.5,964982703\n' + GOOD * 20)
     assert len(outcome.rows) == 25
     assert [bad.line for bad in outcome.bad] == [7]
@@ -80,7 +80,7 @@ def test_a_newline_inside_quotes_makes_two_bad_lines(read: Callable[..., Any]) -
     assert outcome.lines == [4]
 
 
-def test_a_line_of_ten_megabytes_keeps_its_head_and_its_length(
+def test_of_a_line_of_ten_megabytes_the_head_and_the_length_are_stored(
     read: Callable[..., Any], limits: dict[str, int]
 ) -> None:
     long = b"1,2," + b"9" * (10 << 20) + b",964982703"
@@ -119,7 +119,7 @@ def test_text_longer_than_its_field_is_bad(read: Callable[..., Any]) -> None:
         (b",".join(b"c%d" % n for n in range(100_000)), "", "header has more than 1000 columns"),
     ],
 )
-def test_under_a_header_that_cannot_be_read_every_line_is_bad_with_that_reason(
+def test_when_the_header_is_refused_every_line_is_bad_with_that_reason(
     read: Callable[..., Any], header: bytes, field: str, reason: str
 ) -> None:
     outcome = read(header + b"\n" + GOOD + GOOD)
@@ -128,7 +128,7 @@ def test_under_a_header_that_cannot_be_read_every_line_is_bad_with_that_reason(
     assert [bad.raw for bad in outcome.bad] == [header, GOOD[:-1], GOOD[:-1]]
 
 
-def test_a_header_longer_than_a_line_may_be_refuses_the_object(read: Callable[..., Any]) -> None:
+def test_an_oversize_header_refuses_the_object(read: Callable[..., Any]) -> None:
     outcome = read(b"x" * 5000 + b"\n" + GOOD, max_line_bytes=1000, chunk_bytes=100)
     assert outcome.reasons == [(1, "", "is longer than 1000 bytes"), (2, "", "follows a header that could not be read")]
     assert outcome.bad[0].raw == b"x" * 1000
@@ -146,13 +146,13 @@ def test_an_empty_object_is_one_bad_row(read: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("data", [HEADER, HEADER[:-1], HEADER + b"\n\r\n\n", b"\n\n" + HEADER])
-def test_a_header_alone_is_no_row_at_all(read: Callable[..., Any], data: bytes) -> None:
+def test_a_file_with_only_a_header_has_no_rows(read: Callable[..., Any], data: bytes) -> None:
     outcome = read(data)
     assert (outcome.rows, outcome.bad) == ([], [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_refused_in_words(read: Callable[..., Any], encoding: str) -> None:
+def test_utf_16_is_refused_with_a_reason(read: Callable[..., Any], encoding: str) -> None:
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}[encoding]
     outcome = read(mark + HEADER.decode().encode(encoding))
     assert outcome.reasons == [(1, "", "is UTF-16: save it as UTF-8")]
@@ -161,7 +161,7 @@ def test_utf_16_is_refused_in_words(read: Callable[..., Any], encoding: str) -> 
 # -- gzip -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_truncated_gzip_keeps_the_rows_before_the_break(read: Callable[..., Any], limits: dict[str, int]) -> None:
+def test_a_truncated_gzip_keeps_the_rows_before_its_end(read: Callable[..., Any], limits: dict[str, int]) -> None:
     rows = b"".join(b"%d,%d,3.5,%d\n" % (n, n * 7, 964982703 + n * 13) for n in range(20_000))
     packed = gzip.compress(HEADER + rows)
     outcome = read(packed[: len(packed) // 2], **limits)
@@ -183,7 +183,7 @@ def test_a_damaged_gzip_keeps_the_rows_before_the_damage(read: Callable[..., Any
     assert outcome.bad[-1].reason.startswith("gzip stream is damaged")
 
 
-def test_a_wrong_checksum_is_told(read: Callable[..., Any]) -> None:
+def test_a_wrong_checksum_is_reported(read: Callable[..., Any]) -> None:
     packed = bytearray(gzip.compress(HEADER + GOOD))
     packed[-6] ^= 1
     outcome = read(bytes(packed))
@@ -197,7 +197,7 @@ def test_gzip_of_several_members_and_padding_is_one_file(read: Callable[..., Any
     assert (outcome.lines, outcome.bad) == ([2, 3, 4], [])
 
 
-def test_bytes_behind_a_gzip_stream_are_told(read: Callable[..., Any]) -> None:
+def test_bytes_after_a_gzip_stream_are_reported(read: Callable[..., Any]) -> None:
     outcome = read(gzip.compress(HEADER + GOOD) + b"more")
     assert outcome.lines == [2]
     assert outcome.bad[-1].reason.startswith("gzip stream is damaged")
@@ -215,7 +215,7 @@ def test_a_zip_bomb_ends_at_its_limit(read: Callable[..., Any], monkeypatch: pyt
 # -- what is good -----------------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_read_as_the_table_holds_it(read: Callable[..., Any]) -> None:
+def test_a_row_is_read_with_the_types_of_the_table(read: Callable[..., Any]) -> None:
     assert read(HEADER + GOOD).rows == [
         {
             "line": 2,
@@ -268,12 +268,12 @@ def test_seconds_milliseconds_and_iso_8601_are_times(read: Callable[..., Any], t
 
 
 @pytest.mark.parametrize("identity", ["ünï-çødé", "日本", "a b", " lead", "!'@€;|", "x" * 128])
-def test_odd_ids_are_ids(read: Callable[..., Any], identity: str) -> None:
+def test_unusual_ids_are_accepted(read: Callable[..., Any], identity: str) -> None:
     outcome = read(HEADER + f"{identity},2,3.5,964982703\n".encode())
     assert [row["user_id"] for row in outcome.rows] == [identity], outcome.reasons
 
 
-def test_a_catalogue_keeps_genres_years_quoted_titles_and_further_columns(read: Callable[..., Any]) -> None:
+def test_items_keep_genres_years_quoted_titles_and_attribute_columns(read: Callable[..., Any]) -> None:
     data = (
         "movieId,title,genres,director,Jahr\n"
         '1,"American President, The (1995)",Comedy|Drama|Romance,Rob Reiner,1995\n'
@@ -302,7 +302,7 @@ def test_genres_drop_empty_parts(read: Callable[..., Any]) -> None:
     assert row["genres"] == ["a", "b"]
 
 
-def test_links_keep_leading_zeros_and_see_a_repeated_header(read: Callable[..., Any]) -> None:
+def test_links_keep_leading_zeros_and_refuse_a_repeated_header(read: Callable[..., Any]) -> None:
     outcome = read(b"movieId,imdbId,tmdbId\n1,0114709,862\nmovieId,imdbId,tmdbId\n2,0113497,\n", "links")
     assert outcome.reasons == [(3, "", "repeats the header")]
     assert [(row["imdb_id"], row["tmdb_id"]) for row in outcome.rows] == [("0114709", "862"), ("0113497", None)]
@@ -323,18 +323,20 @@ def test_personalize_interactions_are_events(read: Callable[..., Any], landed_as
 
 
 @pytest.mark.parametrize("landed_as", ["events", "ratings"])
-def test_personalize_with_a_value_and_no_type_is_ratings(read: Callable[..., Any], landed_as: str) -> None:
+def test_personalize_interactions_with_a_value_and_no_type_are_ratings(
+    read: Callable[..., Any], landed_as: str
+) -> None:
     outcome = read(b"USER_ID,ITEM_ID,EVENT_VALUE,TIMESTAMP\nu,i,4,964982703\nu,i,9,964982703\n", landed_as)
     assert outcome.dataset == "ratings"
     assert [row["rating"] for row in outcome.rows] == [4.0]
     assert outcome.reasons == [(3, "rating", "is outside 0.5 to 5")]
 
 
-def test_personalize_with_neither_is_views(read: Callable[..., Any]) -> None:
+def test_personalize_interactions_without_value_and_type_are_views(read: Callable[..., Any]) -> None:
     outcome = read(b"USER_ID,ITEM_ID,TIMESTAMP\nu,i,964982703\n", "events")
     assert [(row["type"], row["value"]) for row in outcome.rows] == [("view", None)]
 
 
-def test_events_in_our_own_spelling_need_their_id(read: Callable[..., Any]) -> None:
+def test_events_with_ushers_column_names_need_an_event_id(read: Callable[..., Any]) -> None:
     outcome = read(b"user_id,item_id,type,occurred_at\nu,i,view,964982703\n", "events")
     assert outcome.reasons[0] == (1, "event_id", "header has no column event_id (data set events)")

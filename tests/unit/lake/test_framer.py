@@ -66,7 +66,7 @@ def lines(chunks: Iterator[Chunk]) -> list[tuple[int, int, bytes, int, str | Non
     return found
 
 
-def test_a_line_of_a_gigabyte_costs_no_more_memory_than_a_chunk() -> None:
+def test_a_line_of_a_gigabyte_needs_no_more_memory_than_a_chunk() -> None:
     tracemalloc.start()
     (chunk,) = frames(Long(1 << 30), Limits(1 << 20, 1 << 20))
     peak = tracemalloc.get_traced_memory()[1]
@@ -75,21 +75,21 @@ def test_a_line_of_a_gigabyte_costs_no_more_memory_than_a_chunk() -> None:
     assert peak < 8 << 20
 
 
-def test_what_damage_broke_off_is_no_line() -> None:
+def test_a_line_truncated_by_damage_is_a_fault() -> None:
     found = lines(frames(Broken(b"one\ntwo\nthr"), Limits(4, 100)))
     assert found[:2] == [(1, 0, b"one", 3, None), (2, 4, b"two", 3, None)]
     assert found[2] == (3, 8, b"thr", 3, "broke off")
 
 
-def test_damage_between_two_lines_is_told_too() -> None:
+def test_damage_between_two_lines_is_reported() -> None:
     assert lines(frames(Broken(b"one\n"), Limits()))[-1] == (2, 4, b"", 0, "broke off")
 
 
-def test_nothing_gives_nothing() -> None:
+def test_an_empty_stream_has_no_chunks() -> None:
     assert list(frames(Plain(io.BytesIO(b"")), Limits())) == []
 
 
-def test_oversize_lines_at_the_beginning_middle_and_end_are_told_apart() -> None:
+def test_oversize_lines_at_the_beginning_middle_and_end_are_separate_faults() -> None:
     data = b"a" * 11 + b"\nok\n" + b"b" * 10 + b"\n" + b"c" * 99
     for chunk_bytes in (1, 5, 12, 1000):
         assert lines(frames(Plain(io.BytesIO(data)), Limits(chunk_bytes, 10))) == [
@@ -100,7 +100,7 @@ def test_oversize_lines_at_the_beginning_middle_and_end_are_told_apart() -> None
         ]
 
 
-def test_chunks_fall_the_same_however_little_a_read_gives() -> None:
+def test_chunks_do_not_depend_on_the_size_of_reads() -> None:
     data = b"".join(b"%d,%d\n" % (number, number**3) for number in range(500))
     assert list(frames(Dribble(data), Limits(64, 100))) == list(frames(Plain(io.BytesIO(data)), Limits(64, 100)))
 
@@ -110,7 +110,7 @@ def test_chunks_fall_the_same_however_little_a_read_gives() -> None:
     chunk_bytes=st.integers(1, 80),
     longest=st.integers(1, 40),
 )
-def test_every_byte_lies_in_exactly_one_line(data: bytes, chunk_bytes: int, longest: int) -> None:
+def test_every_byte_is_in_exactly_one_line(data: bytes, chunk_bytes: int, longest: int) -> None:
     found = lines(frames(Plain(io.BytesIO(data)), Limits(chunk_bytes, longest)))
     expected = data.split(b"\n")
     if expected[-1] == b"":

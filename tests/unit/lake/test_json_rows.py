@@ -52,7 +52,7 @@ def line(**changes: Any) -> bytes:
         (line(rated_at="soon"), "rated_at", "is not a time"),
     ],
 )
-def test_a_bad_line_goes_alone_with_its_reason_and_bytes(
+def test_only_the_bad_line_is_refused_with_its_reason_and_bytes(
     read: Callable[..., Any], around: bytes, bad: bytes, field: str, reason: str
 ) -> None:
     outcome = read(GOOD + around + bad + b"\n" + GOOD, file="x.jsonl")
@@ -62,14 +62,14 @@ def test_a_bad_line_goes_alone_with_its_reason_and_bytes(
     assert outcome.lines == [*range(1, before + 1), before + 2]
 
 
-def test_an_object_over_two_lines_never_hides_two_on_one(read: Callable[..., Any]) -> None:
+def test_a_json_object_over_two_lines_does_not_hide_two_on_one_line(read: Callable[..., Any]) -> None:
     two = b'{"user_id":"1",\n"item_id":"2","rating":3.5,"rated_at":964982703}' + line() + b"\n"
     outcome = read(two + GOOD)
     assert [bad.line for bad in outcome.bad] == [1, 2]
     assert outcome.lines == [3]
 
 
-def test_the_quick_way_and_the_slow_way_give_the_same(
+def test_the_fast_path_and_the_slow_path_have_the_same_result(
     read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = random.Random(8)
@@ -108,7 +108,7 @@ def test_every_spelling_of_a_row_is_the_same_row(read: Callable[..., Any], data:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_delivery_that_begins_with_a_broken_line_is_still_json(
+def test_a_stream_object_that_begins_with_a_broken_line_is_read_as_json(
     read: Callable[..., Any], pack: Callable[[bytes], bytes]
 ) -> None:
     outcome = read(pack(b"broken\n" + GOOD), file="delivery.jsonl.gz")
@@ -116,12 +116,12 @@ def test_a_delivery_that_begins_with_a_broken_line_is_still_json(
     assert outcome.lines == [2]
 
 
-def test_blank_lines_are_no_rows(read: Callable[..., Any]) -> None:
+def test_blank_lines_are_not_rows(read: Callable[..., Any]) -> None:
     outcome = read(b"\n" + GOOD + b"\r\n\n" + GOOD + b"\n", file="x.jsonl")
     assert (outcome.lines, outcome.bad) == ([2, 5], [])
 
 
-def test_items_take_lists_and_any_further_field(read: Callable[..., Any]) -> None:
+def test_items_accept_lists_and_unknown_fields(read: Callable[..., Any]) -> None:
     rows = [
         {"item_id": "1", "title": "Heat (1995)", "genres": ["Crime", "Drama"], "attributes": {"a": "b"}},
         {"item_id": "2", "title": "x", "genres": "Crime|Drama", "director": "Mann", "length": 170, "tags": ["x"]},
@@ -141,7 +141,7 @@ def test_items_take_lists_and_any_further_field(read: Callable[..., Any]) -> Non
     ]
 
 
-def test_events_keep_their_recommendation(read: Callable[..., Any]) -> None:
+def test_events_keep_their_recommendation_id(read: Callable[..., Any]) -> None:
     row = {"event_id": "e", "user_id": "u", "item_id": "i", "type": "Purchase", "value": 2, "occurred_at": 964982703}
     (found,) = read(json.dumps(row | {"recommendation_id": "v1.x.y"}).encode(), "events").rows
     assert (found["type"], found["value"], found["recommendation_id"]) == ("purchase", 2.0, "v1.x.y")

@@ -22,7 +22,7 @@ def file(**columns: Any) -> bytes:
     return written.getvalue()
 
 
-def test_a_file_is_read_by_its_content_whatever_its_name(read: Callable[..., Any]) -> None:
+def test_the_format_follows_from_the_content_not_the_name(read: Callable[..., Any]) -> None:
     outcome = read(file(), file="ratings.csv")
     assert [(row["line"], row["user_id"], row["rating"], row["rated_at"]) for row in outcome.rows] == [
         (1, "1", 3.5, AT),
@@ -51,7 +51,7 @@ def test_a_file_is_read_by_its_content_whatever_its_name(read: Callable[..., Any
         ("rated_at", ["2000-07-30", "soon"], "is not a time"),
     ],
 )
-def test_a_bad_value_takes_its_row_alone(read: Callable[..., Any], column: str, values: Any, reason: str) -> None:
+def test_a_bad_value_refuses_only_its_row(read: Callable[..., Any], column: str, values: Any, reason: str) -> None:
     outcome = read(file(**{column: values}))
     assert outcome.lines == [1]
     assert outcome.reasons == [(2, column, reason)]
@@ -69,7 +69,7 @@ def test_a_bad_value_takes_its_row_alone(read: Callable[..., Any], column: str, 
         ("item_id", pa.array([b"\xff", b"b"], pa.binary()), "binary"),
     ],
 )
-def test_a_changed_column_type_is_told_for_every_row(
+def test_an_unsupported_column_type_refuses_every_row(
     read: Callable[..., Any], column: str, values: Any, kind: str
 ) -> None:
     outcome = read(file(**{column: values}))
@@ -85,7 +85,7 @@ def test_a_changed_column_type_is_told_for_every_row(
         pa.array(["1", "2"], pa.string_view()),
     ],
 )
-def test_ids_may_be_any_kind_of_text_or_whole_numbers(read: Callable[..., Any], column: pa.Array) -> None:
+def test_ids_may_be_strings_of_any_arrow_type_or_integers(read: Callable[..., Any], column: pa.Array) -> None:
     assert [row["user_id"] for row in read(file(user_id=column)).rows] == ["1", "2"]
 
 
@@ -117,7 +117,7 @@ def test_a_broken_file_is_one_bad_row(read: Callable[..., Any], cut: int) -> Non
     assert bad.reason.startswith("Parquet cannot be read: ")
 
 
-def test_damage_in_the_middle_keeps_the_rows_before_it(
+def test_damage_in_a_parquet_file_keeps_the_rows_before_it(
     read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = io.BytesIO()
@@ -140,7 +140,7 @@ def test_damage_in_the_middle_keeps_the_rows_before_it(
     assert [bad.line for bad in outcome.bad] == [2001]
 
 
-def test_items_keep_lists_and_further_columns(read: Callable[..., Any]) -> None:
+def test_parquet_items_keep_lists_and_attribute_columns(read: Callable[..., Any]) -> None:
     written = io.BytesIO()
     table = {"item_id": ["1", "2"], "title": ["Heat (1995)", "x"], "genres": [["a", "b"], None], "length": [170, None]}
     pq.write_table(pa.table(table), written)

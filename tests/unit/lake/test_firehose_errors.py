@@ -18,7 +18,7 @@ def error(raw: bytes, code: str = "Lambda.FunctionError") -> bytes:
     return json.dumps({**record, "rawData": base64.b64encode(raw).decode()}).encode() + b"\n"
 
 
-def test_what_is_no_error_record_is_quarantine_all_the_same(lake: Any) -> None:
+def test_a_line_that_is_not_an_error_record_is_quarantined(lake: Any) -> None:
     bad = [b"no JSON", b"{}", b'{"errorCode":"a","rawData":"?"}', b'{"errorCode":1,"rawData":""}', b"\xff", GOOD]
     assert lake.ingest(lake.put(KEY, b"\n".join(bad))) == []
     found = lake.quarantine("ratings")
@@ -26,7 +26,7 @@ def test_what_is_no_error_record_is_quarantine_all_the_same(lake: Any) -> None:
     assert {record["reason"] for record in found} == {"is not a Firehose error record"}
 
 
-def test_every_line_of_a_failed_record_is_quarantine_and_none_a_row(lake: Any) -> None:
+def test_every_line_of_a_failed_record_is_quarantined(lake: Any) -> None:
     lake.make_tables("ratings")
     body = error(GOOD) + error(GOOD + b"\n\n" + GOOD + b"\nbad\n", "Lambda.ProcessingFailedStatus") + b"\n"
     assert lake.ingest(lake.put(KEY, body)) == []
@@ -41,18 +41,18 @@ def test_every_line_of_a_failed_record_is_quarantine_and_none_a_row(lake: Any) -
     assert lake.rows("ratings") == []
 
 
-def test_an_object_of_errors_may_be_gzip(lake: Any) -> None:
+def test_error_records_may_be_gzip(lake: Any) -> None:
     assert lake.ingest(lake.put(f"{KEY}.gz", gzip.compress(error(GOOD)))) == []
     assert [record["raw"] for record in lake.quarantine("ratings")] == [GOOD]
 
 
-def test_an_empty_object_of_errors_holds_nothing(lake: Any) -> None:
+def test_an_empty_object_of_error_records_has_no_rows(lake: Any) -> None:
     assert lake.ingest(lake.put(KEY, b"")) == []
     assert lake.entries()[KEY]["rows_in"] == 0
 
 
 @pytest.mark.parametrize("size", [1_024_000, 4_000_000])
-def test_a_record_of_any_size_keeps_its_place(lake: Any, size: int) -> None:
+def test_error_records_of_any_size_keep_their_line_numbers(lake: Any, size: int) -> None:
     """Past the longest record there can be, the head is kept."""
     assert lake.ingest(lake.put(KEY, error(GOOD) + error(b"x" * size) + error(GOOD))) == []
     found = lake.quarantine("ratings")

@@ -85,7 +85,7 @@ def grown(name: str, *fields: Field) -> dict[str, Dataset]:
 # -- the custom resource ----------------------------------------------------------------------------------------------
 
 
-def test_a_failure_is_answered_with_its_reason(lake: Any, answers: Answers) -> None:
+def test_a_failure_is_reported_to_cloudformation_with_its_reason(lake: Any, answers: Answers) -> None:
     lake.glue.delete_database(Name="usher")
     lake.handler("catalog_tables")(request(answers, "Create"), Context())
     (answer,) = answers.bodies
@@ -93,7 +93,9 @@ def test_a_failure_is_answered_with_its_reason(lake: Any, answers: Answers) -> N
     assert "usher" in answer["Reason"] and "stream" in answer["Reason"]
 
 
-def test_missing_settings_are_answered_too(lake: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_settings_are_reported_to_cloudformation(
+    lake: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("USHER_DATABASE")
     lake.handler("catalog_tables")(request(answers, "Create"), Context())
     assert "USHER_DATABASE is missing" in answers.bodies[0]["Reason"]
@@ -124,7 +126,7 @@ def test_delete_keeps_the_lake(lake: Any, answers: Answers) -> None:
     assert len(lake.glue.get_tables(DatabaseName="usher")["TableList"]) == 6
 
 
-def test_an_answer_that_is_not_taken_is_sent_again(lake: Any, answers: Answers) -> None:
+def test_a_response_that_is_not_accepted_is_sent_again(lake: Any, answers: Answers) -> None:
     answers.fail = 2
     lake.handler("catalog_tables")(request(answers, "Delete"), Context())
     assert len(answers.bodies) == 1
@@ -133,13 +135,13 @@ def test_an_answer_that_is_not_taken_is_sent_again(lake: Any, answers: Answers) 
 # -- the schema -------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_table_is_told_with_what_to_do(lake: Any) -> None:
+def test_a_missing_table_is_an_error_that_says_what_to_do(lake: Any) -> None:
     with pytest.raises(TableMissing, match=r"usher\.ratings does not exist: deploy the stack again"):
         load_table(open_catalog(), "usher", "ratings")
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_the_table_holds_what_the_definition_and_the_files_say(lake: Any, name: str) -> None:
+def test_the_tables_schema_equals_the_definition_and_the_data_files(lake: Any, name: str) -> None:
     lake.make_tables(name)
     schema = lake.table(name).schema()
     definition = DATASETS[name].columns
@@ -172,7 +174,7 @@ def test_tables_are_version_two_by_day_and_merge_their_manifests(lake: Any) -> N
     assert table.location() == "s3://lake/lake/ratings"
 
 
-def test_a_new_optional_field_is_added_and_old_rows_have_none(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_optional_field_is_added_and_is_null_in_older_rows(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.make_tables("ratings")
     lake.ingest(lake.put("ratings/upload/a.csv", HEADER + b"1,2,3.5,964982703\n"))
     assert lake.catalog() == []
@@ -206,7 +208,7 @@ def _forget_schemas() -> None:
         (Field("rating", "text", "x"), "ratings.rating is double in the table, not string"),
     ],
 )
-def test_a_change_that_the_table_cannot_follow_is_refused_before_anything_is_done(
+def test_an_incompatible_change_is_refused_before_any_table_changes(
     lake: Any, monkeypatch: pytest.MonkeyPatch, field: Field, reason: str
 ) -> None:
     lake.make_tables("ratings")
@@ -219,7 +221,7 @@ def test_a_change_that_the_table_cannot_follow_is_refused_before_anything_is_don
     assert [table["Name"] for table in lake.glue.get_tables(DatabaseName="usher")["TableList"]] == ["ratings"]
 
 
-def test_properties_that_somebody_changed_are_set_again(lake: Any) -> None:
+def test_changed_table_properties_are_reset(lake: Any) -> None:
     lake.make_tables(*DATASETS)
     with lake.table("ratings").transaction() as transaction:
         transaction.set_properties({"commit.manifest-merge.enabled": "false"})

@@ -19,7 +19,9 @@ DAY = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
 
 
 @given(raw=st.binary(max_size=200), reason=st.text(min_size=1, max_size=50), field=st.text(max_size=20))
-def test_a_record_is_one_line_of_ascii_json_that_gives_back_the_bytes(raw: bytes, reason: str, field: str) -> None:
+def test_a_quarantine_record_is_one_line_of_ascii_json_with_exactly_the_bytes(
+    raw: bytes, reason: str, field: str
+) -> None:
     line = record(BadRow(reason, field, 7, 70, len(raw), raw), "d" * 32)
     assert line.isascii() and line.endswith(b"\n") and line.count(b"\n") == 1
     found = json.loads(line)
@@ -34,14 +36,14 @@ def test_a_record_is_one_line_of_ascii_json_that_gives_back_the_bytes(raw: bytes
     }
 
 
-def test_no_bad_row_writes_no_file(lake: Any) -> None:
+def test_without_bad_rows_no_file_is_written(lake: Any) -> None:
     quarantine = Quarantine(lake.s3, "lake", "d", DAY)
     quarantine.add("ratings", [])
     quarantine.close()
     assert "Contents" not in lake.s3.list_objects_v2(Bucket="lake")
 
 
-def test_the_file_lies_under_the_day_on_which_the_object_landed(lake: Any) -> None:
+def test_the_key_has_the_day_on_which_the_object_landed(lake: Any) -> None:
     quarantine = Quarantine(lake.s3, "lake", "d", DAY)
     quarantine.add("ratings", [BadRow("r", "", 1, 0, 1, b"x")])
     quarantine.close()
@@ -49,7 +51,7 @@ def test_the_file_lies_under_the_day_on_which_the_object_landed(lake: Any) -> No
     assert found["Key"] == "quarantine/ratings/dt=2026-03-01/d.jsonl"
 
 
-def test_a_file_that_is_given_up_leaves_nothing_not_even_parts(lake: Any) -> None:
+def test_an_aborted_file_leaves_no_object_and_no_parts(lake: Any) -> None:
     upload = Upload(lake.s3, "lake", "k", "text/plain", part_bytes=5 << 20)
     upload.write(b"x" * (11 << 20))
     assert lake.s3.list_multipart_uploads(Bucket="lake")["Uploads"]
@@ -59,7 +61,7 @@ def test_a_file_that_is_given_up_leaves_nothing_not_even_parts(lake: Any) -> Non
 
 
 @pytest.mark.parametrize("size", [0, 1, (5 << 20) - 1, 5 << 20, (12 << 20) + 7])
-def test_an_upload_of_any_size_gives_back_its_bytes(lake: Any, size: int) -> None:
+def test_an_upload_of_any_size_stores_its_bytes(lake: Any, size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     upload = Upload(lake.s3, "lake", "k", "text/plain", part_bytes=5 << 20)
     for start in range(0, size, 1 << 20):
@@ -70,7 +72,7 @@ def test_an_upload_of_any_size_gives_back_its_bytes(lake: Any, size: int) -> Non
     assert lake.s3.get_object(Bucket="lake", Key="k")["Body"].read() == data[:size]
 
 
-def test_bad_rows_are_written_while_they_are_found(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_rows_are_written_as_they_are_found(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator of a million rows is never a list: no more of it is alive than one part."""
     alive = 0
 

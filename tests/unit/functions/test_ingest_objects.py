@@ -51,13 +51,13 @@ def metrics(text: str) -> dict[str, float]:
         "[" * 100_000,
     ],
 )
-def test_a_message_that_is_no_event_fails_alone(lake: Any, capsys: pytest.CaptureFixture[str], body: str) -> None:
+def test_only_the_message_that_is_not_an_event_fails(lake: Any, capsys: pytest.CaptureFixture[str], body: str) -> None:
     assert lake.ingest(body, lake.put("ratings/upload/a.csv", HEADER + GOOD)) == ["m0"]
     assert len(lake.waiting()) == 1
     assert metrics(capsys.readouterr().out)["ObjectsRefused"] == 1
 
 
-def test_an_object_under_an_unknown_key_fails_alone(lake: Any) -> None:
+def test_only_the_object_under_an_unknown_key_fails(lake: Any) -> None:
     events = [lake.put(key, HEADER + GOOD) for key in ("films/upload/a.csv", "ratings/upload/a.csv", "x")]
     assert lake.ingest(*events) == ["m0", "m2"]
     assert list(lake.entries()) == ["ratings/upload/a.csv"]
@@ -74,7 +74,7 @@ def test_an_object_deleted_before_its_event_is_counted_and_not_retried(
     assert metrics(capsys.readouterr().out) == {"ObjectsGone": 1}
 
 
-def test_an_overwritten_object_is_gone_and_its_successor_is_read(lake: Any) -> None:
+def test_of_an_overwritten_object_only_the_new_content_is_read(lake: Any) -> None:
     first = lake.put("ratings/upload/a.csv", HEADER + GOOD)
     second = lake.put("ratings/upload/a.csv", HEADER + GOOD * 3)
     assert lake.ingest(first, second) == []
@@ -83,7 +83,7 @@ def test_an_overwritten_object_is_gone_and_its_successor_is_read(lake: Any) -> N
     assert sum(len(pq_rows(lake, key)) for key in data_keys(lake)) == 3
 
 
-def test_with_versions_each_event_reads_its_own(lake: Any) -> None:
+def test_in_a_versioned_bucket_each_event_reads_its_own_version(lake: Any) -> None:
     lake.s3.put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
     first = lake.put("ratings/upload/a.csv", HEADER + GOOD)
     second = lake.put("ratings/upload/a.csv", HEADER + GOOD * 3)
@@ -93,7 +93,9 @@ def test_with_versions_each_event_reads_its_own(lake: Any) -> None:
     assert sorted((item["status"], int(item["rows_in"])) for item in items) == [("parsed", 1), ("parsed", 3)]
 
 
-def test_when_s3_refuses_the_message_fails_and_nothing_is_recorded(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_s3_denies_access_the_message_fails_and_nothing_is_recorded(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD)
     monkeypatch.setenv("USHER_LAKE_BUCKET", "no-such-bucket")
     assert lake.ingest(event) == ["m0"]
@@ -101,21 +103,21 @@ def test_when_s3_refuses_the_message_fails_and_nothing_is_recorded(lake: Any, mo
     assert lake.waiting() == []
 
 
-def test_without_its_settings_the_handler_says_which_are_missing(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_settings_the_handler_names_the_missing_ones(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("USHER_LAKE_BUCKET")
     monkeypatch.delenv("USHER_STATE_TABLE")
     with pytest.raises(Exception, match="USHER_LAKE_BUCKET is missing; USHER_STATE_TABLE is missing"):
         lake.ingest(lake.put("ratings/upload/a.csv", HEADER + GOOD))
 
 
-def test_with_too_little_time_an_object_is_left_to_the_next_invocation(lake: Any) -> None:
+def test_with_too_little_time_an_object_is_read_by_the_next_invocation(lake: Any) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD)
     assert lake.ingest(event, seconds=29) == ["m0"]
     assert lake.entries() == {}
     assert lake.ingest(event, seconds=31) == []
 
 
-def test_an_object_that_takes_too_long_is_given_up_without_a_trace(lake: Any) -> None:
+def test_an_object_that_takes_too_long_leaves_no_files(lake: Any) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD * 200_000 + BAD)
     left = iter([100.0, 90.0, 10.0])
     with pytest.raises(OutOfTime, match="takes longer than one invocation"):
@@ -123,7 +125,7 @@ def test_an_object_that_takes_too_long_is_given_up_without_a_trace(lake: Any) ->
     assert lake.s3.list_objects_v2(Bucket="lake").get("Contents", []) == []
 
 
-def test_failed_messages_are_handed_back_soon(lake: Any) -> None:
+def test_failed_messages_become_visible_again_soon(lake: Any) -> None:
     url = lake.ingest_queue_url
     lake.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5400"})
     lake.sqs.send_message(QueueUrl=url, MessageBody="no event")
@@ -139,7 +141,7 @@ def test_failed_messages_are_handed_back_soon(lake: Any) -> None:
     assert len(lake.sqs.receive_message(QueueUrl=url)["Messages"]) == 1
 
 
-def test_retries_back_off_unless_they_are_of_no_use() -> None:
+def test_retries_back_off_unless_they_cannot_succeed() -> None:
     assert [wait_seconds(CommitContended(), receives) for receives in (1, 2, 3, 4, 9)] == [30, 150, 750, 3750, 43_200]
     assert wait_seconds(NotAnEvent(), 3) == 0
     assert wait_seconds(OutOfTime(), 3) == 0
@@ -160,19 +162,19 @@ def test_rows_in_are_rows_accepted_and_rows_quarantined(lake: Any, capsys: pytes
     assert (record["source"], record["bytes"]) == (f"{digest}:5", len(BAD) - 1)
 
 
-def test_an_object_without_good_rows_is_done_at_once(lake: Any) -> None:
+def test_an_object_without_good_rows_is_committed_at_once(lake: Any) -> None:
     assert lake.ingest(lake.put("ratings/upload/a.csv", HEADER + BAD), lake.put("items/upload/b.csv", b"")) == []
     assert [(entry["status"], entry["rows_bad"]) for entry in lake.entries().values()] == [("committed", 1)] * 2
     assert lake.waiting() == []
     assert [record["reason"] for record in lake.quarantine("items")] == ["is empty"]
 
 
-def test_a_console_folder_is_no_object(lake: Any) -> None:
+def test_a_folder_of_the_s3_console_is_ignored(lake: Any) -> None:
     assert lake.ingest(lake.put("ratings/upload/", b""), lake.put("ratings/", b"")) == []
     assert lake.entries() == {}
 
 
-def test_the_same_event_three_times_reads_once_and_asks_for_the_commit_each_time(
+def test_a_repeated_event_reads_the_object_once_and_requests_the_commit_each_time(
     lake: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD)
@@ -191,7 +193,7 @@ def test_a_committed_object_is_not_sent_again(lake: Any) -> None:
     assert lake.waiting() == []
 
 
-def test_a_second_reading_writes_the_same_bytes_to_the_same_keys(lake: Any) -> None:
+def test_reading_an_object_twice_writes_the_same_bytes_to_the_same_keys(lake: Any) -> None:
     event = lake.put("ratings/upload/a.csv", HEADER + GOOD * 1000 + BAD)
     contents = []
     for _ in range(2):
@@ -203,7 +205,7 @@ def test_a_second_reading_writes_the_same_bytes_to_the_same_keys(lake: Any) -> N
     assert contents[0] == contents[1]
 
 
-def test_every_row_says_where_it_came_from(lake: Any) -> None:
+def test_every_row_has_its_provenance(lake: Any) -> None:
     lake.ingest(lake.put("ratings/upload/a.csv", HEADER + GOOD + BAD + GOOD))
     (key,) = data_keys(lake)
     rows = pq_rows(lake, key)
@@ -214,7 +216,9 @@ def test_every_row_says_where_it_came_from(lake: Any) -> None:
     assert {row["ingested_date"] for row in rows} == {landed.date()}
 
 
-def test_files_roll_at_their_size_and_count_every_row(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_starts_at_the_row_limit_and_every_row_is_counted(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("usher_lake.writers.FILE_ROWS", 2500)
     monkeypatch.setattr("usher_lake.writers.GROUP_ROWS", 1000)
     lake.ingest(lake.put("ratings/upload/a.csv", HEADER + GOOD * 6001))
@@ -222,7 +226,7 @@ def test_files_roll_at_their_size_and_count_every_row(lake: Any, monkeypatch: py
     assert lake.entries()["ratings/upload/a.csv"]["files"] == 3
 
 
-def test_a_large_quarantine_goes_in_parts_and_keeps_every_byte(lake: Any) -> None:
+def test_a_large_quarantine_file_is_a_multipart_upload_with_every_byte(lake: Any) -> None:
     body = HEADER + b"".join(b"%d,%s,7,964982703\n" % (n, b"x" * 100) for n in range(90_000))
     lake.ingest(lake.put("ratings/upload/a.csv.gz", gzip.compress(body, 1)))
     records = lake.quarantine("ratings")
@@ -231,7 +235,7 @@ def test_a_large_quarantine_goes_in_parts_and_keeps_every_byte(lake: Any) -> Non
     assert lake.s3.head_object(Bucket="lake", Key=key)["ETag"].strip('"').endswith("-2")
 
 
-def test_personalize_rows_go_where_their_header_says(lake: Any) -> None:
+def test_personalize_rows_go_to_the_data_set_of_their_header(lake: Any) -> None:
     lake.ingest(lake.put("events/upload/a.csv", b"USER_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE\nu,i,964982703,4\nu,i,1,9\n"))
     assert lake.entries()["events/upload/a.csv"]["dataset"] == "ratings"
     assert [key.split("/")[1] for key in lake_keys(lake)] == ["ratings", "ratings"]
@@ -261,7 +265,7 @@ def test_parquet_is_read_in_ranges_from_s3(lake: Any) -> None:
     assert (entry["rows_in"], entry["rows_bad"]) == (rows, 70)
 
 
-def test_the_log_never_shows_what_a_row_says(lake: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_contains_no_values_of_rows(lake: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("ingest_objects").addHandler(caplog.handler)
         lake.ingest(lake.put("ratings/upload/a.csv", HEADER + b"secret-person,2,3,x\n"))

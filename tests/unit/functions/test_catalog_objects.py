@@ -74,7 +74,7 @@ CRASH_POINTS = [
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("point", CRASH_POINTS, ids=lambda point: f"{point[1]} {point[2]}")
-def test_after_a_crash_at_any_write_the_message_that_comes_again_completes_it(
+def test_after_a_crash_at_any_write_the_redelivered_message_completes_the_commit(
     ready: Any, monkeypatch: pytest.MonkeyPatch, point: tuple[Any, str, int], when: str
 ) -> None:
     with monkeypatch.context() as patch:
@@ -107,7 +107,7 @@ def _crash(patch: pytest.MonkeyPatch, point: tuple[Any, str, int], when: str) ->
 
 
 @pytest.mark.parametrize("point", ["ledger", "queue"])
-def test_after_a_crash_of_ingest_the_event_that_comes_again_completes_it(
+def test_after_a_crash_of_ingest_the_redelivered_event_completes_it(
     lake: Any, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     lake.make_tables("ratings")
@@ -129,7 +129,7 @@ def _raise(*_: Any, **__: Any) -> Any:
     raise Crash
 
 
-def test_the_same_messages_in_any_order_and_number_add_nothing(ready: Any) -> None:
+def test_repeated_messages_in_any_order_add_no_rows(ready: Any) -> None:
     assert ready.catalog(*ready.messages, *reversed(ready.messages)) == []
     assert ready.catalog(*ready.messages) == []
     assert ready.ingest(*ready.events, *ready.events) == []
@@ -138,7 +138,7 @@ def test_the_same_messages_in_any_order_and_number_add_nothing(ready: Any) -> No
     assert len(ready.table("ratings").metadata.snapshots) == 1
 
 
-def test_after_a_row_delete_a_message_brings_nobody_back(ready: Any) -> None:
+def test_a_repeated_message_does_not_restore_deleted_rows(ready: Any) -> None:
     assert ready.catalog(*ready.messages) == []
     ready.table("ratings").delete("user_id = 'a'")
     state = ready.dynamodb.Table("state")
@@ -159,7 +159,7 @@ def test_after_a_row_delete_a_message_brings_nobody_back(ready: Any) -> None:
 
 
 @pytest.mark.parametrize("committers", [2, 5])
-def test_committers_at_once_on_the_same_objects_add_each_once(ready: Any, committers: int) -> None:
+def test_concurrent_commits_of_the_same_objects_add_each_once(ready: Any, committers: int) -> None:
     additions = _object_files(ready)
     barrier = threading.Barrier(committers)
 
@@ -173,7 +173,7 @@ def test_committers_at_once_on_the_same_objects_add_each_once(ready: Any, commit
     assert users(ready) == ["a", "b", "c", "d", "e"]
 
 
-def test_committers_at_once_on_different_objects_lose_none(lake: Any) -> None:
+def test_concurrent_commits_of_different_objects_lose_none(lake: Any) -> None:
     lake.make_tables("ratings")
     events = [lake.put(f"ratings/upload/{n}.csv", rating_file(f"u{n:02}", f"v{n:02}")) for n in range(8)]
     assert lake.ingest(*events) == []
@@ -200,7 +200,9 @@ def test_pyicebergs_own_retry_would_add_an_object_twice(ready: Any) -> None:
     assert len(users(ready)) == 10
 
 
-def test_the_loser_of_a_race_sees_what_the_winner_added(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_of_two_racing_commits_finds_the_objects_of_the_first(
+    ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     late = load_table(open_catalog(), "usher", "ratings")
     early = load_table(open_catalog(), "usher", "ratings")
     additions = _object_files(ready)
@@ -263,7 +265,7 @@ def test_a_message_without_an_object_fails_alone(ready: Any, body: str) -> None:
     assert_all_there_once(ready)
 
 
-def test_a_missing_table_fails_its_data_set_alone(lake: Any) -> None:
+def test_a_missing_table_fails_only_its_data_set(lake: Any) -> None:
     lake.make_tables("ratings", "links")
     links = b"movieId,imdbId,tmdbId\n1,2,3\n"
     lake.ingest(lake.put("links/upload/a.csv", links), lake.put("ratings/upload/a.csv", rating_file("a")))
@@ -272,7 +274,7 @@ def test_a_missing_table_fails_its_data_set_alone(lake: Any) -> None:
     assert users(lake) == ["a"]
 
 
-def test_a_missing_data_file_fails_its_own_object_and_holds_up_no_other(lake: Any) -> None:
+def test_a_missing_data_file_fails_only_its_own_object(lake: Any) -> None:
     lake.make_tables("ratings")
     events = [lake.put(f"ratings/upload/{name}.csv", rating_file(name)) for name in "abcdefg"]
     assert lake.ingest(*events) == []
@@ -334,7 +336,7 @@ def test_a_stale_table_is_refreshed_before_it_commits(ready: Any) -> None:
     assert users(ready) == ["a", "b", "c", "d", "e"]
 
 
-def test_the_head_counts_commits_once_in_any_order(lake: Any) -> None:
+def test_run_progress_counts_each_commit_once_in_any_order(lake: Any) -> None:
     state = lake.dynamodb.Table("state")
     one, two, three = (Commit(100 + n, n, 10**n, 1000 + n) for n in (1, 2, 3))
     for seen in ([one], [one], [one, two], [one, two], [one], [one, two, three], [two], []):
@@ -345,7 +347,7 @@ def test_the_head_counts_commits_once_in_any_order(lake: Any) -> None:
     assert lake.head()["rows_since_run"] == 1110
 
 
-def test_heads_written_at_once_lose_nothing(lake: Any) -> None:
+def test_concurrent_updates_of_run_progress_lose_nothing(lake: Any) -> None:
     def work(number: int) -> dict[str, int]:
         state = boto3.Session().resource("dynamodb").Table("state")
         count_commits(state, "events" if number % 2 else "ratings", [Commit(n, n, 1, n) for n in range(1, number + 2)])

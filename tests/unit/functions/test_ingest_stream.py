@@ -63,12 +63,12 @@ def handle(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("name", ["films", "", "ratings-2"])
-def test_an_unknown_stream_fails_and_names_those_there_are(handle: Any, name: str) -> None:
+def test_an_unknown_delivery_stream_fails_with_the_known_ones(handle: Any, name: str) -> None:
     with pytest.raises(UnknownPlace, match="none of usher-ratings, usher-items, usher-tags, usher-links, usher-events"):
         handle(event(rating(), dataset=name))
 
 
-def test_the_stream_of_another_stack_fails(handle: Any) -> None:
+def test_the_delivery_stream_of_another_stack_fails(handle: Any) -> None:
     with pytest.raises(UnknownPlace, match="'other-ratings'"):
         handle({**event(rating()), "deliveryStreamArn": "arn:aws:firehose:eu-west-1:1:deliverystream/other-ratings"})
 
@@ -84,12 +84,12 @@ def test_the_stream_of_another_stack_fails(handle: Any) -> None:
         {"deliveryStreamArn": None},
     ],
 )
-def test_what_is_no_transformation_event_fails(handle: Any, change: dict[str, Any]) -> None:
+def test_an_event_of_another_kind_fails(handle: Any, change: dict[str, Any]) -> None:
     with pytest.raises((NotAnEvent, UnknownPlace)):
         handle({**event(rating()), **change})
 
 
-def test_bad_lines_that_cannot_be_quarantined_are_left_to_firehose_and_the_good_go_on(
+def test_when_the_quarantine_fails_records_with_bad_lines_fail_and_good_records_are_delivered(
     lake: Any, handle: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("USHER_LAKE_BUCKET", "gone")
@@ -120,7 +120,7 @@ def test_bad_lines_that_cannot_be_quarantined_are_left_to_firehose_and_the_good_
         (rating(item="x" * 1_000_000), "is longer than 128 bytes", "item_id"),
     ],
 )
-def test_a_bad_record_is_dropped_and_stands_in_quarantine_with_its_reason(
+def test_a_bad_record_is_dropped_and_quarantined_with_its_reason(
     lake: Any, handle: Any, raw: bytes, reason: str, field: str | None
 ) -> None:
     answer = handle(event(rating(1), raw, rating(2)))
@@ -132,7 +132,7 @@ def test_a_bad_record_is_dropped_and_stands_in_quarantine_with_its_reason(
     assert found["offset"] == len(rating(1)) + 1
 
 
-def test_a_second_try_writes_the_same_quarantine_file(lake: Any, handle: Any) -> None:
+def test_a_retry_writes_the_same_quarantine_file(lake: Any, handle: Any) -> None:
     first = handle(event(b"bad", rating()))
     assert handle({**event(b"bad", rating()), "invocationId": "another"}) == first
     assert len(lake.quarantine("ratings")) == 1
@@ -145,7 +145,7 @@ def test_a_second_try_writes_the_same_quarantine_file(lake: Any, handle: Any) ->
 # -- what works -------------------------------------------------------------------------------------------------------
 
 
-def test_good_records_go_on_as_they_were_sent_with_one_newline_each(handle: Any, lake: Any) -> None:
+def test_good_records_are_delivered_as_sent_with_one_newline_each(handle: Any, lake: Any) -> None:
     odd = b'{ "userId": 1, "movieId": "2", "rating": "4", "timestamp": "2020-01-01T00:00:00Z" }'
     sent = [rating(), rating(3) + b"\n", rating(4) + b"\r\n", b"\xef\xbb\xbf" + rating(5), odd]
     answer = handle(event(*sent))
@@ -155,20 +155,20 @@ def test_good_records_go_on_as_they_were_sent_with_one_newline_each(handle: Any,
     assert lake.quarantine("ratings") == []
 
 
-def test_a_record_of_several_lines_goes_on_without_its_bad_ones(handle: Any, lake: Any) -> None:
+def test_a_record_of_several_lines_is_delivered_without_its_bad_ones(handle: Any, lake: Any) -> None:
     mixed = rating(1) + b"\nbad\n\n" + rating(2) + b"\n" + rating(value=9) + b"\n"
     answer = handle(event(rating(), mixed, b"bad\nworse"))
     assert results(answer)[1:] == [("Ok", rating(1) + b"\n" + rating(2) + b"\n"), ("Dropped", None)]
     assert [found["line"] for found in lake.quarantine("ratings")] == [3, 6, 7, 8]
 
 
-def test_an_empty_record_is_dropped_and_no_row(handle: Any, lake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_record_is_dropped_and_not_counted(handle: Any, lake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert results(handle(event(b"", b"\n\n", b"\r\n"))) == [("Dropped", None)] * 3
     assert lake.quarantine("ratings") == []
     assert metrics(capsys.readouterr().out)["RowsIn"] == 0
 
 
-def test_no_records_are_no_answers(handle: Any) -> None:
+def test_a_batch_without_records_has_no_results(handle: Any) -> None:
     assert handle(event()) == {"records": []}
 
 
@@ -178,7 +178,7 @@ def test_rows_are_counted(handle: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert (told["RowsIn"], told["RowsAccepted"], told["RowsQuarantined"]) == (4, 3, 1)
 
 
-def test_the_sample_event_is_what_the_handler_takes(handle: Any, lake: Any) -> None:
+def test_the_handler_accepts_the_sample_event(handle: Any, lake: Any) -> None:
     answer = handle(json.loads((EVENTS / "ingest_stream.json").read_text()))
     assert [item["result"] for item in answer["records"]] == ["Ok", "Dropped"]
     assert [found["reason"] for found in lake.quarantine("ratings")] == ["is outside 0.5 to 5"]
@@ -202,7 +202,7 @@ _PIECES = st.sampled_from(
 
 @settings(max_examples=400)
 @given(st.lists(st.lists(_PIECES, max_size=6).map(b"".join), max_size=8))
-def test_what_goes_on_is_never_refused_by_ingest_and_no_line_is_lost(read: Any, data: Sequence[bytes]) -> None:
+def test_ingest_accepts_every_delivered_line_and_no_line_is_lost(read: Any, data: Sequence[bytes]) -> None:
     given_event = event(*data)
     checked = check_batch(FirehoseBatch.of(given_event, "usher-"))
     answer = {"records": checked.results(bad_is_stored=True)}
