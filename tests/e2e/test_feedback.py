@@ -144,7 +144,7 @@ def test_before_any_model_what_was_rated_does_not_come_back_from_the_popularity_
 @pytest.fixture(scope="module")
 def serving(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The shop, once a model serves."""
-    world = module_of(ROOT / "tests/unit/models/conftest.py", "feedback_world")
+    world = module_of(ROOT / "tests/unit/small_world.py", "feedback_world")
     folder = tmp_path_factory.mktemp("model") / "bundle"
     prepared = world.prepare_world(world.small_world(), world.make_items(world.ITEMS), 240, MODEL)
     world.build_bundle(
