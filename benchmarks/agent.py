@@ -1,9 +1,9 @@
-"""How many rows a second the agent sends to a twin, and what they cost it; prints a table.
+"""Rows that the agent sends to a twin in a second and in a CPU second of the agent.
 
     python -m benchmarks.agent [--rows 200000] [--repeat 3]
 
-On a twin of its own, whose streams transform and deliver meanwhile, on the same cores. Rows are joined in records (the
-default) or travel alone; each is the best of a few repeats. CPU seconds are the agent's.
+The twin is started for the benchmark; its streams transform and deliver at the same time on the same cores. Rows are
+joined in records (the default) or sent one a record; each figure is the best of a few repeats.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from demo.private_twin import private_twin
 
 
 def main() -> None:
-    """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=3)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, private_twin(Path(folder), given.rows**2, print) as running:
-        target = of_twin(running)  # where so many rows are awaited, no run takes the cores
+        target = of_twin(running)  # its run threshold is out of reach, so that no run takes the cores
         path = Path(folder) / "ratings.csv"
         path.write_text(rows(given.rows))
         for name, record_bytes in (("joined", BILLED_BYTES), ("alone", 0)):
@@ -37,7 +36,7 @@ def main() -> None:
 
 
 def rows(count: int) -> str:
-    """Ratings in MovieLens' form, seeded."""
+    """Seeded ratings in MovieLens' format."""
     drawn = random.Random(7)
     lines = [
         f"{drawn.randrange(10_000)},{drawn.randrange(9_000)},{drawn.randrange(1, 11) / 2},{1_500_000_000 + at}\n"

@@ -1,8 +1,8 @@
-"""CPU time of one commit of many new objects: ledger, Iceberg and head, against a moto server in another process.
+"""CPU time of one commit of many new objects (state table and Iceberg), against a moto server in another process.
 
     python -m benchmarks.commit [--objects 100]
 
-The server's own time does not count: only this process's, which is what Lambda bills.
+Only this process's time counts, which Lambda would bill.
 """
 
 from __future__ import annotations

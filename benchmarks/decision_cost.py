@@ -1,4 +1,4 @@
-"""What a decision costs: CPU of a minute, an epoch, a look and a replay, size of the state, time of an assignment.
+"""CPU time of the experiment statistics (minute, epoch, look, replay, assignment) and size of the stored state.
 
 python benchmarks/decision_cost.py
 """
@@ -23,7 +23,7 @@ PRESET = PRESETS["default"]
 
 
 def hourly_strata(hours: int, seed: int = 1) -> list[Stratum]:
-    """Strata of 2,000 users an hour, split evenly, converting at 10 %."""
+    """Strata of 2,000 users an hour, split evenly, with a conversion rate of 10 %."""
     rng = np.random.default_rng(seed)
     strata = []
     for version in range(1, hours + 1):
@@ -34,8 +34,8 @@ def hourly_strata(hours: int, seed: int = 1) -> list[Stratum]:
     return strata
 
 
-def lived(strata: list[Stratum]) -> State:
-    """The state after an epoch for each stratum, decisions left aside."""
+def state_after(strata: list[Stratum]) -> State:
+    """The state after one epoch for each stratum; its decisions are ignored."""
     state = new_state(PRESET)
     for hour, stratum in enumerate(strata, 1):
         state = close_epoch(state, [stratum], float(hour), PRESET).state
@@ -54,8 +54,8 @@ def cpu_milliseconds(work: Callable[[], object], repeats: int) -> float:
 
 def main() -> int:
     strata = hourly_strata(335)
-    stored = json.dumps(to_item(lived(strata)))
-    before_look = json.dumps(to_item(lived(strata[:286])))
+    stored = json.dumps(to_item(state_after(strata)))
+    before_look = json.dumps(to_item(state_after(strata[:286])))
     last, at_look = hourly_strata(336)[-1:], hourly_strata(288)[-2:]
 
     def epoch() -> object:

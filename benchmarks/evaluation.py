@@ -27,7 +27,7 @@ SPLIT_US = 1_600_000_000_000_000
 
 
 def generate(seed: int = 0) -> tuple[Ratings, Items]:
-    """Long-tailed items, eight tastes, every user's rows spread over the same time."""
+    """Long-tailed items, eight groups of users with their own preferences, rows spread over the same time."""
     random = np.random.default_rng(seed)
     weight = 1 / (np.arange(ITEMS) + 30.0) ** 1.1
     user = random.integers(0, USERS, ROWS * 2)
@@ -35,10 +35,10 @@ def generate(seed: int = 0) -> tuple[Ratings, Items]:
     _, first = np.unique(user * ITEMS + item, return_index=True)
     chosen = random.permutation(first)[:ROWS]
     user, item = user[chosen], item[chosen]
-    taste = (user % 8 == item % 8) * 1.5
-    value = np.clip(np.round((3 + taste + random.normal(0, 0.9, len(user))) * 2) / 2, RATING_MIN, RATING_MAX).astype(
-        np.float32
-    )
+    preference = (user % 8 == item % 8) * 1.5
+    value = np.clip(
+        np.round((3 + preference + random.normal(0, 0.9, len(user))) * 2) / 2, RATING_MIN, RATING_MAX
+    ).astype(np.float32)
     time_us = SPLIT_US + random.integers(-80, 20, len(user)) * 86_400_000_000 + random.integers(0, 10**9, len(user))
     genres = tuple((f"Genre {n % 18}",) for n in range(ITEMS))
     names = tuple(map(str, range(ITEMS)))

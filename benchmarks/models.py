@@ -78,8 +78,8 @@ def _classified(chance: Float64, liked: np.ndarray) -> tuple[float, float, float
     order = np.argsort(np.argsort(chance, kind="stable"), kind="stable") + 1
     positives, negatives = liked.sum(), (~liked).sum()
     auc = (order[liked].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-    kept = np.clip(chance, 1e-6, 1 - 1e-6)
-    loss = -np.mean(np.where(liked, np.log(kept), np.log(1 - kept)))
+    clipped = np.clip(chance, 1e-6, 1 - 1e-6)
+    loss = -np.mean(np.where(liked, np.log(clipped), np.log(1 - clipped)))
     return float(np.mean((chance > 0.5) == liked)), float(auc), float(loss)
 
 

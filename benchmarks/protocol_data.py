@@ -19,7 +19,7 @@ _YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
 def data_folder() -> Path:
-    """Where ratings.csv lies: USHER_DATA, or the folder beside the repository; SystemExit when there is none."""
+    """The folder with ratings.csv: USHER_DATA, else the one beside the repository. Exits when it is missing."""
     folder = Path(os.environ.get("USHER_DATA") or ROOT.parent / "shared/data/ml-latest-small")
     if not (folder / "ratings.csv").is_file():
         raise SystemExit(f"{folder} has no ratings.csv: set USHER_DATA to a folder with MovieLens' latest-small")

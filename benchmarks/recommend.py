@@ -50,7 +50,7 @@ class Ready:
 
 
 class Known(People):
-    """People of whom everything is at hand: twenty recent ratings, and an enrolment."""
+    """Users with twenty recent ratings and an enrolment."""
 
     def __init__(self) -> None:
         recent = tuple(Recent(str(n), 4.0, float(n)) for n in range(20))
@@ -63,7 +63,7 @@ class Known(People):
 def ready_service() -> Service:
     """The service during an experiment, with all values that would come from AWS."""
 
-    def kept(value: Any) -> Cached[Any]:
+    def given(value: Any) -> Cached[Any]:
         return Cached(lambda: value, 3600.0, time.time, lambda _: None)
 
     router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
@@ -75,7 +75,7 @@ def ready_service() -> Service:
         asked=lambda *_: None,
         clock=time.time,
     )
-    return Service(kept(router), kept(PopularLists("r1-1", (), {})), kept(b"k" * 64), serving, lambda: None)
+    return Service(given(router), given(PopularLists("r1-1", (), {})), given(b"k" * 64), serving, lambda: None)
 
 
 def handler_ms(requests: int = 2000) -> list[float]:

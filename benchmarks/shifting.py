@@ -1,9 +1,9 @@
-"""The comparison table of the README, side by side in one run, and every promise of docs/shifting.md with its figure.
+"""Usher's experiments beside other policies in the same simulated worlds, and every claim of docs/shifting.md.
 
-    python benchmarks/shifting.py [--runs 2000] [--part table|claims|faults|paired|ablation] [--seed 1]
+    python benchmarks/shifting.py [--runs 2000] [--part table|claims|faults|ablation] [--seed 1]
 
-Each policy may promote an equal challenger in 5 % of runs by its own promise (ours: 3.4 %). 2,000 new users an hour,
-10 % of whom convert, hourly epochs, 14 days at most.
+Each policy has a nominal error rate of 5 % (Usher 3.4 %): the share of equal challengers that it may promote. There are
+2,000 new users an hour, of whom 10 % convert, hourly epochs, and 14 days at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from unittest.mock import patch
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core, whatever the machine
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core on every machine
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from cli.simulation.monte_carlo import simulate_in_blocks
 from cli.simulation.world import World
 from usher.experiments.stats import changes, rules
 from usher.experiments.stats.numerics import Floats, Ints
-from usher.experiments.stats.paired import ErrorGain, log_e_better
 from usher.experiments.stats.presets import PRESETS, Preset
 from usher.experiments.stats.rules import PROMOTES, Rule
 from usher.experiments.stats.weights import Share, next_share
@@ -34,7 +33,7 @@ CYCLE = 0.5
 
 
 def outcome(policy: Rival | str, world: World, runs: int, seed: int) -> RivalResults:
-    """The same figures for a rival and for a preset of ours."""
+    """The results of another policy, or of one of Usher's presets."""
     if isinstance(policy, Rival):
         return run_rival(policy, world, runs, seed)
     ours = simulate_in_blocks(world, PRESETS[policy], runs, seed)
@@ -58,7 +57,7 @@ COLUMNS: tuple[tuple[str, World, Callable[[RivalResults], str]], ...] = (
 
 
 def table(runs: int, seed: int) -> Iterator[str]:
-    """Promoted share, median hours to the promotion, and what a −20 % challenger costs."""
+    """Promoted share, median hours to a promotion, and the cost of a −20 % challenger."""
     yield "| policy | " + " | ".join(f"{name}" for name, _, _ in COLUMNS) + " |"
     yield "|---" * (len(COLUMNS) + 1) + "|"
     policies: list[tuple[str, Rival | str]] = [(rival.name, rival) for rival in rivals()]
@@ -69,7 +68,7 @@ def table(runs: int, seed: int) -> Iterator[str]:
 
 
 def claims(runs: int | None, seed: int) -> Iterator[str]:
-    """Every promise in its world: what was measured, and the bound."""
+    """Every claim: the simulated world, the result, the bound."""
     yield "| scenario | runs | measured (bound) |"
     yield "|---|---|---|"
     for number, claim in enumerate(CLAIMS):
@@ -84,7 +83,7 @@ BROKEN = (0.02, 0.05, 0.20, 1.0)
 
 
 def faults(runs: int, seed: int) -> Iterator[str]:
-    """Minutes until a challenger with so many errors is stopped, from its start and after three quiet days."""
+    """Minutes until a challenger with errors is rolled back, from its start and after three days without errors."""
     yield (
         "| requests a minute, share | from | mixture over the start | " + " | ".join(f"{q:.0%}" for q in BROKEN) + " |"
     )
@@ -103,31 +102,20 @@ def faults(runs: int, seed: int) -> Iterator[str]:
     yield f"False alarms in 500 runs of 14 days at 33 requests a minute and half of the traffic: {(quiet >= 0).sum()}"
     both = Faults(33.0, 0.5, champion=0.2, challenger=0.2, breaks_at=60, minutes=120)
     outage = first_alarms(both, PRESETS["default"], 500, seed)
-    yield f"Challengers blamed for an outage of both (20 % errors for two hours), of 500: {(outage >= 0).sum()}"
+    yield f"Challengers rolled back, of 500, in an outage of both variants (20 % errors, 2 h): {(outage >= 0).sum()}"
 
 
 def _minutes(world: Faults, runs: int, seed: int, mixture: bool) -> str:
-    at_once = (changes.AT_ONCE, changes.INITIAL) if mixture else (1.0 - 1e-12, 0.0)  # the ablation: all starts at once
+    # Without the mixture every fault is assumed to begin at the start.
+    at_once = (changes.AT_ONCE, changes.INITIAL) if mixture else (1.0 - 1e-12, 0.0)
     with patch.multiple(changes, AT_ONCE=at_once[0], INITIAL=at_once[1]):
         alarms = first_alarms(world, PRESETS["default"], runs, seed)
     late = np.where(alarms < 0, np.inf, alarms)
     return f"{np.median(late):.0f}" if np.isfinite(np.median(late)) else f"> {world.minutes}"
 
 
-def paired(runs: int, seed: int) -> Iterator[str]:
-    """Median events until a smaller rating error is certain (e-value 20), by pairs and by a split of them."""
-    yield "| correlation of the errors | error smaller by | pairs | split |"
-    yield "|---|---|---|---|"
-    rng = np.random.default_rng(seed)
-    for correlation in (0.90, 0.95, 0.98):
-        for smaller in (0.005, 0.01):
-            events = np.array([_events(correlation, smaller, rng) for _ in range(runs)])
-            medians = [f"{value:,.0f}" if value <= EVENTS else f"> {EVENTS:,}" for value in np.median(events, axis=0)]
-            yield f"| {correlation} | {smaller:.1%} | {' | '.join(medians)} |"
-
-
 def ablation(runs: int, seed: int) -> Iterator[str]:
-    """What the looks' error rate becomes when the share reacts to the challenger being ahead, which it must not."""
+    """The error rate if the challenger's share depended on the current difference, which it must not."""
     yield "| share of the challenger | A = B promoted |"
     yield "|---|---|"
     for name, weigh in SHARES.items():
@@ -136,11 +124,11 @@ def ablation(runs: int, seed: int) -> Iterator[str]:
         yield f"| {name} | {promoted:.1%} ± {np.sqrt(promoted * (1 - promoted) / runs):.1%} |"
 
 
-#: From P(better) to a share, after the stages.
+#: P(better) → the challenger's share after the stages.
 SHARES: dict[str, Callable[[Floats], Floats] | None] = {
     "Usher's": None,
     "P(better), clipped to [.1, .9]": lambda better: np.clip(better, 0.1, 0.9),
-    "half, but 2 % for one that is clearly ahead": lambda better: np.where(better > 0.975, 0.02, 0.5),
+    "half, but 2 % for a clear leader": lambda better: np.where(better > 0.975, 0.02, 0.5),
 }
 
 
@@ -152,38 +140,16 @@ def _reacting(weigh: Callable[[Floats], Floats]) -> Callable[[Ints, Ints, Floats
     return share
 
 
-EVENTS, _EVERY = 200_000, 500
-
-
-def _events(correlation: float, smaller: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Events that a pair and a split needed, looked at every 500; above EVENTS when they did not suffice."""
-    noise = rng.normal(0, 0.95, (2, EVENTS))
-    other = correlation * noise[0] + np.sqrt(1 - correlation**2) * noise[1]
-    champion, challenger = np.abs(noise[0]).clip(0, 4), np.abs(other).clip(0, 4) * (1 - smaller)
-    mine = rng.random(EVENTS) < 0.5
-    middle = champion.mean()
-    return _first((champion - challenger) / 4), _first(np.where(mine, middle - challenger, champion - middle) / 4)
-
-
-def _first(gains: Floats) -> int:
-    total, squares = np.cumsum(gains)[_EVERY - 1 :: _EVERY], np.cumsum(gains**2)[_EVERY - 1 :: _EVERY]
-    pairs = zip(total, squares, strict=True)
-    log_e = [log_e_better(ErrorGain(0, float(one), float(other))) for one, other in pairs]
-    reached = np.flatnonzero(np.array(log_e) >= np.log(20))
-    return int(reached[0] + 1) * _EVERY if len(reached) else EVENTS + 1
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What the decision reaches, beside others, in simulated worlds.")
-    parser.add_argument("--runs", type=int, help="runs a cell (table, ablation 2,000, faults 200, paired 40)")
-    parser.add_argument("--part", choices=("table", "claims", "faults", "paired", "ablation"), help="only this part")
+    parser = argparse.ArgumentParser(description="Usher's experiments beside other policies in simulated worlds.")
+    parser.add_argument("--runs", type=int, help="runs a cell (table, ablation 2,000, faults 200)")
+    parser.add_argument("--part", choices=("table", "claims", "faults", "ablation"), help="only this part")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[str]]] = {
         "table": lambda: table(given.runs or 2000, given.seed),
         "claims": lambda: claims(given.runs, given.seed),
         "faults": lambda: faults(given.runs or 200, given.seed),
-        "paired": lambda: paired(given.runs or 40, given.seed),
         "ablation": lambda: ablation(given.runs or 2000, given.seed),
     }
     for name, lines in parts.items():

@@ -1,9 +1,9 @@
-"""What a stream costs: records a CPU second through ingest_stream, and records a second into the twin's Firehose.
+"""Records that ingest_stream transforms in a CPU second, and records a second that the twin's Firehose accepts.
 
     python -m benchmarks.stream [--records 200000] [--repeat 3] [--twin]
 
-The function is measured from the event's JSON to the answer's, in batches of 1 MiB as the template has them. With
---twin, one without a transformation takes batches of 500 records, so that the request's way alone counts.
+The function is measured from the event's JSON to the response's, in batches of 1 MiB as in the template. With --twin, a
+stream without a transformation accepts batches of 500 records.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Resources:
 
 
 class Store:
-    """S3 as far as quarantine needs it: takes objects and forgets them."""
+    """S3 for quarantine: accepts objects and discards them."""
 
     def put_object(self, **_: Any) -> None:
         return
@@ -65,8 +65,8 @@ def ratings(count: int, bad_every: int = 0) -> list[bytes]:
     return lines
 
 
-def spelled(lines: Sequence[bytes]) -> list[bytes]:
-    """The same with MovieLens's names, which the quick way of reading does not know."""
+def with_movielens_names(lines: Sequence[bytes]) -> list[bytes]:
+    """The same with MovieLens's field names, which the fast parser does not handle."""
     names = ((b"user_id", b"userId"), (b"item_id", b"movieId"), (b"rated_at", b"timestamp"))
     return [_replaced(line, names) for line in lines]
 
@@ -93,7 +93,7 @@ def events(records: Sequence[bytes]) -> list[str]:
 
 
 def transform(event: str) -> tuple[int, int]:
-    """What the function does between its runtime's two ends; good and bad lines."""
+    """What the function does with an event; returns the number of good and bad lines."""
     checked = check_batch(FirehoseBatch.of(json.loads(event), "usher-"))
     store: Any = Store()
     quarantine = Quarantine(store, "lake", checked.batch.digest, checked.batch.arrived_at)
@@ -104,7 +104,7 @@ def transform(event: str) -> tuple[int, int]:
 
 
 def measured(batches: Sequence[str], repeat: int) -> tuple[float, int, int]:
-    """The best CPU seconds of a few runs, and how many lines were good and bad."""
+    """The best CPU seconds of a few runs, and the number of good and bad lines."""
     best = float("inf")
     for _ in range(repeat):
         start = time.process_time()
@@ -120,7 +120,7 @@ def function(count: int, repeat: int) -> None:
         ("one line a record", lambda: clean, ">= 40,000"),
         ("1 in 1,000 is bad", lambda: ratings(count, 1000), ""),
         ("1 in 10 is bad", lambda: ratings(count, 10), ""),
-        ("MovieLens's names", lambda: spelled(clean), ""),
+        ("MovieLens's names", lambda: with_movielens_names(clean), ""),
         (
             "ten lines a record",
             lambda: [b"\n".join(clean[start : start + 10]) for start in range(0, count, 10)],
@@ -137,7 +137,7 @@ def function(count: int, repeat: int) -> None:
 
 
 def firehose(count: int) -> None:
-    """Print how fast a twin takes records from one client."""
+    """Print how fast a twin accepts records from one client."""
     with tempfile.TemporaryDirectory(prefix="usher-benchmark-") as folder:
         state = Path(folder)
         template = state / "template.yaml"

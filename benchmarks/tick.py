@@ -1,9 +1,9 @@
-"""What a tick of an experiment costs: CPU of one without counting, of an epoch's close, of counting a large stratum.
+"""CPU time of a tick of an experiment: without counting, at the end of an epoch, and counting a large stratum.
 
     python -m benchmarks.tick [--users 100000]
 
-The AWS APIs answer from another process: moto for the ticks, and for the stratum prepared pages of one megabyte, as
-DynamoDB gives them, so that what is measured is the function. DynamoDB's own time (some 50 ms a page) comes on top.
+The AWS APIs run in another process: moto for the ticks, and prepared pages of one megabyte for the stratum, so that
+the function alone is measured. DynamoDB's own time (some 50 ms a page) comes on top.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _table(dynamodb: Any) -> Any:
     )
 
 
-# ── what answers, in a process of its own ────────────────────────────────────────────────────────────────────────────
+# ── servers in processes of their own ────────────────────────────────────────────────────────────────────────────
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What the decision promises, held in simulated worlds by the functions that decide: few runs here, all when slow."""
+"""The claims about experiments hold in simulated worlds; a few runs here, all of them in the slow tests."""
 
 from __future__ import annotations
 
@@ -50,43 +50,43 @@ def test_a_claim_that_does_not_hold_fails() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_promise_holds_in_its_world(name: str) -> None:
+def test_a_claim_holds_in_a_few_runs(name: str) -> None:
     claim = by_name(name)
     check(claim, claim.simulate(seed=20_240_601, runs=QUICK[name]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_a_promise_holds_in_its_world_in_every_run_it_names(claim: Claim) -> None:
+def test_a_claim_holds_in_all_its_runs(claim: Claim) -> None:
     check(claim, claim.simulate(seed=7))
 
 
-def test_a_seed_fixes_everything() -> None:
+def test_the_same_seed_gives_the_same_results() -> None:
     one, other = (by_name("B +5 %").simulate(seed=3, runs=50) for _ in range(2))
     assert np.array_equal(one.rule, other.rule)
     assert np.array_equal(one.lost, other.lost)
 
 
-def test_a_sample_that_loses_exposures_never_promotes_also_when_it_looks_better() -> None:
+def test_a_challenger_with_lost_exposures_is_not_promoted_even_with_a_lift() -> None:
     claim = replace(by_name("B loses 5 % of its exposures"), world=World(lift=0.05, lost_challenger=0.1))
     results = claim.simulate(seed=5, runs=50)
     assert results.promoted == 0
 
 
 @pytest.mark.parametrize(("weight", "at_most_minutes"), [(0.05, 4), (0.5, 2)])
-def test_a_challenger_that_only_errs_is_stopped_in_a_few_ticks(weight: float, at_most_minutes: int) -> None:
+def test_a_challenger_with_only_errors_is_stopped_in_a_few_ticks(weight: float, at_most_minutes: int) -> None:
     alarms = first_alarms(Faults(33.0, weight, challenger=1.0), DEFAULT, 500, seed=1)
     assert (alarms > 0).all()
     assert np.median(alarms) <= at_most_minutes
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
-def test_an_outage_of_both_is_blamed_on_nobody(share: float) -> None:
+def test_an_outage_of_both_variants_stops_no_experiment(share: float) -> None:
     faults = Faults(33.0, 0.5, champion=share, challenger=share, breaks_at=60, minutes=120)
     assert (first_alarms(faults, DEFAULT, 500, seed=2) < 0).all()
 
 
-def test_a_break_after_a_quiet_day_is_seen_nearly_as_fast() -> None:
+def test_a_fault_after_a_healthy_day_is_detected_nearly_as_fast() -> None:
     alarms = first_alarms(Faults(33.0, 0.05, challenger=1.0, breaks_at=1440), DEFAULT, 100, seed=3)
     assert (alarms > 0).all()
     assert np.median(alarms) <= 6
@@ -94,5 +94,5 @@ def test_a_break_after_a_quiet_day_is_seen_nearly_as_fast() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("weight", "runs"), [(0.05, 100), (0.5, 500)])
-def test_a_healthy_challenger_is_never_stopped_in_five_hundred_runs_of_fourteen_days(weight: float, runs: int) -> None:
+def test_a_healthy_challenger_is_not_stopped_in_five_hundred_runs_of_fourteen_days(weight: float, runs: int) -> None:
     assert (first_alarms(Faults(33.0, weight, minutes=14 * 1440), DEFAULT, runs, seed=4) < 0).all()

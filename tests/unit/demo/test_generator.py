@@ -1,4 +1,4 @@
-"""Generated files: the same bytes for the same seed, MovieLens' shape, long tails, and tastes that can be learnt."""
+"""Generated files: reproducible, in MovieLens' format, with long tails and preferences that can be learnt."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def gini(counts: Any) -> float:
         (Size(1, 1, 1), "two items"),
     ],
 )
-def test_a_size_that_cannot_be_is_said(size: Size, words: str) -> None:
+def test_an_impossible_size_is_refused(size: Size, words: str) -> None:
     assert words in str(size.problem())
 
 
@@ -74,7 +74,7 @@ def test_the_extremes_of_size_are_generated_exactly(tmp_path: Path, size: Size) 
     assert len(found) == len(set(found)) == written["ratings.csv"] == size.ratings
 
 
-def test_files_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
+def test_existing_files_are_not_replaced_without_force(tmp_path: Path) -> None:
     (tmp_path / "tags.csv").write_text("mine")
     arguments = ["data", "generate", str(tmp_path), "--users", "2", "--items", "50", "--ratings", "40"]
     result = CliRunner().invoke(main.app, arguments)
@@ -85,7 +85,7 @@ def test_files_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "tags.csv").read_text().startswith("userId,")
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_every_byte(folder: Path, tmp_path: Path) -> None:
     generate(tmp_path / "same", SIZE, SEED)
     generate(tmp_path / "other", SIZE, SEED + 1)
     assert digests(tmp_path / "same") == digests(folder)
@@ -102,7 +102,7 @@ def test_chunks_are_whole_users_and_do_not_change_the_counts(monkeypatch: pytest
     assert all(set(a.users) & set(b.users) == set() for a, b in itertools.pairwise(chunks))
 
 
-def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_path: Path) -> None:
+def test_every_file_is_recognised_and_has_the_reported_rows(folder: Path, tmp_path: Path) -> None:
     written = generate(tmp_path, SIZE, SEED)
     for name, dataset in movielens.FILES.items():
         assert recognise(folder / name).dataset == dataset
@@ -111,9 +111,9 @@ def test_every_file_is_recognised_and_has_the_rows_it_says(folder: Path, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def deeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same people without ratings: events are all there is."""
-    path = tmp_path_factory.mktemp("deeds")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same users with events only."""
+    path = tmp_path_factory.mktemp("events")
     generate(path, SIZE, SEED, kinds=Kinds(ratings=False, events=True))
     return path
 
@@ -124,7 +124,7 @@ def test_without_ratings_and_without_events_nothing_is_generated(tmp_path: Path)
     assert not (tmp_path / "new").exists()
 
 
-def test_events_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
+def test_existing_events_are_not_replaced_without_force(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("mine")
     arguments = ["data", "generate", str(tmp_path), "--users", "2", "--items", "50", "--ratings", "40", "--events"]
     result = CliRunner().invoke(main.app, arguments)
@@ -132,20 +132,20 @@ def test_events_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "events.csv").read_text() == "mine"
 
 
-def test_events_can_be_sent_and_every_one_is_whole(deeds: Path, folder: Path) -> None:
-    assert sorted(path.name for path in deeds.iterdir()) == ["events.csv", "links.csv", "movies.csv", "tags.csv"]
-    assert recognise(deeds / "events.csv").dataset == "events"
-    assert (deeds / "movies.csv").read_bytes() == (folder / "movies.csv").read_bytes()
-    found = rows(deeds / "events.csv")
+def test_events_are_recognised_and_complete(events: Path, folder: Path) -> None:
+    assert sorted(path.name for path in events.iterdir()) == ["events.csv", "links.csv", "movies.csv", "tags.csv"]
+    assert recognise(events / "events.csv").dataset == "events"
+    assert (events / "movies.csv").read_bytes() == (folder / "movies.csv").read_bytes()
+    found = rows(events / "events.csv")
     assert len({row["event_id"] for row in found}) == len(found) > 1.5 * SIZE.ratings
     assert all((row["value"] != "") is (row["type"] == "purchase") for row in found)
     seconds = [int(row["occurred_at"]) for row in found]
     assert START_SECOND <= min(seconds) <= max(seconds) < END_SECOND + 7200
 
 
-def test_people_click_after_they_looked_and_buy_after_they_clicked(deeds: Path) -> None:
+def test_users_click_after_a_view_and_buy_after_a_click(events: Path) -> None:
     first: dict[tuple[str, str], dict[str, int]] = {}
-    for row in rows(deeds / "events.csv"):
+    for row in rows(events / "events.csv"):
         of_pair = first.setdefault((row["user_id"], row["item_id"]), {})
         of_pair[row["type"]] = min(int(row["occurred_at"]), of_pair.get(row["type"], END_SECOND * 2))
     counts = {kind: sum(kind in pair for pair in first.values()) for kind in ("view", "click", "purchase")}
@@ -154,7 +154,7 @@ def test_people_click_after_they_looked_and_buy_after_they_clicked(deeds: Path) 
     assert all(pair["click"] < pair["purchase"] for pair in first.values() if "purchase" in pair)
 
 
-def test_people_buy_what_they_would_rate_high(tmp_path: Path) -> None:
+def test_users_buy_what_they_would_rate_high(tmp_path: Path) -> None:
     generate(tmp_path, SIZE, SEED, kinds=Kinds(events=True))
     stars = {(row["userId"], row["movieId"]): float(row["rating"]) for row in rows(tmp_path / "ratings.csv")}
     by_type: dict[str, list[float]] = {"view": [], "click": [], "purchase": []}
@@ -194,7 +194,7 @@ def test_popularity_and_activity_have_long_tails(ratings: Any) -> None:
     assert users.max() > 8 * np.median(users)
 
 
-def test_people_rate_in_sessions(ratings: Any) -> None:
+def test_users_rate_in_sessions(ratings: Any) -> None:
     days = [len(np.unique(ratings[ratings[:, 0] == user, 3] // 86_400)) for user in range(1, 200)]
     assert np.median(days) < 12  # of some 100 ratings each
 
@@ -218,7 +218,7 @@ def _genres(folder: Path) -> Any:
     return made / np.maximum(made.sum(axis=1, keepdims=True), 1)
 
 
-def test_biases_and_genre_tastes_can_be_learnt(folder: Path, ratings: Any) -> None:
+def test_biases_and_genre_preferences_can_be_learnt(folder: Path, ratings: Any) -> None:
     held = np.random.default_rng(0).random(len(ratings)) < 0.2
     error = _error(ratings, held)
     users, items = ratings[:, 0].astype(int), ratings[:, 1].astype(int)
@@ -227,14 +227,14 @@ def test_biases_and_genre_tastes_can_be_learnt(folder: Path, ratings: Any) -> No
     by_user = _shrunk(users, ratings[:, 2] - mean - by_item[items], ~held, 5)
     biases = mean + by_item[items] + by_user[users]
     genres = _genres(folder)
-    taste = np.zeros((SIZE.users + 1, genres.shape[1]))
-    weight = np.zeros_like(taste)
+    preference = np.zeros((SIZE.users + 1, genres.shape[1]))
+    weight = np.zeros_like(preference)
     rest = ratings[:, 2] - biases
-    np.add.at(taste, users[~held], genres[items[~held]] * rest[~held, None])
+    np.add.at(preference, users[~held], genres[items[~held]] * rest[~held, None])
     np.add.at(weight, users[~held], genres[items[~held]] ** 2)
-    tastes = (genres[items] * (taste / (weight + 3))[users]).sum(axis=1)
+    preferences = (genres[items] * (preference / (weight + 3))[users]).sum(axis=1)
     assert error(np.full(len(ratings), mean)) - error(biases) > 0.05
-    assert error(biases) - error(biases + tastes) > 0.01
+    assert error(biases) - error(biases + preferences) > 0.01
 
 
 def _error(ratings: Any, held: Any) -> Callable[[Any], float]:
@@ -246,7 +246,7 @@ def _shrunk(ids: Any, values: Any, known: Any, prior: float) -> Any:
     return sums / (np.bincount(ids[known], minlength=ids.max() + 1) + prior)
 
 
-def test_people_choose_by_taste_also_beyond_popularity(folder: Path, ratings: Any) -> None:
+def test_users_choose_by_preference_beyond_popularity(folder: Path, ratings: Any) -> None:
     genres, world = _genres(folder), make(SIZE, SEED)
     drama = list(GENRES).index("Drama")
     share = np.array([genres[ratings[ratings[:, 0] == user + 1, 1].astype(int), drama].mean() for user in range(200)])
@@ -267,13 +267,13 @@ def test_tags_fit_their_items_and_some_need_quotes(folder: Path) -> None:
     assert ", The (" in (folder / "movies.csv").read_text(encoding="utf-8")
 
 
-def test_tastes_differ_from_the_crowds_as_much_as_movielens_people_do(folder: Path, ratings: Any) -> None:
-    """Mean Jensen-Shannon divergence of a person's genres from everybody's, in nats; MovieLens: 0.037."""
+def test_preferences_differ_from_the_average_as_much_as_in_movielens(folder: Path, ratings: Any) -> None:
+    """Mean Jensen-Shannon divergence of a user's genres from the average, in nats; MovieLens: 0.037."""
     genres = _genres(folder)
     share = np.array([genres[ratings[ratings[:, 0] == user + 1, 1].astype(int)].sum(axis=0) for user in range(200)])
     share /= share.sum(axis=1, keepdims=True)
-    crowd = share.mean(axis=0)
-    middle = (share + crowd) / 2
-    logs = [np.log(np.maximum(one, 1e-12) / np.maximum(middle, 1e-12)) for one in (share, crowd)]
-    divergence = ((share * logs[0]).sum(axis=1) + (crowd * logs[1]).sum(axis=1)) / 2
+    average = share.mean(axis=0)
+    middle = (share + average) / 2
+    logs = [np.log(np.maximum(one, 1e-12) / np.maximum(middle, 1e-12)) for one in (share, average)]
+    divergence = ((share * logs[0]).sum(axis=1) + (average * logs[1]).sum(axis=1)) / 2
     assert 0.025 < divergence.mean() < 0.06

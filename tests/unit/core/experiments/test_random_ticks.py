@@ -1,4 +1,4 @@
-"""Random worlds through the whole tick: people, errors, orders, edits, crashes in any order, and what always holds."""
+"""Ticks with random users, errors, operator commands, edits and crashes: what holds after each of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Events:
 
 @dataclass
 class World:
-    """One deployment in a world that a seed makes. rates: of conversion by variant; errors: of answers by variant."""
+    """A deployment with seeded random input. rates: conversion rate by variant; errors: error rate by variant."""
 
     table: Any
     random: random.Random
@@ -68,8 +68,8 @@ class World:
         assert found is not None
         return found
 
-    def people(self) -> None:
-        """Some who come now."""
+    def enrol_users(self) -> None:
+        """Enrol some users now."""
         router = self.router
         if router.state != "testing":
             return
@@ -86,8 +86,8 @@ class World:
             self.sums.setdefault(f"{role}_variantrequests", {})[start] = 20.0
             self.sums.setdefault(f"{role}_varianterrors", {})[start] = round(20 * self.errors[variant])
 
-    def interferes(self) -> None:
-        """Somebody orders or edits something."""
+    def interfere(self) -> None:
+        """Send an operator command or edit an item."""
         item: dict[str, Any] = keys.ROUTER.item() | stored(self.router.item())
         kind = self.random.choice(
             ["freeze", "thaw", "promote", "roll_back", "weights", "jump", "back", "state", "none"]
@@ -108,7 +108,7 @@ class World:
             )
 
     def tick(self, monkeypatch: pytest.MonkeyPatch) -> Answer | None:
-        """One tick; now and then it dies at its write, and another holder comes after the lease."""
+        """One tick; some die at their write, and the next one starts after the lease."""
         crash = self.random.random() < 0.1
         with monkeypatch.context() as patch:
             if crash:
@@ -125,7 +125,7 @@ class World:
 
 
 class Died(Exception):
-    """The function's end."""
+    """The function was killed."""
 
 
 def die(*_: Any) -> None:
@@ -175,7 +175,7 @@ def opened(table: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def holds(world: World) -> None:
-    """After every tick: weights, versions, and that nobody is served what no experiment tests."""
+    """What holds after every tick: weights, versions, and no traffic to a variant without an experiment."""
     router = world.router
     assert set(router.weights) == set(VARIANTS)
     assert abs(sum(router.weights.values()) - 1) < 1e-9
@@ -192,15 +192,15 @@ def holds(world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
-def test_weights_sum_to_one_and_versions_grow_whatever_happens(
+def test_weights_sum_to_one_and_versions_grow_after_every_tick(
     table: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = opened(table, seed, monkeypatch)
     for _ in range(TICKS):
-        world.people()
+        world.enrol_users()
         world.answers()
         if world.random.random() < 0.15:
-            world.interferes()
+            world.interfere()
         world.now += world.random.choice([60, 60, 120, 300])
         if world.tick(monkeypatch) is not None:
             holds(world)
@@ -212,13 +212,13 @@ def test_weights_sum_to_one_and_versions_grow_whatever_happens(
     assert (meta["status"] == "closed") == (world.router.state == "idle")
 
 
-def test_every_user_is_counted_once_however_often_ticks_die(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_user_is_counted_once_when_ticks_die(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 3, monkeypatch)
     world.rates, world.errors = {"A": 0.2, "B": 0.2}, {"A": 0.0, "B": 0.0}
     enrolled: dict[int, int] = {}
     for number in range(24):
         version, before = world.router.version, world.table.item_count
-        world.people()
+        world.enrol_users()
         enrolled[version] = enrolled.get(version, 0) + world.table.item_count - before
         world.now += 150
         if number % 3 == 1:
@@ -239,14 +239,14 @@ def test_every_user_is_counted_once_however_often_ticks_die(table: Any, monkeypa
     assert sum(evidence["exposed"]) == sum(item["champion"]["n"] + item["challenger"]["n"] for item in counted)
 
 
-def test_of_two_ticks_at_once_one_writes(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_concurrent_ticks_writes(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 1, monkeypatch)
     world.now += 300
     real = Ticker._write
     met: list[str] = []
 
     def overtaken(self: Ticker, *given: Any) -> None:
-        """Between this tick's look and its write another one, whose lease had lapsed, does the same."""
+        """Another tick, whose lease had expired, writes between this tick's read and its write."""
         if not met:
             met.append("once")
             table.update_item(
@@ -263,9 +263,7 @@ def test_of_two_ticks_at_once_one_writes(table: Any, monkeypatch: pytest.MonkeyP
     assert len(world.items("DECISION")) == 1
 
 
-def test_a_lease_is_given_back_after_a_failure_and_a_lapsed_one_is_taken(
-    table: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_tick_releases_its_lease(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 1, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(Ticker, "_look_at", die)
@@ -275,7 +273,7 @@ def test_a_lease_is_given_back_after_a_failure_and_a_lapsed_one_is_taken(
 
 
 @pytest.mark.parametrize("version", ["two", None, 2.5])
-def test_a_router_that_cannot_be_read_stops_the_tick_with_words(
+def test_an_unreadable_router_stops_the_tick_with_an_error(
     table: Any, monkeypatch: pytest.MonkeyPatch, version: Any
 ) -> None:
     world = opened(table, 1, monkeypatch)
@@ -285,7 +283,7 @@ def test_a_router_that_cannot_be_read_stops_the_tick_with_words(
         world.ticker.tick(Asked("one"), world.now)
 
 
-def test_an_error_of_the_table_is_not_taken_for_a_lost_race(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_error_is_not_mistaken_for_a_lost_race(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 1, monkeypatch)
 
     def refuse(**_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Faults beside the outcome: sample ratio, guardrails, and the mixture over when a fault begins."""
+"""Fault detection: sample ratio, guardrails, and the mixture over the start of a fault."""
 
 from __future__ import annotations
 
@@ -38,39 +38,39 @@ def run(minutes: list[Answers], start: int = 0) -> tuple[Guardrails, Floats]:
     return rails, changes.started(np.array([float(len(minutes) - 1)]), MINUTES)
 
 
-def test_a_challenger_that_only_errs_is_stopped_within_four_minutes_on_its_first_traffic() -> None:
+def test_a_challenger_with_only_errors_is_stopped_within_four_minutes_of_its_first_traffic() -> None:
     # 33 requests a minute, 5 % of them to the challenger: one to two a minute
     rails, started = run([minute((31, 2), (0, 2)), minute((32, 1), (0, 1)), minute((31, 2), (0, 2))])
     assert guardrails.log_e_challenger(rails, started, BESIDE)[0] >= ALARM
 
 
-def test_a_challenger_that_breaks_after_a_quiet_week_is_stopped_as_fast_as_an_early_one() -> None:
+def test_a_challenger_that_fails_after_a_healthy_week_is_stopped_as_fast_as_an_early_one() -> None:
     quiet = [minute((17, 16), (0, 0))] * (7 * 1440)
     rails, started = run([*quiet, *[minute((17, 16), (0, 16))] * 2])
     assert guardrails.log_e_challenger(rails, started, BESIDE)[0] >= ALARM
 
 
-def test_an_outage_of_both_is_no_fault_of_the_challenger() -> None:
+def test_an_outage_of_both_variants_does_not_stop_the_challenger() -> None:
     outage = [minute((17, 16), (17, 16))] * 10
     rails, started = run([*[minute((17, 16), (0, 0))] * 100, *outage])
     assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
     assert guardrails.log_e_champion(rails, started)[0] >= ALARM
 
 
-def test_a_promoted_challenger_that_breaks_while_it_serves_alone_is_stopped() -> None:
+def test_a_promoted_challenger_that_fails_while_it_serves_alone_is_stopped() -> None:
     rails, started = run([*[minute((0, 33), (0, 0))] * 100, *[minute((0, 33), (0, 33))] * 2])
     assert guardrails.log_e_challenger(rails, started, np.array([True]))[0] >= ALARM
     assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
 
 
-def test_a_champion_that_recovered_is_believed_within_the_hour_and_the_challenger_was_never_blamed() -> None:
+def test_an_outage_of_both_leaves_no_alarm_an_hour_after_the_recovery() -> None:
     outage, healthy = [minute((17, 16), (17, 16))] * 30, [minute((17, 16), (0, 0))] * 60
     rails, started = run([*healthy, *outage, *healthy])
     assert guardrails.log_e_champion(rails, started)[0] < ALARM
     assert guardrails.log_e_challenger(rails, started, BESIDE)[0] < ALARM
 
 
-def test_no_requests_leave_the_evidence_where_it_was() -> None:
+def test_minutes_without_requests_do_not_change_the_evidence() -> None:
     once, started = run([minute((0, 0), (0, 0))])
     often, later = run([minute((0, 0), (0, 0))] * 500)
     before, after = guardrails.log_e_champion(once, started)[0], guardrails.log_e_champion(often, later)[0]
@@ -97,7 +97,7 @@ def test_one_more_error_of_the_challenger_is_more_evidence_against_it(a: int, b:
     assert low <= high + 1e-9
 
 
-def test_the_loudest_guardrail_is_named() -> None:
+def test_the_guardrail_with_the_most_evidence_is_named() -> None:
     rails, _ = run([minute((31, 2), (0, 2))] * 3)
     assert guardrails.worst_kind(rails)[0] == 0
 
@@ -127,7 +127,7 @@ def test_lost_exposures_of_the_challenger_break_the_sample_ratio() -> None:
 
 
 @pytest.mark.parametrize(("weight", "exposed"), [(0.0, (5000.0, 0.0)), (1.0, (0.0, 5000.0)), (0.1, (4500.0, 500.0))])
-def test_enrolments_that_follow_the_weights_say_nothing_against_them(
+def test_enrolments_that_follow_the_weights_are_not_evidence_of_a_mismatch(
     weight: float, exposed: tuple[float, float]
 ) -> None:
     log_sum = np.full((1, len(sample_ratio.ETA)), changes.INITIAL)
@@ -135,7 +135,7 @@ def test_enrolments_that_follow_the_weights_say_nothing_against_them(
     assert sample_ratio.log_e(log_sum, np.array([0.5]))[0] <= 1e-9
 
 
-def test_the_sample_ratios_e_value_has_mean_one_while_weights_move() -> None:
+def test_the_sample_ratio_e_value_has_mean_one_while_weights_move() -> None:
     for weight in (0.05, 0.25, 0.5):
         b = np.arange(0, 61.0)
         increments = sample_ratio.increment(np.stack([60 - b, b], axis=1), np.full(61, weight))
