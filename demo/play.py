@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -40,7 +41,8 @@ def play(data: Path | None, scenario: str, seed: int, save: Path | None) -> None
     started, log = time.monotonic(), Log()
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder())
-        folder = data or real_data() or _generated(scratch, seed)
+        real = data or real_data()
+        folder = real or _generated(scratch, seed)
         history = read_history(folder / "ratings.csv")
         preferences, deliveries = fit_preferences(history, seed), split(folder, history, scratch)
         say("\n1  Deploy the template on this machine: no AWS account, no Docker", "bold")
@@ -53,7 +55,7 @@ def play(data: Path | None, scenario: str, seed: int, save: Path | None) -> None
         _run_stages(Demo(of_twin(twin), deliveries, preferences, seed, scratch, log, save), scenario)
         show(log)
     say(f"\nThe demo took {time.monotonic() - started:.0f} s. Its twin is stopped and its files are deleted.")
-    _print_next_commands(folder)
+    _print_next_commands(real)
 
 
 def _run_stages(demo: Demo, scenario: str) -> None:
@@ -79,11 +81,13 @@ def _generated(scratch: Path, seed: int) -> Path:
     return folder
 
 
-def _print_next_commands(folder: Path) -> None:
+def _print_next_commands(data: Path | None) -> None:
+    """data: the folder of the files; None when they were generated and are deleted by now."""
     say("\nCommands to try next", "bold")
     lines: Mapping[str, str] = {
         "usher twin up": "start a twin that runs until usher twin down",
-        f"usher upload {folder} --wait": "upload the same files",
+        **({} if data else {"usher data generate data": "write the generated files into the folder data"}),
+        f"usher upload {os.path.relpath(data) if data else 'data'} --wait": "upload the files",
         "usher query": "list the named queries; any other argument is SQL",
         "usher runs": "list the runs with verdict and cost; then usher run, usher report",
         "usher recommend 42": "recommendations of a user; also usher similar ITEM, usher popular",
@@ -96,9 +100,5 @@ def _print_next_commands(folder: Path) -> None:
     for command, words in lines.items():
         say(f"  {command:<{width}}  {words}")
     if shutil.which("usher") is None:
-        bin_folder = _relative(Path(sys.argv[0]).parent)
+        bin_folder = os.path.relpath(Path(sys.argv[0]).parent)
         say(f"`usher` is in {bin_folder}: run `source {bin_folder}/activate` to put it on the path.")
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
