@@ -70,7 +70,11 @@ def cost_items(usage: Usage) -> list[CostItem]:
     writes = usage.events * _WRITES_PER_EVENT + usage.enrolled
     transitions = usage.ticks * TRANSITIONS_PER_TICK + usage.runs * TRANSITIONS_PER_RUN
     return [
-        CostItem("training and evaluation (the plans' estimate)", f"{usage.runs} runs", usage.runs_usd),
+        CostItem(
+            "training and evaluation (the plans' estimate)",
+            f"{usage.runs} run{'' if usage.runs == 1 else 's'}",
+            usage.runs_usd,
+        ),
         CostItem("streams", f"{usage.streamed_rows:,} rows", gigabytes * FIREHOSE_PER_GB),
         CostItem("requests: API, function, reads", f"{usage.requests:,}", serving),
         CostItem("writes of feedback and enrolment", f"{writes:,.0f}", writes * DYNAMODB_WRITE_PER_MILLION / _MILLION),
