@@ -1,4 +1,4 @@
-"""Requests to Usher's HTTP API, signed with the target's own credentials."""
+"""Requests to Usher's HTTP API, signed with the target's credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cli.errors import CommandError
-from cli.formatting.console import printable
+from cli.formatting.terminal import printable
 from cli.target import Target
 
 TIMEOUT_SECONDS = 30
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the API answered. body: empty when it was no JSON object. retry_seconds: when it says how long to wait."""
+    """The API's response. body: empty when it was not a JSON object. retry_seconds: the header Retry-After."""
 
     status: int
     body: Mapping[str, Any]
@@ -25,20 +25,20 @@ class Response:
 
 
 def get(target: Target, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
-    """GET; parameters that say nothing are left out. CommandError with the API's reason when there is no answer."""
+    """GET without the empty parameters; CommandError with the API's reason unless it returns items."""
     given = {name: value for name, value in query.items() if value not in (None, "", [], False)}
     text = urlencode(given | {name: "true" for name, value in given.items() if value is True}, doseq=True)
     return _items(exchange(target, "GET", f"{path}?{text}" if text else path))
 
 
 def post(target: Target, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """POST; fields that say nothing are left out."""
+    """POST without the empty fields; CommandError with the API's reason unless it returns items."""
     given = {name: value for name, value in body.items() if value not in (None, "", [], False)}
     return _items(exchange(target, "POST", path, json.dumps(given).encode()))
 
 
 def exchange(target: Target, method: str, path: str, body: bytes = b"") -> Response:
-    """One signed request, whatever it is answered with; CommandError when the signature is refused."""
+    """Send one signed request; CommandError when the API rejects the signature."""
     from botocore.auth import SigV4Auth  # noqa: PLC0415 - 0.3 s that --help need not pay
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
@@ -47,7 +47,7 @@ def exchange(target: Target, method: str, path: str, body: bytes = b"") -> Respo
 
     url = target.resources.api_url
     if not url:
-        raise CommandError(f"stack {target.stack_name} has no output ApiUrl: deploy this version's template.yaml")
+        raise CommandError(f"stack {target.stack_name} has no output ApiUrl: deploy the current template.yaml")
     credentials = target.session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
@@ -56,14 +56,14 @@ def exchange(target: Target, method: str, path: str, body: bytes = b"") -> Respo
     session = URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=get_environ_proxies(url))
     answer = session.send(request.prepare())
     if answer.status_code == 403:
-        raise CommandError("the API refused the signature (403): are the credentials of this account, and allowed?")
+        raise CommandError("the API rejected the signature (403): use credentials of its account that may call it")
     return Response(answer.status_code, _object(answer.content), _seconds(answer.headers.get("retry-after")))
 
 
 def refused(response: Response) -> CommandError:
-    """What the API said against a request, as the command's last line."""
-    said = response.body.get("detail") or response.body.get("message")
-    return CommandError(printable(f"the API answered {response.status}: {said or 'no reason given'}"))
+    """The error of a request that the API refused."""
+    reason = response.body.get("detail") or response.body.get("message")
+    return CommandError(printable(f"the API answered {response.status}: {reason or 'it gave no reason'}"))
 
 
 def _items(response: Response) -> dict[str, Any]:

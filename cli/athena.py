@@ -1,4 +1,4 @@
-"""Run one query on Athena and bring its rows: start, wait, read page by page."""
+"""Run one query on Athena: start it, wait for it, read its rows page by page."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from cli.errors import CommandError, one_line
 from cli.target import Target
 
-#: Seconds between two looks at a running query: short at first, since most answers take less than a second.
+#: Seconds between two polls of a running query: short at first, since most queries take less than a second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 
 Row = list[str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """A query's result.
 
-    rows:            read from Athena as they are asked for, once.
-    scanned_bytes:   what Athena bills.
-    elapsed_seconds: from the start to the end of the query, as the command waited.
+    rows:            read from Athena on demand, once.
+    scanned_bytes:   what Athena bills for.
+    elapsed_seconds: from the start to the end of the query, measured by the command.
     """
 
     columns: tuple[str, ...]
@@ -46,15 +46,20 @@ _CASTS: Mapping[str, Callable[[str], Any]] = {
 
 
 def is_numeric(kind: str) -> bool:
-    """Whether a column of this type is shown to the right."""
+    """Whether a column of this type holds numbers."""
     return _CASTS.get(kind) in (int, float)
 
 
-def ask(target: Target, sql: str, parameters: Sequence[str] = ()) -> Answer:
+def literal(text: str) -> str:
+    """A string as a literal of Athena's SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def ask(target: Target, sql: str, parameters: Sequence[str] = ()) -> QueryResult:
     """Run `sql` in the stack's workgroup and database and wait for it.
 
-    parameters: literals for the question marks. Raises CommandError with Athena's reason when the query fails; Ctrl-C
-    stops the query before it leaves.
+    parameters: literals for the question marks. Raises CommandError with Athena's reason when the query fails. Ctrl-C
+    stops the query.
     """
     athena, started = target.client("athena"), time.monotonic()
     arguments: dict[str, Any] = {"ExecutionParameters": list(parameters)} if parameters else {}
@@ -87,12 +92,12 @@ def _wait(athena: Any, query_id: str) -> dict[str, Any]:
         pause = min(pause * 1.5, _LONGEST_WAIT)
 
 
-def _read(athena: Any, query_id: str, scanned_bytes: int, elapsed_seconds: float) -> Answer:
+def _read(athena: Any, query_id: str, scanned_bytes: int, elapsed_seconds: float) -> QueryResult:
     pages = iter(athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id))
     first = next(pages)
     info = first["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
     columns, types = tuple(column["Name"] for column in info), tuple(column["Type"] for column in info)
-    return Answer(columns, types, _rows(first, pages), scanned_bytes, elapsed_seconds)
+    return QueryResult(columns, types, _rows(first, pages), scanned_bytes, elapsed_seconds)
 
 
 def _rows(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What a command says when it cannot do its work: one line that names what failed, where, and what to do."""
+"""The errors of commands as one line: what failed, where, and what to do."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import Any
 
 
 class CommandError(Exception):
-    """A command ends here, with this one line on stderr and exit code 1."""
+    """Ends a command with this line on stderr and exit code 1."""
 
 
-#: botocore's exceptions by class name (importing botocore for `usher --help` would cost 0.3 s) and what they mean.
+#: botocore's exceptions by class name (importing botocore would cost `usher --help` 0.3 s) → the message.
 _SENTENCES = {
-    "NoCredentialsError": "there are no AWS credentials: log in, or name a profile with --profile",
-    "PartialCredentialsError": "the AWS credentials are incomplete: {error}",
-    "CredentialRetrievalError": "the AWS credentials could not be read: {error}",
+    "NoCredentialsError": "no AWS credentials found: log in, or name a profile with --profile",
+    "PartialCredentialsError": "the AWS credentials are incomplete ({error}): check the profile and AWS_*",
+    "CredentialRetrievalError": "the AWS credentials could not be read ({error}): log in again",
     "SSOTokenLoadError": "the SSO session is missing: run `aws sso login`",
     "UnauthorizedSSOTokenError": "the SSO session has expired: run `aws sso login`",
     "TokenRetrievalError": "the SSO session has expired: run `aws sso login`",
-    "ProfileNotFound": "{error}: `aws configure list-profiles` lists those there are",
-    "NoRegionError": "no AWS region: name --region or set AWS_REGION",
-    "EndpointConnectionError": "{error}: does the twin still run (`usher twin status`)? is there a network?",
-    "ConnectTimeoutError": "{error}: is there a network?",
+    "ProfileNotFound": "{error}: `aws configure list-profiles` lists the profiles",
+    "NoRegionError": "no AWS region is set: give --region or set AWS_REGION",
+    "EndpointConnectionError": "{error}: check that the twin runs (`usher twin status`) and the network",
+    "ConnectTimeoutError": "{error}: check the network",
     "ReadTimeoutError": "{error}: try again",
-    "ConnectionClosedError": "{error}: does the twin still run (`usher twin status`)?",
+    "ConnectionClosedError": "{error}: check that the twin runs (`usher twin status`)",
     "ProxyConnectionError": "{error}: check HTTPS_PROXY",
-    "SSLError": "{error}",
+    "SSLError": "{error}: check the certificate and AWS_CA_BUNDLE",
 }
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -33,7 +33,7 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Au
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for an error that has an everyday cause; None for one that only a trace explains (a defect)."""
+    """One line for an expected error; None for a defect, which needs a traceback."""
     if isinstance(error, CommandError):
         return one_line(str(error))
     response: Any = getattr(error, "response", None)
@@ -52,10 +52,10 @@ def _explain_client_error(error: dict[str, Any], operation: str) -> str:
     if code in _EXPIRED:
         return "the AWS credentials have expired: log in again (`aws sso login`), then repeat the command"
     if code in _INVALID:
-        return f"AWS does not know these credentials ({code}): check --profile and the AWS_* variables"
+        return f"AWS rejected the credentials ({code}): check --profile and the AWS_* variables"
     if code in _DENIED:
-        return f"access denied to {operation}: {message or 'no reason given'}"
-    return f"{operation} failed: {message or 'no reason given'} ({code})"
+        return f"access denied to {operation}: {message or 'AWS gave no reason'}"
+    return f"{operation} failed: {message or 'AWS gave no reason'} ({code})"
 
 
 def one_line(text: str, limit: int = 500) -> str:

@@ -1,9 +1,8 @@
-"""The command `usher`: finds the sub-command, runs it, and turns any error into one line on stderr."""
+"""The command `usher`: run a sub-command and print any error as one line on stderr."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -12,51 +11,52 @@ import typer
 from typer.core import TyperGroup
 
 from cli.errors import explain, one_line
-from cli.formatting.console import err
+from cli.formatting.terminal import err
 
-#: Sub-commands in the order of a first day. A module's `app` is imported when its command is called: boto3, DuckDB and
-#: moto together would cost seconds at each `usher --help`.
+#: Name → (module and attribute of its Typer application, summary), in the order of a first day. A module is imported
+#: when its command is called: importing boto3, DuckDB and moto would cost seconds at each `usher --help`.
 COMMANDS = {
-    "demo": ("cli.commands.demo", "The whole loop, from data to a model that people chose, on a private twin."),
-    "twin": ("cli.commands.twin", "The application on this machine: up, down, status."),
-    "data": ("cli.commands.data", "Where the data come from: real files, generated ones, MovieLens."),
-    "upload": ("cli.commands.upload", "Send files to the landing bucket."),
-    "agent": ("cli.commands.agent", "Send a file's rows to their stream, as it grows."),
-    "query": ("cli.commands.query", "Ask the lake: a named query, or SQL."),
-    "runs": ("cli.commands.runs", "Runs of training: what they decided, what they cost; start one."),
-    "run": ("cli.commands.run", "One run: its states, durations, cost, verdict, cause."),
-    "report": ("cli.commands.report", "A run's report, as a page."),
-    "recommend": ("cli.commands.recommend", "What one person may like."),
-    "similar": ("cli.commands.similar", "Items liked by those who liked this one."),
-    "popular": ("cli.commands.popular", "What most people like."),
-    "feedback": ("cli.commands.feedback", "Say what a person did: a rating, a click, a purchase, a view."),
-    "experiment": ("cli.commands.experiment", "How traffic moves to a new model: weights, evidence, decisions."),
-    "rollback": ("cli.commands.rollback", "All traffic back to the model before, at once."),
-    "promote": ("cli.commands.promote", "The challenger becomes the champion by hand: --force."),
-    "freeze": ("cli.commands.freeze", "Hold an experiment: weights stay, nobody new enrols."),
-    "thaw": ("cli.commands.thaw", "Let a frozen experiment go on."),
-    "quarantine": ("cli.commands.quarantine", "Rows that were refused: list, show, replay."),
-    "sample": ("cli.commands.sample", "A function's sample event, for this Usher: for sam local, or to invoke it."),
-    "image": ("cli.commands.image", "Build the recommender's image on AWS, without Docker here."),
-    "simulate": ("cli.commands.simulate", "How traffic moves from a champion to a challenger, simulated."),
+    "demo": ("cli.commands.demo:app", "Run the whole loop on a private twin, from data to a promoted model."),
+    "twin": ("cli.commands.twin:app", "Start, stop and inspect the application on this machine."),
+    "data": ("cli.commands.data:app", "Find, generate or download data."),
+    "upload": ("cli.commands.upload:app", "Upload files to the landing bucket."),
+    "agent": ("cli.commands.agent:app", "Send the rows of growing files to their stream."),
+    "query": ("cli.commands.query:app", "Query the lake by name or in SQL."),
+    "runs": ("cli.commands.runs:app", "List training runs, or start one."),
+    "run": ("cli.commands.runs:one", "Show one run: states, durations, cost, verdict."),
+    "report": ("cli.commands.report:app", "Open the evaluation report of a run."),
+    "recommend": ("cli.commands.recommend:app", "Recommend items to a user or a session."),
+    "similar": ("cli.commands.recommend:similar_items", "List items similar to an item."),
+    "popular": ("cli.commands.recommend:popular_items", "List the most popular items."),
+    "feedback": ("cli.commands.feedback:app", "Send feedback: a rating, click, purchase or view."),
+    "experiment": ("cli.commands.experiment:app", "Show an experiment: traffic weights, evidence, decisions."),
+    "rollback": ("cli.commands.operator_commands:rollback_app", "Send all traffic back to the previous model."),
+    "promote": ("cli.commands.operator_commands:promote_app", "Promote the challenger by hand."),
+    "freeze": ("cli.commands.operator_commands:freeze_app", "Freeze an experiment: weights stay, no new users enrol."),
+    "thaw": ("cli.commands.operator_commands:thaw_app", "Resume a frozen experiment."),
+    "quarantine": ("cli.commands.quarantine:app", "List, show and replay refused rows."),
+    "sample": ("cli.commands.sample:app", "Print a sample event for a Lambda function."),
+    "image": ("cli.commands.image:app", "Build the recommender's container image with CodeBuild."),
+    "simulate": ("cli.commands.simulate:app", "Simulate an experiment, or plan one."),
 }
 
 
-#: The exit code that shells give to a command that Ctrl-C ended.
+#: The exit code of shells for a command that Ctrl-C ended.
 INTERRUPTED = 130
 
 
 class LazyGroup(TyperGroup):
-    """A group whose commands are modules, imported at use; a module that is not there yet is no command."""
+    """A group whose commands are modules, each imported when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's interface
-        return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
+        return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the group's interface
+        if cmd_name not in COMMANDS:
             return None
-        module, summary = COMMANDS[cmd_name]
-        command = typer.main.get_command(importlib.import_module(module).app)
+        place, summary = COMMANDS[cmd_name]
+        module, _, attribute = place.partition(":")
+        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
         command.name, command.short_help = cmd_name, summary
         return command
 
@@ -66,9 +66,9 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pre
 
 @app.callback()
 def usher(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Usher: recommendations that get better by themselves. The same commands talk to a twin and to an account."""
+    """Usher: a recommender on AWS that retrains itself. Every command works on a local twin and on an AWS account."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,9 +85,9 @@ def run(arguments: list[str], *, debug: bool) -> int:
         code = typer.main.get_command(app).main(args=arguments, prog_name="usher", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except typer.Exit as leaving:  # Typer makes one of Ctrl-C too
+    except typer.Exit as leaving:  # Typer raises it for Ctrl-C too
         code = leaving.exit_code
-    except BrokenPipeError:  # `usher query … | head` is no failure
+    except BrokenPipeError:  # `usher query … | head` is not a failure
         sys.stderr.close()
         return 0
     except Exception as error:
@@ -100,7 +100,7 @@ def run(arguments: list[str], *, debug: bool) -> int:
 
 
 def _report(error: Exception) -> int:
-    """Print the one line; returns the exit code."""
+    """Print the error as one line and return the exit code."""
     usage = getattr(error, "format_message", None)
     if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return 2
@@ -111,7 +111,7 @@ def _report(error: Exception) -> int:
         return 2
     text = explain(error)
     if text is None:
-        text = f"{type(error).__name__}: {one_line(str(error))} (repeat with --debug to see where)"
+        text = f"{type(error).__name__}: {one_line(str(error))} (repeat with --debug for the traceback)"
     _print_line(f"usher: {text}")
     return 1
 

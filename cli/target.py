@@ -1,6 +1,6 @@
-"""Which Usher a command talks to: the twin of this folder or an AWS account, told apart here and nowhere else.
+"""Select the target of a command: the local twin of this folder or an AWS account.
 
-Once the session is built, every command is plain boto3 against the names in the stack's outputs.
+No other module distinguishes the two: commands call boto3 with the names in the stack's outputs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from cli.errors import CommandError, one_line
-from cli.formatting.console import remark
+from cli.formatting.terminal import remark
 
 if TYPE_CHECKING:
     import boto3
@@ -30,7 +30,7 @@ DEFAULT_STACK = "usher"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What the command line says about the target. An empty string: it says nothing."""
+    """The target options of the command line; empty strings are options that were not given."""
 
     account: bool = False
     profile: str = ""
@@ -60,20 +60,22 @@ class Resources:
 
     @classmethod
     def read(cls, outputs: Mapping[str, str], stack_name: str) -> Resources:
-        """Make it from a stack's outputs; CommandError naming every one that is missing."""
+        """Read a stack's outputs; CommandError names every missing one."""
         known = {_snake(name): value for name, value in outputs.items()}
         names = {item.name for item in fields(cls)}
         needed = {item.name for item in fields(cls) if item.default != ""}
         missing = sorted(needed - known.keys())
         if missing:
             absent = ", ".join(_pascal(name) for name in missing)
-            raise CommandError(f"stack {stack_name} has no output {absent}: is it a stack of Usher's template.yaml?")
+            raise CommandError(
+                f"stack {stack_name} has no output {absent}: name a stack of Usher's template.yaml (--stack-name)"
+            )
         return cls(**{name: value for name, value in known.items() if name in names})
 
 
 @dataclass(slots=True)
 class Target:
-    """One Usher: where it is, and how to reach its parts."""
+    """One deployment of Usher and its AWS clients."""
 
     session: boto3.Session
     stack_name: str
@@ -94,15 +96,22 @@ class Target:
         return self._clients[service]
 
     def ledger(self) -> Ledger:
-        """The ledger of landing objects, to look at."""
+        """The records of ingested objects."""
         from usher.store.ingested_objects import Ledger  # noqa: PLC0415 - imports botocore
 
-        dynamodb: Any = self.session.resource("dynamodb", endpoint_url=self.endpoint, config=self.config)
-        return Ledger(dynamodb, self.resources.state_table)
+        return Ledger(self.dynamodb(), self.resources.state_table)
+
+    def state_table(self) -> Any:
+        """The state table, a boto3 Table resource."""
+        return self.dynamodb().Table(self.resources.state_table)
+
+    def dynamodb(self) -> Any:
+        """DynamoDB as a boto3 resource."""
+        return self.session.resource("dynamodb", endpoint_url=self.endpoint, config=self.config)
 
     @property
     def resources(self) -> Resources:
-        """The stack's outputs, read once; CommandError when there is no such stack, or it is not there yet."""
+        """The stack's outputs, read once; CommandError when the stack does not exist or is not deployed yet."""
         if self._resources is None:
             self._resources = Resources.read(self._outputs(), self.stack_name)
         return self._resources
@@ -116,22 +125,22 @@ class Target:
             message = error.response["Error"]["Message"]
             if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in message:
                 raise CommandError(
-                    f"there is no stack {self.stack_name} on {self.description}: deploy it, or name another one"
+                    f"stack {self.stack_name} not found on {self.description}: deploy it, or give another --stack-name"
                 ) from error
             raise
         if not stack.get("Outputs"):
             status = one_line(f"{stack['StackStatus']} {stack.get('StackStatusReason', '')}")
-            raise CommandError(f"stack {self.stack_name} has no outputs yet ({status})")
+            raise CommandError(f"stack {self.stack_name} has no outputs yet ({status}): wait until it is deployed")
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str] = os.environ) -> Target:
-    """The target that a command means.
+    """The target of a command.
 
     An account when `choice` names one; else the endpoint of AWS_ENDPOINT_URL; else the twin that runs for `project` (by
-    default the working folder). Never an account that nobody named: a rollback meant for a twin must not reach one.
+    default the working folder). An account is never the default: a rollback meant for a twin must not reach one.
 
-    Raises CommandError when there is none of them.
+    Raises CommandError when no target is found.
     """
     if choice.account or choice.profile:
         return _account(choice)
@@ -141,12 +150,12 @@ def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str]
     if twin is not None:
         return of_twin(twin, choice.stack_name)
     raise CommandError(
-        "no twin runs here: `usher twin up` starts one; an AWS account is named with --account or --profile NAME"
+        "no twin runs in this folder: `usher twin up` starts one; --account or --profile NAME selects an AWS account"
     )
 
 
 def _running_twin(project: Path) -> Any:
-    """The running twin of the project that the folder is in (it has the template), else of the folder itself."""
+    """The running twin of the nearest folder above that has a template.yaml, else of the folder itself."""
     from twin import lifecycle  # noqa: PLC0415 - only when a command runs
 
     above = (folder for folder in (project, *project.parents) if (folder / "template.yaml").is_file())
@@ -154,7 +163,7 @@ def _running_twin(project: Path) -> Any:
 
 
 def of_twin(twin: Any, stack_name: str = "") -> Target:
-    """The target that a running twin (twin.lifecycle.RunningTwin) is."""
+    """The target of a running twin (twin.lifecycle.RunningTwin)."""
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
 
     session = boto3.Session(
@@ -184,7 +193,7 @@ def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -
     stack_name = choice.stack_name or DEFAULT_STACK
     if endpoint:
         return Target(session, stack_name, f"{endpoint} (AWS_ENDPOINT_URL)", endpoint=endpoint)
-    # Who names an account means AWS, also in a shell where AWS_ENDPOINT_URL points to a twin.
+    # --account and --profile mean AWS, also in a shell where AWS_ENDPOINT_URL points to a twin.
     config = Config(
         ignore_configured_endpoint_urls="AWS_ENDPOINT_URL" in os.environ  # type: ignore[call-arg]  # not in the stubs
     )
@@ -202,19 +211,21 @@ _PANEL = "Target (default: the twin of this folder)"
 
 def _choose(
     account: Annotated[
-        bool, typer.Option("--account", help="The account of the environment's credentials.", rich_help_panel=_PANEL)
+        bool,
+        typer.Option("--account", help="Use the AWS account of the environment's credentials.", rich_help_panel=_PANEL),
     ] = False,
-    profile: Annotated[str, typer.Option(help="An AWS account, by its profile.", rich_help_panel=_PANEL)] = "",
-    region: Annotated[str, typer.Option(help="The account's region.", rich_help_panel=_PANEL)] = "",
+    profile: Annotated[str, typer.Option(help="Use the AWS account of this profile.", rich_help_panel=_PANEL)] = "",
+    region: Annotated[str, typer.Option(help="AWS region of the account.", rich_help_panel=_PANEL)] = "",
     stack_name: Annotated[
-        str, typer.Option(help=f"The stack, else {DEFAULT_STACK}.", envvar="USHER_STACK_NAME", rich_help_panel=_PANEL)
+        str,
+        typer.Option(help=f"Stack name (default: {DEFAULT_STACK}).", envvar="USHER_STACK_NAME", rich_help_panel=_PANEL),
     ] = "",
 ) -> Choice:
     return Choice(account=account, profile=profile, region=region, stack_name=stack_name)
 
 
 class TargetCommand(TyperCommand):
-    """A command that talks to an Usher: it also takes the options of `_choose`; its function calls `chosen(ctx)`."""
+    """A command with the target options of `_choose`; its function calls `chosen(ctx)`."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -222,21 +233,21 @@ class TargetCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         given = {option.name: ctx.params.pop(option.name) for option in _target_options()}
-        if ctx.obj is None:  # a caller in the same process may hand over a target of its own
+        if ctx.obj is None:  # a caller in the same process may pass a target
             ctx.obj = _choose(**given)
         return super().invoke(ctx)
 
 
 @functools.cache
 def _target_options() -> list[Any]:
-    """The options of `_choose`, made by Typer itself."""
+    """The options of `_choose` as Typer builds them."""
     single = typer.Typer(add_completion=False)
     single.command()(_choose)
     return [parameter for parameter in typer.main.get_command(single).params if parameter.name != "help"]
 
 
 def chosen(ctx: typer.Context) -> Target:
-    """The target of the running command, said on stderr: nobody should write to an account by mistake."""
+    """The target of the running command; prints it on stderr, so that the wrong account is noticed."""
     if isinstance(ctx.obj, Target):
         return ctx.obj
     target = find(ctx.obj if isinstance(ctx.obj, Choice) else Choice())

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cli import athena, named_queries
+from cli import athena
+from cli.commands import query
 from cli.errors import CommandError
-from cli.formatting.console import out
+from cli.formatting.terminal import out
 from cli.movielens import FILES
 from cli.target import Target
 from cli.uploads.send import Sent
@@ -133,7 +134,7 @@ def count_mismatches(
 
     expected_bad: object digest → its bad rows (0 when it is missing).
     """
-    question = named_queries.find("rows_per_object")
+    question = query.find("rows_per_object")
     assert question is not None  # noqa: S101 - it is one of the repository's files
     lake = {row["object_digest"]: row["rows_in_lake"] for row in athena.ask(target, question.sql).records()}
     refused = {row["object_digest"]: row["refused"] for row in athena.ask(target, _QUARANTINED).records()}

@@ -13,7 +13,7 @@ from cli.commands.experiment import write_page
 from cli.errors import CommandError
 from cli.experiments import presentation, records
 from cli.experiments.records import Experiment, mapping, number
-from cli.formatting.console import printable, remark, say
+from cli.formatting.terminal import printable, remark, say
 from cli.target import Target
 from demo.simulated_users.sessions import SessionCounts
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli import runs
 from cli.errors import CommandError
-from cli.runs import executions
 from cli.target import Target
 from usher.schema import s3_paths
 
@@ -120,7 +120,7 @@ def _download(target: Target, prefix: str, folder: Path) -> None:
 def deploy(target: Target, run_id: str, snapshots: dict[str, str], wait_seconds: float) -> None:
     """Deploy a stored model with a shortened copy of the workflow. Raises CommandError with the cause of a failure."""
     client = target.client("stepfunctions")
-    workflow = client.describe_state_machine(stateMachineArn=executions.workflow_arn(target))
+    workflow = client.describe_state_machine(stateMachineArn=runs.workflow_arn(target))
     copy = client.create_state_machine(
         name=f"{target.stack_name}-without-gate",
         definition=without_gate(workflow["definition"]),

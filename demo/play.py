@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.text import Text
 
 from cli.commands.data import generate_with_progress
-from cli.formatting.console import err, say
+from cli.formatting.terminal import err, say
 from cli.movielens import real_data
 from cli.target import of_twin
 from demo import stages

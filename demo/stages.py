@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.commands.query import show_question
+from cli import runs
+from cli.commands.query import show_named_query
 from cli.commands.runs import cost, verdict
 from cli.commands.upload import read_headers, send_all, watch
 from cli.errors import CommandError
-from cli.formatting.console import out, say
-from cli.runs import by_hand, executions
-from cli.runs.executions import Run
+from cli.formatting.terminal import out, say
+from cli.runs import Run
 from cli.target import Target
 from demo import deliveries, faulty_models, training_run
 from demo import experiment as experiments
@@ -73,7 +73,7 @@ def first_delivery(demo: Demo) -> None:
 
 def _query(demo: Demo, name: str) -> None:
     started = time.monotonic()
-    answer = show_question(demo.target, name)
+    answer = show_named_query(demo.target, name)
     say(f"usher query {name}: {time.monotonic() - started:.2f} s, {answer.scanned_bytes:,} bytes scanned\n")
 
 
@@ -147,7 +147,7 @@ def _follow_run(demo: Demo, name: str, before: tuple[str, ...]) -> Run | None:
         demo.log.usage.runs += 1
         demo.log.usage.runs_usd += float(cost(run) or 0.0)
         deployed = training_run.print_result(demo.target, run)
-        stage.result = verdict(run) or run.said
+        stage.result = verdict(run) or run.overall_status
     say(f"usher run {run.run_id} shows the run, usher report {run.run_id} its report")
     return run if deployed else None
 
@@ -166,7 +166,7 @@ def experiment(demo: Demo, run_id: str, known_rows: int) -> ObservedExperiment:
     say(f"usher experiment {observed.experiment_id} shows it; --html FILE writes a page with plots")
     demo.log.usage.add_sessions(counts)
     demo.log.usage.enrolled += observed.users
-    demo.log.usage.ticks += executions.count(demo.target, demo.target.resources.shift_workflow_arn)
+    demo.log.usage.ticks += runs.count(demo.target, demo.target.resources.shift_workflow_arn)
     if demo.save is not None:
         experiments.save(demo.target, demo.save, observed, counts)
     return observed
@@ -181,7 +181,7 @@ def deploy_faulty_challenger(demo: Demo, scenario: Scenario, champion: Run) -> s
         "after the gate."
     )
     with demo.log.stage("deploy a faulty model") as stage:
-        run_id, snapshots, _ = by_hand.next_run(demo.target)
+        run_id, snapshots, _ = runs.next_run(demo.target)
         faulty_models.build(demo.target, champion.run_id, run_id, scenario.damage, demo.scratch)
         faulty_models.deploy(demo.target, run_id, snapshots, DELIVERY_SECONDS)
         stage.result = f"{run_id} in the idle variant, without training and without the gate"

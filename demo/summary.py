@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from cli.formatting.console import out, printable, say
+from cli.formatting.terminal import out, printable, say
 from demo.simulated_users.sessions import SessionCounts
 
 _MILLION = 1_000_000.0

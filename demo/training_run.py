@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
+from cli import runs
 from cli.commands.recommend import ask, show
 from cli.commands.report import Trial, trials
 from cli.commands.runs import cost, verdict
 from cli.errors import CommandError
-from cli.formatting.console import out, printable, say
-from cli.runs import executions
-from cli.runs.executions import Run
+from cli.formatting.terminal import out, printable, say
+from cli.runs import Run
 from cli.target import Target
 
 _POLL_SECONDS = 0.5
@@ -31,7 +31,7 @@ def follow(target: Target, wait_seconds: float, before: Collection[str] = ()) ->
     printed: set[tuple[str, datetime]] = set()
     started = False
     while True:
-        newest = [run for run in executions.newest(target, len(before) + 1) if run.run_id not in before]
+        newest = [run for run in runs.newest(target, len(before) + 1) if run.run_id not in before]
         if newest and not started:
             say(f"run {newest[0].run_id} starts")
             started = True
@@ -46,7 +46,7 @@ def follow(target: Target, wait_seconds: float, before: Collection[str] = ()) ->
 
 
 def _print_states(target: Target, run: Run, printed: set[tuple[str, datetime]]) -> None:
-    for state in executions.states(target, run):
+    for state in runs.states(target, run):
         key = (state.name, state.started_at)
         if (
             state.seconds is not None
@@ -65,11 +65,11 @@ def print_result(target: Target, run: Run) -> bool:
     """
     for line in trial_lines(trials(target, run.run_id)):
         say(line)
-    say(f"verdict: {printable(verdict(run)) or run.said}; estimated cost on AWS {cost(run)} USD")
-    if run.said == "refused":
+    say(f"verdict: {printable(verdict(run)) or run.overall_status}; estimated cost on AWS {cost(run)} USD")
+    if run.overall_status == "refused":
         return False
-    if run.said != "succeeded":
-        raise CommandError(f"run {run.run_id} {run.said}: {verdict(run)}")
+    if run.overall_status != "succeeded":
+        raise CommandError(f"run {run.run_id} {run.overall_status}: {verdict(run)}")
     endpoint = target.client("sagemaker").describe_endpoint(EndpointName=target.resources.endpoint_name)
     variants = ", ".join(
         f"variant {variant['VariantName']} with weight {variant['CurrentWeight']:g}"

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.agent.aside import Aside
-from cli.agent.batches import RECORD_BYTES, Batch, Packer
+from cli.agent.batches import RECORD_BYTES, Aside, Batch, Packer
 from cli.agent.checkpoint import Checkpoint, Position
-from cli.agent.delivery import Pipeline
-from cli.agent.sending import Sender, Stopped, Tally
+from cli.agent.delivery import Pipeline, Sender, Stopped, Tally
 from cli.agent.source import Row, Source
 from cli.agent.watch import Watch
 

@@ -12,10 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.agent.agent import Agent, Progress
-from cli.agent.aside import Aside
-from cli.agent.batches import BILLED_BYTES, Packer
+from cli.agent.batches import BILLED_BYTES, Aside, Packer
 from cli.agent.checkpoint import Checkpoint, Stream, locked
-from cli.agent.sending import Sender
+from cli.agent.delivery import Sender
 from cli.agent.watch import Watch
 from cli.errors import CommandError
 from cli.target import Target

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cli.agent.agent import Progress
-from cli.formatting.console import err, printable, remark
+from cli.formatting.terminal import err, printable, remark
 
 #: Seconds between two plain lines.
 PLAIN_SECONDS = 10.0

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.agent.checkpoint import Position
-from cli.agent.fingerprint import SPAN_BYTES, Fingerprint
+from cli.agent.checkpoint import SPAN_BYTES, Fingerprint, Position
 from cli.agent.lines import LINE_MAX_BYTES, Block, LineReader, TooLong
 from cli.agent.rows import Rows, rows_again, rows_for
 from cli.errors import CommandError

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cli.agent.batches import BILLED_BYTES, RECORD_BYTES
 from cli.errors import CommandError
-from cli.formatting.console import out, print_json, remark
+from cli.formatting.terminal import out, print_json, remark
 from cli.target import Target, TargetCommand, chosen
 from usher.schema.datasets import DATASETS
 
@@ -44,7 +44,7 @@ def agent(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Send rows to the stream of a data set: from where its checkpoint stands, else from the start."""
     if dataset not in DATASETS:
-        raise CommandError(f"unknown data set {dataset}: it is one of {', '.join(DATASETS)}")
+        raise CommandError(f"unknown data set {dataset}: use one of {', '.join(DATASETS)}")
     if from_start and from_end:
         raise CommandError("--from-start and --from-end exclude each other")
     from cli.agent.bootstrap import Order, aside_path, stream, work  # noqa: PLC0415 - boto3

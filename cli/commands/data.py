@@ -1,4 +1,4 @@
-"""`usher data`: where the data come from, files of one's own making, and MovieLens' from its publisher."""
+"""`usher data`: find the real data, generate data, or download MovieLens."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.errors import CommandError
-from cli.formatting.console import err, print_json, remark, say
+from cli.formatting.terminal import err, print_json, remark, say
 from cli.movielens import BESIDE, FILES, VARIABLE, real_data
 
 if TYPE_CHECKING:
     from demo.generator.files import Kinds
     from demo.generator.world import Size
 
-app = typer.Typer(no_args_is_help=True, help="Where the data come from: real files, generated ones, MovieLens.")
+app = typer.Typer(no_args_is_help=True, help="Find, generate or download data.")
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write the files into.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the files.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
 
 @app.command("path")
 def show_path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Print the folder of the real files; exit code 1 when there is none."""
+    """Print the folder of the real data; exit code 1 when there is none."""
     folder = real_data()
     if as_json:
         print_json({"path": str(folder) if folder else None, "files": FILES})
@@ -34,8 +34,8 @@ def show_path(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         say(str(folder))
     if folder is None:
         raise CommandError(
-            f"no real data: {VARIABLE} is not set and {BESIDE} is not there (`usher data movielens DIR` downloads, "
-            "`usher data generate DIR` makes some)"
+            f"no real data: {VARIABLE} is not set and {BESIDE} does not exist. Download them with "
+            "`usher data movielens DIR` or generate some with `usher data generate DIR`"
         )
 
 
@@ -48,14 +48,14 @@ def generate_files(  # noqa: PLR0913 - the options of a command
     ratings: Annotated[int, typer.Option(min=1)] = 100_836,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 42,
     events: Annotated[
-        bool, typer.Option("--events", help="Also what people did: views, clicks and purchases, in events.csv.")
+        bool, typer.Option("--events", help="Also write views, clicks and purchases to events.csv.")
     ] = False,
     with_ratings: Annotated[
-        bool, typer.Option("--ratings-file/--no-ratings", help="Without ratings.csv: events are all there is.")
+        bool, typer.Option("--ratings-file/--no-ratings", help="Write ratings.csv or leave it out.")
     ] = True,
     force: Force = False,
 ) -> None:
-    """Generate files in MovieLens' shape: long tails, tastes tied to genres, sessions, drift."""
+    """Generate files in MovieLens' format: long-tailed popularity, genre preferences, sessions, drift."""
     from demo.generator.files import Kinds  # noqa: PLC0415 - numpy and pyarrow, only here
     from demo.generator.world import Size  # noqa: PLC0415
 
@@ -64,7 +64,7 @@ def generate_files(  # noqa: PLR0913 - the options of a command
     if problem is not None:
         raise CommandError(problem)
     if not events and not with_ratings:
-        raise CommandError("without ratings and without events there is nothing to learn from: --no-ratings --events")
+        raise CommandError("--no-ratings leaves nothing to learn from: add --events")
     kinds = Kinds(ratings=with_ratings, events=events)
     keep_files(folder, force=force, names=(*FILES, *kinds.files))
     started = time.monotonic()
@@ -88,17 +88,17 @@ def generate_with_progress(folder: Path, size: Size, seed: int, kinds: Kinds | N
 @app.command("movielens")
 def download_movielens(folder: Folder, *, force: Force = False) -> None:
     """Download MovieLens' ml-latest-small from GroupLens, its digest checked."""
-    from cli.movielens_download import LICENCE, download  # noqa: PLC0415 - urllib, only here
+    from cli.movielens import LICENCE, download  # noqa: PLC0415 - urllib, only here
 
     keep_files(folder, force=force)
     files = download(folder)
     say(f"{folder}: {', '.join(file.name for file in files)}")
-    remark(f"By GroupLens Research, University of Minnesota: free for research, not for commerce; {LICENCE}")
+    remark(f"By GroupLens Research, University of Minnesota: free for research, not for commercial use; {LICENCE}")
     remark(f"To use it: export {VARIABLE}={folder.resolve()}")
 
 
 def keep_files(folder: Path, *, force: bool, names: Iterable[str] = tuple(FILES)) -> None:
-    """CommandError when one of the files is there already and must not be replaced."""
+    """Raise CommandError when a file exists and `force` is not given."""
     there = [name for name in dict.fromkeys(names) if (folder / name).exists()]
     if there and not force:
-        raise CommandError(f"{folder} has {', '.join(there)} already: name another folder, or --force")
+        raise CommandError(f"{folder} has {', '.join(there)} already: name another folder, or add --force")

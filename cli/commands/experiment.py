@@ -10,7 +10,7 @@ import typer
 from rich.live import Live
 
 from cli.errors import CommandError
-from cli.formatting.console import out, print_json, remark, say
+from cli.formatting.terminal import out, print_json, remark, say
 from cli.target import Target, TargetCommand, chosen
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.errors import CommandError
-from cli.formatting.console import err, say
+from cli.formatting.terminal import err, say
 from cli.target import Target, TargetCommand, chosen
 
 app = typer.Typer()

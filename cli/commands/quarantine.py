@@ -13,8 +13,8 @@ from rich.text import Text
 from cli import athena
 from cli.commands.query import show as show_answer
 from cli.errors import CommandError
-from cli.formatting.console import out, print_json, printable, remark, say
-from cli.quarantine import files, original, replay
+from cli.formatting.terminal import out, print_json, printable, remark, say
+from cli.quarantine import files, replay
 from cli.target import TargetCommand, chosen
 
 app = typer.Typer(no_args_is_help=True, help="Rows that were refused: list, show, replay.")
@@ -100,7 +100,7 @@ def replay_file(  # noqa: PLR0913 - the options of a command
     file = files.find(target, digest)
     if not force:
         replay.refuse_twice(target, file)
-    source = original.find(target, file, header)
+    source = files.find_original(target, file, header)
     prepared = replay.prepare(source, list(files.records(target, file)), header, first_is_row=first_is_row)
     prepared, changed = replay.apply(prepared, mappings)
     prepared = replay.edit(prepared) if edit else prepared

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import runs
 from cli.commands.runs import verdict
 from cli.errors import CommandError
-from cli.formatting.console import remark, say
-from cli.runs import executions
-from cli.runs.executions import Run
+from cli.formatting.terminal import remark, say
+from cli.runs import Run
 from cli.target import Target, TargetCommand, chosen
 
 app = typer.Typer()
@@ -52,7 +52,7 @@ def report(
     if save is not None and save.exists() and not force:
         raise CommandError(f"{save} is there already: --force replaces it")
     target = chosen(ctx)
-    found = executions.find(target, run_id)
+    found = runs.find(target, run_id)
     page = complete(fetch(target, found.run_id), found, trials(target, found.run_id))
     path = save or Path(tempfile.mkdtemp(prefix="usher-report-")) / f"{found.run_id}.html"
     path.write_text(page, encoding="utf-8")
@@ -98,7 +98,9 @@ def complete(page: str, run: Run, found: Sequence[Trial]) -> str:
     """The page with the gate's verdict and the trials."""
     said = verdict(run)
     style = "good" if (run.record.get("gate") or {}).get("passed") else "bad"
-    words = f'<p class="verdict {style}">{html.escape(f"{run.said}. {said}" if said else run.said)}</p>'
+    words = (
+        f'<p class="verdict {style}">{html.escape(f"{run.overall_status}. {said}" if said else run.overall_status)}</p>'
+    )
     return page.replace(VERDICT, words, 1).replace(TRIALS, _trials_table(found), 1)
 
 

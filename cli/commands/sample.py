@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import runs
 from cli.errors import CommandError
-from cli.formatting.console import print_json
-from cli.runs import executions
+from cli.formatting.terminal import print_json
 from cli.target import Target, TargetCommand, chosen
 from usher.schema.ids import object_digest
 from usher.schema.s3_paths import parse_landing_key
@@ -33,7 +33,7 @@ def sample(
 ) -> None:
     """A function's sample event for this Usher: for `sam local invoke` (docs/sam-local.md) or to invoke it."""
     if name not in names():
-        raise CommandError(f"there is no function {name}: it is one of {', '.join(names())}")
+        raise CommandError(f"function {name} not found: use one of {', '.join(names())}")
     print_json(fill(chosen(ctx), name))
 
 
@@ -93,16 +93,16 @@ def _ingest_stream(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 def _prepare_run(target: Target, event: dict[str, Any]) -> dict[str, Any]:
     """A run that nobody started, on the newest data: it takes the lock, `usher sample prepare_next` gives it back."""
-    from cli.runs import by_hand  # noqa: PLC0415 - botocore
+    from cli import runs  # noqa: PLC0415 - botocore
 
-    run_id, snapshots, rows = by_hand.next_run(target)
-    arn = f"{executions.workflow_arn(target).replace(':stateMachine:', ':execution:')}:{run_id}"
+    run_id, snapshots, rows = runs.next_run(target)
+    arn = f"{runs.workflow_arn(target).replace(':stateMachine:', ':execution:')}:{run_id}"
     return event | {"run_id": run_id, "execution_arn": arn, "snapshots": snapshots, "rows": rows}
 
 
 def _prepare_next(target: Target, event: dict[str, Any]) -> dict[str, Any]:
     """The end of the run that `_prepare_run` made up, else the end of the newest real one once more."""
-    workflow = executions.workflow_arn(target)
+    workflow = runs.workflow_arn(target)
     arn, status = _made_up(target) or _ended(target)
 
     def about_it(body: dict[str, Any]) -> dict[str, Any]:
@@ -118,8 +118,8 @@ def _task(state: str) -> Callable[[Target, dict[str, Any]], dict[str, Any]]:
     """The input that a state of the newest run that came so far gave its function."""
 
     def filler(target: Target, _event: dict[str, Any]) -> dict[str, Any]:
-        for run in executions.newest(target, 20):
-            found = executions.payload(target, run, state)
+        for run in runs.newest(target, 20):
+            found = runs.payload(target, run, state)
             if found is not None:
                 return dict(found)
         raise CommandError(f"no run has come to {state} yet: `usher runs` lists them, `usher runs start` starts one")
@@ -172,7 +172,7 @@ def _made_up(target: Target) -> tuple[str, str] | None:
 
 
 def _ended(target: Target) -> tuple[str, str]:
-    for run in executions.newest(target, 20):
+    for run in runs.newest(target, 20):
         if run.ended_at is not None:
             return run.arn, run.status
     raise CommandError("no run has ended yet: `usher sample prepare_run` makes one up")

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.errors import CommandError
-from cli.formatting import console
+from cli.formatting import terminal
 from cli.simulation import monte_carlo, output
 from cli.simulation.one_experiment import DecisionPoint, simulate_one
 from cli.simulation.world import World
@@ -81,7 +81,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         simulate_one(world, chosen, seed, error_rate), chosen, world, seconds=0.0 if json else seconds, quiet=json
     )
     if json:
-        console.print_json([{"hours": point.hours, **asdict(point.decision)} for point in output.changes(history)])
+        terminal.print_json([{"hours": point.hours, **asdict(point.decision)} for point in output.changes(history)])
     if html:
         _write_page(html, world, chosen, history, error_rate)
 
@@ -111,7 +111,7 @@ def _watch(
     points: Iterator[DecisionPoint], chosen: Preset, world: World, *, seconds: float, quiet: bool
 ) -> list[DecisionPoint]:
     """Show each decision as it comes: on a terminal animated, otherwise the ones that changed something."""
-    out = console.out()
+    out = terminal.out()
     if quiet or not out.is_terminal or seconds == 0:
         history = list(points)
         if not quiet:
@@ -130,18 +130,18 @@ def _watch(
 
 def _show_plan(world: World, chosen: Preset, runs: int, seed: int, json: bool) -> None:
     columns = (TextColumn("simulating {task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console.err(), transient=True) as progress:
+    with Progress(*columns, console=terminal.err(), transient=True) as progress:
         task = progress.add_task("", total=monte_carlo.rows_of(chosen.name))
         planned = monte_carlo.plan(
             world, chosen.name, runs, seed, lambda label: progress.update(task, description=label, advance=1)
         )
     if json:
-        console.print_json(asdict(planned))
+        terminal.print_json(asdict(planned))
         return
-    out = console.out()
+    out = terminal.out()
     for table in output.plan_tables(planned, chosen.name):
         out.print(table)
-    console.remark(
+    terminal.remark(
         "promoted: by mistake where the true lift is none or below. lost: conversions, against always serving the "
         "better one until the experiment ends. users: who see the challenger."
     )
@@ -162,4 +162,4 @@ def _write_page(path: Path, world: World, chosen: Preset, history: list[Decision
         path.write_text(output.page("A simulated experiment", settings, chosen, history), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
-    console.remark(f"written: {path}")
+    terminal.remark(f"written: {path}")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.errors import CommandError
-from cli.formatting.console import err, out, print_json, remark
+from cli.formatting.terminal import err, out, print_json, remark
 from twin import lifecycle
 from twin.server import LOCALHOST, REGION, SPEED, STACK_NAME, TwinError
 

@@ -1,4 +1,4 @@
-"""`usher upload`: send files to the landing bucket, and with --wait see what became of every row."""
+"""`usher upload`: upload files to the landing bucket; with --wait, show how many rows were accepted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.errors import CommandError, one_line
-from cli.formatting.console import err, out, print_json, printable, remark
+from cli.formatting.terminal import err, out, print_json, printable, remark
 from cli.target import Target, TargetCommand, chosen
-from cli.uploads.follow import faults, follow
 from cli.uploads.recognise import Recognised, recognise
-from cli.uploads.send import Sent, measure, send
+from cli.uploads.send import Sent, faults, follow, measure, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-#: What a folder's files are called when they are meant; other files in it are left out, and said.
+#: The files of a folder that are uploaded; others are skipped and listed.
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".csv.gz", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 
 
@@ -38,13 +37,15 @@ def upload(  # noqa: PLR0913 - the options of a command
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files or folders: CSV, JSON lines, Parquet; also .gz.")],
     *,
-    dataset: Annotated[str, typer.Option(help="The data set; without it, it is told from the header.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the lake holds every row.")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait at most.")] = 600,
-    again: Annotated[bool, typer.Option("--again", help="Send also what is there already; it counts again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was sent as JSON.")] = False,
+    dataset: Annotated[str, typer.Option(help="The data set (default: recognised by the header).")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every row is in the lake.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="The longest wait, seconds.")] = 600,
+    again: Annotated[
+        bool, typer.Option("--again", help="Upload files that are in the bucket already; their rows count again.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Send files to the landing bucket."""
+    """Upload files to the landing bucket."""
     files = read_headers(paths, dataset)
     target = chosen(ctx)
     sent = send_all(target, files, again=again)
@@ -53,16 +54,16 @@ def upload(  # noqa: PLR0913 - the options of a command
         print_json([_record(item, entries.get(item.digest)) for item in sent])
     elif not wait:
         out().print(_table(sent, {}))
-        remark(
-            "Rows are in the lake when `usher upload --wait` (the same files) or `usher query rows_per_object` says so"
-        )
+        remark("Wait for the rows with `usher upload --wait` (the same files), or see `usher query rows_per_object`")
     wrong = faults(entries, sent) if wait else []
     if wrong:
-        raise CommandError(f"{len(wrong)} of {len(sent)} objects are not in the lake: {'; '.join(wrong)}")
+        raise CommandError(
+            f"{len(wrong)} of {len(sent)} objects are not in the lake (try again with --wait): {'; '.join(wrong)}"
+        )
 
 
 def read_headers(paths: Sequence[Path], dataset: str = "") -> list[Recognised]:
-    """Recognise every file before anything is sent; CommandError for the first that does not fit."""
+    """Recognise every file before the first upload; CommandError for the first that fits no data set."""
     files = []
     for path in paths:
         if path.is_dir():
@@ -70,12 +71,12 @@ def read_headers(paths: Sequence[Path], dataset: str = "") -> list[Recognised]:
         elif path.exists():
             files.append(recognise(path, dataset))
         else:
-            raise CommandError(f"{path}: there is no such file")
+            raise CommandError(f"{path}: file not found")
     if not files:
-        raise CommandError(f"{', '.join(map(str, paths))}: no file to send (CSV, JSON lines, Parquet)")
+        raise CommandError(f"{', '.join(map(str, paths))}: no file to upload: name CSV, JSON lines or Parquet files")
     if not dataset:
-        told = ", ".join(f"{file.path.name} → {file.dataset}" for file in files)
-        remark(f"Told from the headers: {printable(told)}")
+        recognised = ", ".join(f"{file.path.name} → {file.dataset}" for file in files)
+        remark(f"Recognised by the headers: {printable(recognised)}")
     return files
 
 
@@ -83,27 +84,29 @@ def _in_folder(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     meant = [path for path in found if path.name.lower().endswith(SUFFIXES)]
     if len(meant) < len(found):
-        remark(f"Left out: {printable(', '.join(path.name for path in found if path not in meant))}")
+        remark(f"Skipped: {printable(', '.join(path.name for path in found if path not in meant))}")
     return meant
 
 
 def send_all(target: Target, files: Iterable[Recognised], *, again: bool = False) -> list[Sent]:
-    """Send the files one after the other, with a progress bar on a terminal."""
+    """Upload the files one after the other, with a progress bar on a terminal."""
     sent = []
     measured = [measure(file) for file in files]
     with _progress() as bar:
         for item in measured:
             task = bar.add_task(printable(item.file.path.name), total=item.size_bytes, rows="")
-            tell = _Teller(bar, task, item.rows, item.size_bytes)
-            done = send(target, item, tell, again=again)
+            update = _BarUpdate(bar, task, item.rows, item.size_bytes)
+            done = send(target, item, update, again=again)
             sent.append(done)
             if not done.fresh:
-                bar.console.print(Text(f"{printable(item.file.path.name)} is there already: not sent", style="dim"))
+                bar.console.print(
+                    Text(f"{printable(item.file.path.name)} is in the bucket already: not sent", style="dim")
+                )
     return sent
 
 
-class _Teller:
-    """Turns bytes into the bar's rows per second; boto3 calls it from several threads."""
+class _BarUpdate:
+    """Updates the progress bar with bytes and rows per second; boto3 calls it from several threads."""
 
     def __init__(self, bar: Progress, task: Any, rows: int | None, size_bytes: int) -> None:
         self._bar, self._task = bar, task
@@ -132,7 +135,7 @@ def _progress() -> Iterator[Progress]:
 
 
 def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float, console: Console) -> Mapping[str, Entry]:
-    """Show the counts as they happen until all is committed; returns the ledger's last entries."""
+    """Show the row counts until all objects have ended; returns the last records."""
     entries: Mapping[str, Entry] = {}
     if not console.is_terminal:
         entries = list(follow(target, sent, timeout_seconds))[-1]
@@ -151,7 +154,7 @@ def _table(sent: Sequence[Sent], entries: Mapping[str, Entry]) -> Table:
     for item in sent:
         entry = entries.get(item.digest)
         counts = [f"{number:,}" for number in (entry.rows_in, entry.rows_ok, entry.rows_bad)] if entry else ["", "", ""]
-        state = entry.status if entry else ("sent" if item.fresh else "there already")
+        state = entry.status if entry else ("sent" if item.fresh else "already there")
         name, size = printable(item.measured.file.path.name), f"{item.measured.size_bytes:,}"
         table.add_row(
             Text(one_line(name, 60)), entry.dataset if entry else item.measured.file.dataset, size, *counts, state

@@ -1,7 +1,7 @@
-"""What a person tells an experiment to do: written down with who and why, carried out by the shift workflow at once.
+"""Send an operator command to an experiment: store it with operator and reason, start the shift workflow, wait.
 
-The command never writes the router itself. What it leaves behind is one item, so that an order that nothing could carry
-out at the moment is carried out by the next tick, and everybody can read later who ordered what.
+The CLI never writes the router. It stores one item, so that a command which the workflow cannot execute at once is
+executed by the next tick, and the record shows which operator commanded what.
 """
 
 from __future__ import annotations
@@ -11,171 +11,128 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from cli.errors import CommandError, one_line
 from cli.experiments import presentation, records
 from cli.experiments.records import Experiment, Item
-from cli.formatting.console import printable, remark, say
+from cli.formatting.terminal import printable, remark, say
 from cli.target import Target
 
 if TYPE_CHECKING:
+    from usher.store.keys import Key
     from usher.store.router import Router
 
-#: So often the outcome is looked for.
+#: Seconds between two polls of the outcome.
 POLL_SECONDS = 0.5
 WHY_MAX = 500
-#: Decisions in which an order's own is looked for; few can follow it while the command waits.
+#: The newest decisions to search for the one that followed the command.
 RECENT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One order. experiment_id: whose record keeps it. at: epoch seconds."""
-
-    action: str
-    experiment_id: str
-    who: str
-    why: str
-    at: float
-
-    @property
-    def time(self) -> str:
-        """The moment as a sort key has it: UTC, to the microsecond."""
-        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="microseconds")
-
-    @property
-    def execution_name(self) -> str:
-        """Step Functions takes no colon and no plus sign in a name that consoles can show."""
-        return "command-" + datetime.fromtimestamp(self.at, UTC).strftime("%Y%m%dT%H%M%S%f")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What an order meets: the router, and the experiment that is open or was the last one."""
+class CommandContext:
+    """What a command applies to: the router, and the open experiment or the last one."""
 
     router: Router
     experiment: Experiment | None
 
-    @property
-    def open(self) -> Experiment | None:
-        return self.experiment if self.router.experiment_is_open else None
+    def open_experiment(self, action: str) -> Experiment:
+        """The open experiment; CommandError when none is open."""
+        if self.experiment is None or not self.router.experiment_is_open:
+            champion = self.router.models[self.router.champion]
+            raise CommandError(
+                f"no experiment is open, model {champion} has all the traffic: "
+                f"{action} when one is open (`usher experiment`)"
+            )
+        return self.experiment
+
+    def rollback_model(self) -> tuple[str, str]:
+        """The experiment that records a rollback, and the model that serves after it.
+
+        Raises CommandError when both variants hold the same model, or no experiment compared the two.
+        """
+        if self.experiment is not None and self.router.experiment_is_open:
+            return self.experiment.experiment_id, self.experiment.model("champion")
+        model = self.router.models[self.router.idle_variant]
+        if model == self.router.models[self.router.champion]:
+            raise CommandError(f"both variants hold model {model}: start a new run for another (`usher runs start`)")
+        if self.experiment is None:
+            raise CommandError(f"no experiment compared model {model} with the champion: start one with a new run")
+        return self.experiment.experiment_id, model
 
 
-def standing(target: Target) -> Standing:
-    """How things stand; CommandError before the first model serves, or when the open experiment has no record."""
+def read_context(target: Target) -> CommandContext:
+    """Read the router and the experiment; CommandError before the first deployment and when a record is missing."""
     router = records.router_of(target)
     if router is None:
-        raise CommandError("no model serves yet: there is nothing to order (`usher runs`)")
+        raise CommandError("no model serves yet: start a run first (`usher runs start`)")
     experiment = records.newest(target, router, RECENT)
     if router.experiment_is_open and experiment is None:
-        # The workflow heals this by itself; an order for it would have no record to stand in.
-        raise CommandError(f"experiment {router.experiment_id} has no record: the next tick puts the champion back")
-    return Standing(router, experiment)
+        # The workflow repairs this by itself; a command would have no record to belong to.
+        raise CommandError(
+            f"experiment {router.experiment_id} has no record: wait for the next tick, which restores the champion"
+        )
+    return CommandContext(router, experiment)
 
 
-def must_be_open(found: Standing, what: str) -> Experiment:
-    """The open experiment; CommandError when none is."""
-    if found.open is None:
-        champion = found.router.models[found.router.champion]
-        raise CommandError(f"no experiment is open: model {champion} has all the traffic, there is nothing to {what}")
-    return found.open
+def send(target: Target, action: str, experiment_id: str, why: str, wait_seconds: float) -> None:
+    """Store the command, start the workflow, wait for the outcome and print it.
 
-
-def way_back(found: Standing) -> tuple[str, str]:
-    """Where a roll back leads: the experiment whose record keeps the order, and the model that serves afterwards.
-
-    CommandError where both variants hold one model, or where no experiment ever stood between the two.
+    Raises CommandError when the command is refused, or not executed in time (the next tick then executes it).
     """
-    router = found.router
-    if found.open is not None:
-        return found.open.experiment_id, found.open.model("champion")
-    model = router.models[router.idle_variant]
-    if model == router.models[router.champion]:
-        raise CommandError(f"both variants hold model {model}: there is no other model to go back to")
-    if found.experiment is None:
-        raise CommandError(f"no experiment compared model {model} with the one that serves: a new run judges it again")
-    return found.experiment.experiment_id, model
+    from usher.store.experiment_history import put_command  # noqa: PLC0415 - only when a command runs
 
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, on a terminal; CommandError where nobody can be asked and --yes was not said. A no ends the command."""
-    import sys  # noqa: PLC0415 - looked at when it is asked, so that a redirected stdin counts
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError(f"{question} Nobody can be asked here: say --yes")
-    typer.confirm(question, abort=True, err=True)
-
-
-def give(target: Target, action: str, experiment_id: str, why: str, wait_seconds: float) -> None:
-    """Write the order, start the workflow, wait for its answer and print it in one line.
-
-    CommandError when the order was refused, or not carried out in time (it stands, and the next tick takes it).
-    """
-    order = Order(action, experiment_id, who(target), reason(why), round(time.time(), 6))
     workflow = target.resources.shift_workflow_arn
     if not workflow:
-        raise CommandError(f"stack {target.stack_name} has no output ShiftWorkflowArn: deploy this version's template")
-    key = _write(target, order)
-    started = target.client("stepfunctions").start_execution(
-        stateMachineArn=workflow, name=order.execution_name, input=json.dumps({"command": key["sk"]})
-    )
-    remark(f"ordered as {order.who}; execution {order.execution_name}")
-    answered = _wait(target, key, started["executionArn"], wait_seconds)
-    _tell(target, order, answered)
+        raise CommandError(
+            f"stack {target.stack_name} has no output ShiftWorkflowArn: deploy the current template.yaml"
+        )
+    at, operator = round(time.time(), 6), operator_of(target)
+    moment = datetime.fromtimestamp(at, UTC)
+    fields = {"action": action, "operator": operator, "why": why, "at": at, "status": "waiting"}
+    key = put_command(target.state_table(), experiment_id, moment.isoformat(timespec="microseconds"), fields)
+    name = f"command-{moment:%Y%m%dT%H%M%S%f}"  # an execution's name takes no colon
+    execution = target.client("stepfunctions").start_execution(
+        stateMachineArn=workflow, name=name, input=json.dumps({"command": key.sk})
+    )["executionArn"]
+    remark(f"sent as {operator}; execution {name}")
+    _print_outcome(target, action, experiment_id, _wait(target, key, execution, wait_seconds))
 
 
-def who(target: Target) -> str:
-    """Whose order it is: the caller's ARN; on a twin, where all have one, the machine's user too."""
+def operator_of(target: Target) -> str:
+    """The caller's ARN; on a twin, whose callers share one ARN, with the name of the machine's user."""
     arn = str(target.client("sts").get_caller_identity()["Arn"])
     return f"{arn} ({getpass.getuser()})" if target.endpoint else arn
 
 
-def reason(why: str) -> str:
-    """The reason on one line; CommandError for an empty or a long one."""
+def checked_reason(why: str) -> str:
+    """The reason on one line; CommandError when it is empty or too long."""
     line = " ".join(why.split())
     if not line or len(line) > WHY_MAX:
-        raise CommandError(
-            f"--why has {len(line)} characters: it is kept for those who ask later, say it in 1 to {WHY_MAX}"
-        )
+        raise CommandError(f"--why has {len(line)} characters: give a reason of 1 to {WHY_MAX} characters")
     return line
 
 
-def _write(target: Target, order: Order) -> dict[str, str]:
-    """Write it down; its key."""
-    from usher.store import keys  # noqa: PLC0415
-    from usher.store.codec import stored  # noqa: PLC0415 - only when a command runs
+def _wait(target: Target, key: Key, execution: str, seconds: float) -> Item:
+    """The command with its outcome; CommandError when the workflow fails before, or the time is over."""
+    from usher.store.experiment_history import read_command  # noqa: PLC0415 - only when a command runs
 
-    key = keys.command(order.experiment_id, order.time).item()
-    fields = {"action": order.action, "operator": order.who, "why": order.why, "at": order.at, "status": "waiting"}
-    state_table = records.table_of(target)
-    state_table.put_item(Item=key | stored(fields), ConditionExpression="attribute_not_exists(pk)")
-    return key
-
-
-def _wait(target: Target, key: dict[str, str], execution: str, seconds: float) -> Item:
-    """The order once it was answered; CommandError when the workflow fails before, or time runs out."""
-    from usher.store.codec import loaded  # noqa: PLC0415 - only when a command runs
-
-    state_table, deadline = records.table_of(target), time.monotonic() + seconds
+    table, deadline = target.state_table(), time.monotonic() + seconds
     while True:
-        # The execution first: what it has answered before it failed is then seen.
+        # The execution first: an outcome that it stored before it failed is then seen.
         failure = _failure(target, execution)
-        item: Item = loaded(state_table.get_item(Key=key, ConsistentRead=True).get("Item") or {})
-        if item.get("status") != "waiting":
-            return item
+        command = read_command(table, key)
+        if command.get("status") != "waiting":
+            return command
         if failure or time.monotonic() >= deadline:
-            said = failure or f"not carried out within {seconds:g} s"
-            raise CommandError(f"{said}: the order stands, and the next tick carries it out (`usher experiment`)")
+            cause = failure or f"not executed within {seconds:g} s"
+            raise CommandError(f"{cause}: the next tick executes the command; `usher experiment` shows it")
         time.sleep(POLL_SECONDS)
 
 
 def _failure(target: Target, execution: str) -> str:
-    """How the execution failed, or nothing: it runs, or has succeeded, without an answer where another was at work."""
+    """How the execution failed; empty while it runs and when it succeeded."""
     found = target.client("stepfunctions").describe_execution(executionArn=execution)
     if found["status"] in ("RUNNING", "SUCCEEDED"):
         return ""
@@ -183,26 +140,11 @@ def _failure(target: Target, execution: str) -> str:
     return f"execution {found['name']} ended as {found['status']} ({why})"
 
 
-def _tell(target: Target, order: Order, answered: Item) -> None:
-    """The decision that followed, in one line; CommandError with the workflow's words when there is none."""
-    outcome = printable(str(answered.get("outcome", "no outcome is on record")))
-    if answered.get("status") != "executed":
-        raise CommandError(f"the order was {printable(str(answered.get('status', 'deleted')))}: {outcome}")
-    found = records.read(target, order.experiment_id, RECENT)
-    taken = [item for item in (found.decisions if found else ()) if item.get("sk") == answered.get("decision")]
-    say(presentation.decision_line(taken[0]) if taken else f"{order.action.replace('_', ' ')}: {outcome}")
-
-
-def evidence(experiment: Experiment) -> str:
-    """What speaks for the challenger so far, in one line."""
-    numbers: Any = experiment.numbers
-    said = []
-    if isinstance(numbers.get("z"), int | float):
-        bound = numbers.get("bound")
-        said.append(f"score {numbers['z']:.2f}" + (f" of {bound:.2f}" if isinstance(bound, int | float) else ""))
-    for gauge in presentation.gauges(experiment, presentation.preset_of(experiment)):
-        if gauge.name == "better":
-            said.append(f"e-value {presentation.e_words(gauge)}")
-    if "lift" in numbers:
-        said.append(f"lift {presentation.lift_words(numbers)}")
-    return ", ".join(said) or "nothing has been counted yet"
+def _print_outcome(target: Target, action: str, experiment_id: str, command: Item) -> None:
+    """Print the decision that followed; CommandError with the reason when the command was not executed."""
+    outcome = printable(str(command.get("outcome", "no outcome is stored")))
+    if command.get("status") != "executed":
+        raise CommandError(f"the command was {printable(str(command.get('status', 'deleted')))}: {outcome}")
+    found = records.read(target, experiment_id, RECENT)
+    made = [item for item in (found.decisions if found else ()) if item.get("sk") == command.get("decision")]
+    say(presentation.decision_line(made[0]) if made else f"{action.replace('_', ' ')}: {outcome}")

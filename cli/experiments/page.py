@@ -1,4 +1,4 @@
-"""An experiment as one HTML page that needs nothing else: its course in charts, its decisions, its orders."""
+"""An experiment as one self-contained HTML page: charts, decisions, operator commands, strata."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from usher.experiments.stats.presets import Preset
     from usher.store.router import Router
 
-#: A page of an experiment with more decisions tells the first and the newest ones.
+#: A page with more decisions lists only the first and the newest.
 DECISIONS_MAX = 200
 
 
 def page(experiment: Experiment, router: Router | None) -> str:
-    """The whole page. Text of other people (reasons, orders) is escaped, and nothing is loaded."""
+    """The whole page. Foreign text (reasons, names) is escaped; the page loads nothing."""
     preset = presentation.preset_of(experiment)
     title = f"Experiment {experiment.experiment_id}"
     state = presentation.state_of(experiment, router)
@@ -38,7 +38,7 @@ def page(experiment: Experiment, router: Router | None) -> str:
         "<h2>Course</h2>",
         *(svg(chart) for chart in charts(experiment, preset)),
         _decisions(experiment),
-        _orders(experiment),
+        _commands(experiment),
         _strata(experiment),
     ]
     return document(f"Usher: {title}", "".join(parts))
@@ -67,7 +67,7 @@ def _tests(experiment: Experiment, preset: Preset | None) -> str:
         rows.append((gauge.name, f"e-value {e_value(gauge.log_e)}", limit))
     lift, joined = presentation.lift_of(experiment.numbers), presentation.join_rate(experiment)
     if "lift" in experiment.numbers:
-        rows.append(("lift", lift_text(*lift), "95 %, at all times at once"))
+        rows.append(("lift", lift_text(*lift), "95 % confidence sequence"))
     if not math.isnan(joined):
         rows.append(("join rate", percent(joined), f"nothing is promoted below {presentation.JOIN_RATE_MIN:.0%}"))
     return table(("test", "now", ""), rows) if rows else ""
@@ -96,16 +96,20 @@ def _decision(experiment: Experiment, item: Item) -> tuple[str, ...]:
     )
 
 
-def _orders(experiment: Experiment) -> str:
+def _commands(experiment: Experiment) -> str:
     rows = [
         (
             clock(moment_of(item)),
             str(item.get("action", "?")).replace("_", " "),
             *(item.get(key, "") for key in ("operator", "why", "status")),
         )
-        for item in reversed(experiment.orders)
+        for item in reversed(experiment.commands)
     ]
-    return f"<h2>Orders</h2>{table(('at (UTC)', 'what', 'who', 'why', 'status'), rows)}" if rows else ""
+    return (
+        f"<h2>Operator commands</h2>{table(('sent (UTC)', 'command', 'operator', 'why', 'status'), rows)}"
+        if rows
+        else ""
+    )
 
 
 def _strata(experiment: Experiment) -> str:

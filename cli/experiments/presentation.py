@@ -1,4 +1,4 @@
-"""An experiment in words: what each line of the screen, of the page and of `--json` says, in one place."""
+"""The values of an experiment as the terminal, the page and `--json` show them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.experiments.records import ROLES, Experiment, Item, clock, mapping, moment_of, number, public
-from cli.formatting.console import printable
-from cli.formatting.terminal import e_value, lift_text
+from cli.formatting.terminal import e_value, lift_text, printable
 
 if TYPE_CHECKING:
     from usher.experiments.stats.presets import Preset
     from usher.store.router import Router
 
-#: Below this share of outcomes with a valid recommendation id nothing is promoted.
+#: The controller promotes nothing below this share of outcomes with a valid recommendation id.
 JOIN_RATE_MIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One test that runs all the time: a log e-value against the level at which it decides. limit: NaN if unknown."""
+    """A sequential test: its log e-value and the level at which it decides. limit: NaN when unknown."""
 
     name: str
     log_e: float
@@ -28,14 +27,14 @@ class Gauge:
     decides: str
 
     @property
-    def part(self) -> float:
-        """How far it is on its way, 0 to 1."""
+    def progress(self) -> float:
+        """The log e-value as a share of the limit, from 0; at 1 the test decides."""
         return max(self.log_e, 0.0) / self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What was counted for a role. users and conversions are NaN before anything was."""
+    """The counts of a role. users and conversions are NaN before the first count."""
 
     name: str
     variant: str
@@ -50,14 +49,14 @@ class Role:
 
 
 def preset_of(experiment: Experiment) -> Preset | None:
-    """The preset of an experiment, None when this version knows none of that name."""
+    """The preset of an experiment; None when this version has no preset of that name."""
     from usher.experiments.stats.presets import PRESETS  # noqa: PLC0415 - imports numpy
 
     return PRESETS.get(str(experiment.meta.get("preset", "")))
 
 
 def gauges(experiment: Experiment, preset: Preset | None) -> list[Gauge]:
-    """The tests that the last look took, with the limits that it told, else the preset's."""
+    """The tests of the last tick, with the limits that it stored, else the preset's."""
     known = (
         ("better", "log_e_promote", "threshold", "alpha_anytime", "promotes"),
         ("worse", "log_e_harm", "threshold_harm", "alpha_harm", "retires"),
@@ -65,9 +64,9 @@ def gauges(experiment: Experiment, preset: Preset | None) -> list[Gauge]:
         ("sample ratio", "log_e_sample_ratio", "threshold_sample_ratio", "alpha_sample_ratio", "freezes"),
     )
     found = []
-    for name, key, told, alpha, decides in known:
+    for name, key, stored, alpha, decides in known:
         log_e = number(experiment.numbers, key)
-        limit = number(experiment.numbers, told)
+        limit = number(experiment.numbers, stored)
         if math.isnan(limit) and preset is not None:
             limit = -math.log(getattr(preset, alpha))
         if not math.isnan(log_e):
@@ -75,13 +74,13 @@ def gauges(experiment: Experiment, preset: Preset | None) -> list[Gauge]:
     return found
 
 
-def e_words(gauge: Gauge) -> str:
+def e_text(gauge: Gauge) -> str:
     """`12.3 of 500`"""
     limit = "" if math.isnan(gauge.limit) else f" of {e_value(gauge.limit)}"
     return f"{e_value(gauge.log_e)}{limit}"
 
 
-def lift_words(numbers: Item) -> str:
+def lift_of_numbers(numbers: Item) -> str:
     """`+1.2% (-3.4% to +5.6%)`"""
     return lift_text(*lift_of(numbers))
 
@@ -103,12 +102,12 @@ def roles(experiment: Experiment, router: Router | None) -> list[Role]:
 
 
 def lift_of(item: Item) -> tuple[float, float, float]:
-    """Lower end, estimate and upper end of the lift in an item's numbers."""
+    """Lower end, estimate and upper end of the lift."""
     return number(item, "lift_low"), number(item, "lift"), number(item, "lift_high")
 
 
 def state_of(experiment: Experiment, router: Router | None) -> str:
-    """What the experiment is doing: the router's word while it is open, its status afterwards."""
+    """The router's state while the experiment is open, its status and outcome afterwards."""
     if router is not None and router.experiment_id == experiment.experiment_id:
         return router.state
     outcome = str(experiment.meta.get("outcome", "")).replace("_", " ")
@@ -116,15 +115,17 @@ def state_of(experiment: Experiment, router: Router | None) -> str:
 
 
 def verdict(experiment: Experiment) -> str:
-    """Why it ended, else what the newest look said."""
+    """Why the experiment ended, else the reason of the newest tick."""
     if experiment.meta.get("reason"):
         return str(experiment.meta["reason"])
-    said = experiment.summary.get("reason") or (experiment.decisions[-1].get("reason") if experiment.decisions else "")
-    return str(said or "nothing has been decided yet")
+    reason = experiment.summary.get("reason") or (
+        experiment.decisions[-1].get("reason") if experiment.decisions else ""
+    )
+    return str(reason or "no decision has been made yet")
 
 
 def warnings(experiment: Experiment) -> list[str]:
-    """What the last look could not see or could not rely on."""
+    """Missing or unreliable inputs of the last tick."""
     endpoint, blind = (str(experiment.summary.get(name, "")) for name in ("endpoint", "blind"))
     found = [blind] if blind else []
     if endpoint and endpoint not in ("none", "InService") and endpoint not in verdict(experiment):
@@ -133,28 +134,28 @@ def warnings(experiment: Experiment) -> list[str]:
 
 
 def age(experiment: Experiment, now: float) -> str:
-    """Since when it runs, and how long that is on the preset's calendar."""
+    """Start and duration of the experiment, on the preset's calendar."""
     closed = number(experiment.meta, "closed_at")
     hours = experiment.hours(closed if closed > 0 else now)
     if math.isnan(hours):
-        return "at a time that its record does not say"
+        return "start time unknown"
     speed = 3600.0 / experiment.hour_seconds
-    played = f" of its calendar, played {speed:,.3g} times as fast" if abs(speed - 1) > 1e-9 else ""
+    played = f" of its calendar, {speed:,.3g} times as fast as the clock" if abs(speed - 1) > 1e-9 else ""
     began = clock(experiment.started_at)
     return f"from {began} UTC, {hours_text(hours)}{played}"
 
 
 def hours_text(hours: float) -> str:
-    """Hours of the calendar, as short as they can be told."""
+    """Hours of the calendar, three digits."""
     return f"{hours:,.0f} h" if hours >= 100 else f"{hours:.3g} h"
 
 
 def decision_line(item: Item) -> str:
     """A decision in one line."""
-    said = str(item.get("decision", "?")).replace("_", " ")
-    by, reason = str(item.get("by", "usher")), str(item.get("reason", "no reason is on record"))
-    ordered = f" (ordered by {by}: {item.get('why', '')})" if by != "usher" and by not in reason else ""
-    return printable(f"{said}: {reason}{ordered}")
+    decision = str(item.get("decision", "?")).replace("_", " ")
+    by, reason = str(item.get("by", "usher")), str(item.get("reason", "no reason is stored"))
+    commanded = f" (commanded by {by}: {item.get('why', '')})" if by != "usher" and by not in reason else ""
+    return printable(f"{decision}: {reason}{commanded}")
 
 
 def percent(value: float, digits: int = 0) -> str:
@@ -183,7 +184,7 @@ def router_record(router: Router | None) -> dict[str, Any] | None:
 
 
 def as_record(experiment: Experiment, router: Router | None) -> dict[str, Any]:
-    """An experiment for --json: what its items say, and the weights by role."""
+    """An experiment for --json: its items and the weights by role."""
     return {
         "experiment_id": experiment.experiment_id,
         "state": state_of(experiment, router),
@@ -193,12 +194,12 @@ def as_record(experiment: Experiment, router: Router | None) -> dict[str, Any]:
         "epochs": [public(item) for item in experiment.epochs],
         "strata": [public(item) for item in experiment.strata],
         "decisions": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.decisions)],
-        "commands": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.orders)],
+        "commands": [{"time": clock(moment_of(item)), **public(item)} for item in reversed(experiment.commands)],
     }
 
 
 def join_rate(experiment: Experiment) -> float:
-    """Of all outcomes of enrolled users, the share with a valid recommendation id; NaN before any."""
+    """The share of enrolled users' outcomes with a valid recommendation id; NaN before the first outcome."""
     found = number(experiment.summary, "join_rate")
     return number(experiment.numbers, "join_rate") if math.isnan(found) else found
 
@@ -207,3 +208,18 @@ def counted(item: Item, role: str) -> tuple[float, float]:
     """Users and conversions of a role in a stratum."""
     found = mapping(item.get(role))
     return number(found, "n"), number(found, "c")
+
+
+def evidence(experiment: Experiment) -> str:
+    """The evidence for the challenger in one line."""
+    numbers: Any = experiment.numbers
+    found = []
+    if isinstance(numbers.get("z"), int | float):
+        bound = numbers.get("bound")
+        found.append(f"score {numbers['z']:.2f}" + (f" of {bound:.2f}" if isinstance(bound, int | float) else ""))
+    for gauge in gauges(experiment, preset_of(experiment)):
+        if gauge.name == "better":
+            found.append(f"e-value {e_text(gauge)}")
+    if "lift" in numbers:
+        found.append(f"lift {lift_of_numbers(numbers)}")
+    return ", ".join(found) or "nothing has been counted yet"

@@ -1,4 +1,4 @@
-"""An experiment in the terminal: roles, share, evidence, guardrails, variants, decisions, orders."""
+"""An experiment in the terminal: roles, share, evidence, guardrails, variants, decisions, operator commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +15,7 @@ from cli.experiments import presentation
 from cli.experiments.presentation import count, percent
 from cli.experiments.records import Experiment, Item, clock, moment_of
 from cli.experiments.variant_metrics import COUNTS, Variant
-from cli.formatting.console import printable
-from cli.formatting.terminal import COLOURS, bar, e_value, interval, lift_text
+from cli.formatting.terminal import COLOURS, bar, e_value, interval, lift_text, make_table, printable
 
 if TYPE_CHECKING:
     from usher.store.router import Router
@@ -28,15 +26,15 @@ _STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "idle": "gr
 def whole(
     experiment: Experiment, router: Router | None, variants: Sequence[Variant], alarms: Sequence[str], decisions: int
 ) -> RenderableType:
-    """All that is known. alarms: those in alarm. decisions: how many are listed, newest first."""
+    """The whole view. alarms: names of those in alarm. decisions: the number to list, newest first."""
     parts: list[RenderableType] = [head(experiment, router), *_alarms(alarms)]
     parts += [_roles(experiment, router), _evidence(experiment, router)]
     if variants:
         parts.append(_variants(variants))
     if experiment.decisions and decisions:
         parts.append(_decisions(experiment, decisions))
-    if experiment.orders:
-        parts.append(_orders(experiment.orders))
+    if experiment.commands:
+        parts.append(_commands(experiment.commands))
     return Group(*parts)
 
 
@@ -54,31 +52,31 @@ def head(experiment: Experiment, router: Router | None) -> RenderableType:
 
 
 def serving(router: Router | None, alarms: Sequence[str]) -> RenderableType:
-    """What serves when no experiment was ever opened."""
+    """The serving model, shown before the first experiment."""
     if router is None:
-        return Text("No model serves yet: the first run deploys one (`usher runs`).")
+        return Text("No model serves yet: the first successful run deploys one (`usher runs`).")
     model = router.models[router.champion]
     return Group(
         Text.assemble("Model ", (printable(model), "bold"), f" serves from variant {router.champion}, "),
         Text(f"since {clock(router.opened_at)} UTC (router version {router.version}, {router.state})."),
-        Text("There has been no experiment: one opens when a run brings a challenger."),
+        Text("There has been no experiment: one opens when a run deploys a challenger."),
         *_alarms(alarms),
     )
 
 
 def _alarms(alarms: Sequence[str]) -> list[RenderableType]:
-    return [Text(f"! alarm {printable(name)}: docs/operations.md says what it means", style="red") for name in alarms]
+    return [Text(f"! alarm {printable(name)}: see docs/operations.md", style="red") for name in alarms]
 
 
 def line(experiment: Experiment, router: Router | None) -> str:
-    """The experiment in one line, where there is no terminal."""
+    """The experiment in one line, for output without a terminal."""
     challenger = experiment.weights(router)["challenger"]
-    state, said = presentation.state_of(experiment, router), presentation.verdict(experiment)
-    return printable(f"{experiment.experiment_id}  {state}  share {percent(challenger)}  {said}")
+    state, verdict = presentation.state_of(experiment, router), presentation.verdict(experiment)
+    return printable(f"{experiment.experiment_id}  {state}  share {percent(challenger)}  {verdict}")
 
 
 def _roles(experiment: Experiment, router: Router | None) -> Table:
-    table = _table(("role", "variant", "model", "weight", "users", "outcomes", "rate"), right=("weight", "users"))
+    table = make_table(("role", "variant", "model", "weight", "users", "outcomes", "rate"), right=("weight", "users"))
     for role in presentation.roles(experiment, router):
         table.add_row(
             Text(role.name, style="bold"),
@@ -98,21 +96,23 @@ def _evidence(experiment: Experiment, router: Router | None) -> Table:
     rows.add_row("share", bar(challenger), f"{percent(challenger)} of new users see the challenger{_stage(experiment)}")
     for gauge in presentation.gauges(experiment, presentation.preset_of(experiment)):
         limit = "" if math.isnan(gauge.limit) else f", {gauge.decides} at {e_value(gauge.limit)}"
-        rows.add_row(gauge.name, bar(gauge.part), f"e-value {e_value(gauge.log_e)}{limit}")
+        rows.add_row(gauge.name, bar(gauge.progress), f"e-value {e_value(gauge.log_e)}{limit}")
     z, bound = (experiment.numbers.get(name) for name in ("z", "bound"))
     if isinstance(z, int | float):
         looked = (
-            f", promotes at {bound:.2f}" if isinstance(bound, int | float) else ", its bound is set at the next look"
+            f", promotes at {bound:.2f}"
+            if isinstance(bound, int | float)
+            else ", its bound is set at the next scheduled look"
         )
         rows.add_row(
             "score", bar(z / bound if isinstance(bound, int | float) and bound else math.nan), f"z {z:.2f}{looked}"
         )
     lift = presentation.lift_of(experiment.numbers)
     if not all(math.isnan(end) for end in lift):
-        rows.add_row("lift", interval(*lift), f"{lift_text(*lift)}, 95 % at all times at once")
+        rows.add_row("lift", interval(*lift), f"{lift_text(*lift)}, 95 % confidence sequence")
     joined = presentation.join_rate(experiment)
     if not math.isnan(joined):
-        needed = f"{presentation.JOIN_RATE_MIN:.0%} are needed"
+        needed = f"{presentation.JOIN_RATE_MIN:.0%} are required"
         rows.add_row("join rate", bar(joined), f"{percent(joined)} of outcomes name their recommendation, {needed}")
     return rows
 
@@ -123,8 +123,8 @@ def _stage(experiment: Experiment) -> str:
 
 
 def _variants(variants: Sequence[Variant]) -> Table:
-    heads = ("variant", "requests", "errors", "slow", "empty", "invocations", "5xx", "p99 ms", "endpoint sends")
-    table = _table(heads, right=heads[1:])
+    heads = ("variant", "requests", "errors", "slow", "empty", "invocations", "5xx", "p99 ms", "endpoint weight")
+    table = make_table(heads, right=heads[1:])
     for variant in variants:
         own = [variant.counts.get(name, math.nan) for name in COUNTS]
         calls = [variant.counts.get(name, math.nan) for name in ("Invocations", "Invocation5XXErrors")]
@@ -138,13 +138,12 @@ def _variants(variants: Sequence[Variant]) -> Table:
 
 
 def _decisions(experiment: Experiment, limit: int) -> Table:
-    table = _table(("decided (UTC)", "decision", "share", "reason"), right=("share",))
+    table = make_table(("decided (UTC)", "decision", "share", "reason"), right=("share",))
     for item in list(reversed(experiment.decisions))[:limit]:
         name = str(item.get("decision", "?"))
-        said = printable(name.replace("_", " "))
         table.add_row(
             clock(moment_of(item)),
-            Text(said, style=COLOURS.get(name, "")),
+            Text(printable(name.replace("_", " ")), style=COLOURS.get(name, "")),
             percent(experiment.share(item)),
             Text(_reason(item)),
         )
@@ -155,17 +154,10 @@ def _reason(item: Item) -> str:
     return presentation.decision_line(item).partition(": ")[2]
 
 
-def _orders(orders: Sequence[Item]) -> Table:
-    table = _table(("ordered (UTC)", "what", "operator", "why", "status"))
-    for item in reversed(orders):
-        cells = (str(item.get(name, "")).replace("_", " ") for name in ("action",))
-        rest = (str(item.get(name, "")) for name in ("operator", "why", "status"))
-        table.add_row(clock(moment_of(item)), *(Text(printable(cell)) for cell in (*cells, *rest)))
-    return table
-
-
-def _table(heads: Sequence[str], right: Sequence[str] = ()) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in heads:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+def _commands(commands: Sequence[Item]) -> Table:
+    table = make_table(("sent (UTC)", "command", "operator", "why", "status"))
+    for item in reversed(commands):
+        cells = [str(item.get("action", "")).replace("_", " ")]
+        cells += [str(item.get(name, "")) for name in ("operator", "why", "status")]
+        table.add_row(clock(moment_of(item)), *(Text(printable(cell)) for cell in cells))
     return table

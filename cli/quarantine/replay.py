@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from cli.quarantine.files import QuarantineFile, Record
-from cli.quarantine.original import Original
+from cli.quarantine.files import Original, QuarantineFile, Record
 from cli.target import Target
 from usher.schema.s3_paths import upload_key
 

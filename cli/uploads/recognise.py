@@ -1,4 +1,4 @@
-"""What a file holds, read from its first line: a file that ingest would refuse whole is better refused at home."""
+"""Recognise the data set and format of a file by its first line, before ingest would refuse it as a whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import CommandError, one_line
-from cli.formatting.console import printable
+from cli.formatting.terminal import printable
 from usher.schema.datasets import DATASETS, Dataset, Field
 
-#: How much of a file is read to find its first line.
+#: Bytes that are read to find the first line.
 HEAD_BYTES = 1 << 20
 #: The header of Amazon Personalize's interactions.
 PERSONALIZE = ("USER_ID", "ITEM_ID", "TIMESTAMP")
@@ -34,13 +34,13 @@ class Recognised:
 
 
 def recognise(path: Path, dataset: str = "") -> Recognised:
-    """Read a file's first line and decide its data set, or check that it fits `dataset`.
+    """Read a file's first line and find its data set, or check that it fits `dataset`.
 
     Raises CommandError for an empty file, one without a readable first line, and one whose columns fit no data set (or
     not the one named): the message names the nearest data set and what is missing for it.
     """
     if dataset and dataset not in DATASETS:
-        raise CommandError(f"unknown data set {dataset}: it is one of {', '.join(DATASETS)}")
+        raise CommandError(f"unknown data set {dataset}: use one of {', '.join(DATASETS)}")
     kind, compressed, columns = _columns(path)
     found = _found(columns)
     if not dataset:
@@ -54,7 +54,7 @@ def recognise(path: Path, dataset: str = "") -> Recognised:
 
 
 def misfit(columns: Iterable[str], dataset: str) -> str:
-    """Why rows with these columns are none of a data set, "" when they are."""
+    """Why rows with these columns do not fit a data set; "" when they fit."""
     names = tuple(columns)
     found = _found(names)
     if found == dataset or not _missing(DATASETS[dataset], names):
@@ -68,7 +68,7 @@ def _columns(path: Path) -> tuple[str, bool, tuple[str, ...]]:
     with path.open("rb") as file:
         start = file.read(4)
     if not start:
-        raise CommandError(f"{path}: the file is empty")
+        raise CommandError(f"{path}: the file is empty: write a header and rows")
     if start == b"PAR1":
         return "parquet", False, _parquet_columns(path)
     compressed = start[:2] == b"\x1f\x8b"
@@ -81,7 +81,7 @@ def _columns(path: Path) -> tuple[str, bool, tuple[str, ...]]:
 def _first_line(path: Path, *, compressed: bool) -> str:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if compressed:  # damage further on is ingest's matter: it keeps the rows before it
+    if compressed:  # ingest keeps the rows before later damage
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
         except zlib.error as error:
@@ -89,13 +89,15 @@ def _first_line(path: Path, *, compressed: bool) -> str:
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     line, end, _ = head.partition(b"\n")
     if not end and len(head) >= HEAD_BYTES:
-        raise CommandError(f"{path}: the first line is longer than {HEAD_BYTES:,} bytes: this is no CSV or JSON lines")
+        raise CommandError(f"{path}: the first line is longer than {HEAD_BYTES:,} bytes: send CSV or JSON lines")
     try:
         text = line.decode("utf-8").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: the first line is not UTF-8: this is no CSV or JSON lines") from error
+        raise CommandError(f"{path}: the first line is not UTF-8: send CSV or JSON lines") from error
     if not text.strip() or "\x00" in text:
-        raise CommandError(f"{path}: the first line {'has a NUL byte' if text.strip() else 'is empty'}")
+        raise CommandError(
+            f"{path}: the first line {'has a NUL byte' if text.strip() else 'is empty'}: write a header or JSON"
+        )
     return text
 
 
@@ -111,7 +113,7 @@ def _json_columns(path: Path, line: str) -> tuple[str, ...]:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise CommandError(
-            f"{path}: the first line is no JSON object on one line ({one_line(str(error), 120)})"
+            f"{path}: the first line is not a JSON object ({one_line(str(error), 120)}): write one object a line"
         ) from error
     return tuple(record)
 
@@ -123,7 +125,9 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
     try:
         return tuple(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
-        raise CommandError(f"{path}: begins like Parquet but is not ({one_line(str(error), 120)})") from error
+        raise CommandError(
+            f"{path}: starts like Parquet but cannot be read as such ({one_line(str(error), 120)})"
+        ) from error
 
 
 def _found(columns: Iterable[str]) -> str | None:
@@ -132,7 +136,7 @@ def _found(columns: Iterable[str]) -> str | None:
 
 
 def _personalize(columns: Iterable[str]) -> str | None:
-    """Where Amazon Personalize's interactions go (docs/contracts/storage.md), or None for another header."""
+    """The data set of Amazon Personalize's interactions (docs/contracts/storage.md); None for another header."""
     names = set(columns)
     if not names.issuperset(PERSONALIZE):
         return None
@@ -140,7 +144,7 @@ def _personalize(columns: Iterable[str]) -> str | None:
 
 
 def _best(columns: Iterable[str]) -> str | None:
-    """The data set whose required fields are all there, by the number of columns it knows; a bare key is no sign."""
+    """The data set with all its required fields and the most known columns; a lone key column does not count."""
     names = set(columns)
     fits = [(len(_known(data, names)), data.name) for data in DATASETS.values() if not _missing(data, names)]
     fits = [(count, name) for count, name in fits if count > 1]
@@ -148,7 +152,7 @@ def _best(columns: Iterable[str]) -> str | None:
 
 
 def _nearest(columns: Iterable[str]) -> Dataset:
-    """The data set with the fewest required fields missing, and then with the most columns known."""
+    """The data set with the most known columns less the missing required fields."""
     names = set(columns)
     return max(DATASETS.values(), key=lambda data: len(_known(data, names)) - len(_missing(data, names)))
 
@@ -164,14 +168,14 @@ def _missing(data: Dataset, names: Iterable[str]) -> list[str]:
 
 
 def spellings(field: Field) -> set[str]:
-    """A column's names without regard to case, as ingest reads a header."""
+    """A column's accepted names in lower case, as ingest reads a header."""
     return {name.casefold() for name in (field.name, *field.aliases)}
 
 
 def _misfit(columns: Iterable[str], data: Dataset) -> str:
     shown = one_line(printable(",".join(columns)), 120)
     if not _known(data, columns):
-        return f"the header {shown} has nothing of any data set ({', '.join(DATASETS)})"
+        return f"the header {shown} fits no data set ({', '.join(DATASETS)}): rename the columns"
     lacking = ", ".join(_missing(data, columns))
     wanted = ",".join(field.name for field in data.fields if field.kind != "attributes")
-    return f"the header {shown} has no {lacking} for {data.name}, the nearest data set ({wanted})"
+    return f"the header {shown} lacks {lacking} for {data.name}, the nearest data set ({wanted})"

@@ -1,14 +1,15 @@
-"""Send one file to the landing bucket, once: its key begins with its content's digest."""
+"""Upload a file to the landing bucket once, under its content's digest, and follow it until its rows are ingested."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
 from cli.target import Target
@@ -16,17 +17,20 @@ from cli.uploads.recognise import Recognised
 from usher.schema.ids import object_digest
 from usher.schema.s3_paths import upload_key
 
+if TYPE_CHECKING:
+    from usher.store.ingested_objects import Entry
+
 _CHUNK = 1 << 20
-#: Above this a file goes in parts, several at a time.
+#: Larger files are uploaded in parallel parts.
 MULTIPART_BYTES = 16 * _CHUNK
 _CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A file looked through before it is sent.
+    """A file with its size and digest.
 
-    rows: data rows as lines tell, without the header; None for Parquet.
+    rows: lines without the header; None for Parquet.
     """
 
     file: Recognised
@@ -36,7 +40,7 @@ class Measured:
 
     @property
     def key(self) -> str:
-        """The same content always goes to the same key: sending it twice does not count it twice."""
+        """The object key: the same content has the same key, so that sending it twice does not count it twice."""
         return upload_key(self.file.dataset, f"{self.sha256[:16]}-{self.file.path.name}")
 
 
@@ -44,8 +48,8 @@ class Measured:
 class Sent:
     """An object in the landing bucket.
 
-    digest: its identity in the ledger.
-    fresh:  False when the same content was there already and nothing was sent.
+    digest: its id in the state table.
+    fresh:  False when the same content was in the bucket already and nothing was sent.
     """
 
     measured: Measured
@@ -56,7 +60,7 @@ class Sent:
 
 
 def measure(file: Recognised) -> Measured:
-    """Read a file once for its digest and its rows; CommandError when it cannot be read to its end."""
+    """Read a file once for its digest, size and rows."""
     digest, size, lines = hashlib.sha256(), 0, 0
     with file.path.open("rb") as stream:
         last = b"\n"
@@ -71,7 +75,7 @@ def measure(file: Recognised) -> Measured:
 
 
 def _compressed_lines(path: Path) -> int | None:
-    """Lines of a gzip file; None when it is damaged: ingest keeps the rows before the damage and says so."""
+    """Lines of a gzip file; None when it is damaged (ingest keeps the rows before the damage)."""
     lines, last = 0, b"\n"
     try:
         with gzip.open(path) as stream:
@@ -84,9 +88,9 @@ def _compressed_lines(path: Path) -> int | None:
 
 
 def send(target: Target, measured: Measured, progress: Callable[[int], object], *, again: bool = False) -> Sent:
-    """Send a file unless its content is there already; `progress` is told the bytes as they go.
+    """Upload a file unless the bucket has its content; `progress` receives the number of bytes of each part.
 
-    again: send it also when it is there, as a new version of the object, which counts as a new object.
+    again: upload it in any case, as a new version of the object; its rows count again.
     """
     s3, bucket, key = target.client("s3"), target.resources.landing_bucket, measured.key
     head = None if again else _head(s3, bucket, key)
@@ -97,7 +101,7 @@ def send(target: Target, measured: Measured, progress: Callable[[int], object], 
     else:
         progress(measured.size_bytes)
     if head is None:
-        raise CommandError(f"s3://{bucket}/{key} was deleted while it was sent")
+        raise CommandError(f"s3://{bucket}/{key} was deleted during the upload: send it again")
     return Sent(measured, bucket, key, object_digest(bucket, key, _version(head)), fresh)
 
 
@@ -126,6 +130,53 @@ def _head(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
 
 
 def _version(head: dict[str, Any]) -> str:
-    """The version id, or the ETag where the bucket keeps no versions (S3 then says nothing or `null`)."""
+    """The version id, or the ETag in a bucket without versioning (S3 then returns nothing or `null`)."""
     version = str(head.get("VersionId") or "null")
     return version if version != "null" else str(head["ETag"])
+
+
+#: Seconds between two polls of the state table.
+POLL_SECONDS = 0.3
+_ENDED = ("committed", "gone")
+
+
+def follow(
+    target: Target,
+    sent: Sequence[Sent],
+    timeout_seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[Mapping[str, Entry]]:
+    """Yield the records by digest at each poll, until all objects have ended or the time is over."""
+    ledger, deadline = target.ledger(), clock() + timeout_seconds
+    digests = [item.digest for item in sent]
+    while True:
+        entries = ledger.find_all(digests)
+        yield entries
+        if not unfinished(entries, digests) or clock() >= deadline:
+            return
+        sleep(POLL_SECONDS)
+
+
+def unfinished(entries: Mapping[str, Entry], digests: Sequence[str]) -> list[str]:
+    """The digests of objects that are not ingested yet."""
+    return [digest for digest in digests if digest not in entries or entries[digest].status not in _ENDED]
+
+
+def faults(entries: Mapping[str, Entry], sent: Sequence[Sent]) -> list[str]:
+    """One line for each object that was not ingested, was deleted, or whose row counts do not add up."""
+    lines = []
+    for item in sent:
+        entry = entries.get(item.digest)
+        if entry is None:
+            lines.append(f"{item.key}: not read yet")
+        elif entry.status == "gone":
+            lines.append(f"{item.key}: deleted before it was read")
+        elif entry.status != "committed":
+            lines.append(f"{item.key}: {entry.status}, not committed yet")
+        elif entry.rows_in != entry.rows_ok + entry.rows_bad:
+            lines.append(
+                f"{item.key}: {entry.rows_in} rows in, but {entry.rows_ok} accepted + {entry.rows_bad} refused"
+            )
+    return lines

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.formatting.console import say
+from cli.formatting.terminal import say
 from cli.target import Target
 from demo.api_client import ApiClient, ApiResponse
 from demo.simulated_users.preference_model import PreferenceModel

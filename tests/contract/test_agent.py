@@ -184,7 +184,7 @@ def test_without_a_name_the_checkpoint_belongs_to_files_and_stream(stack: Stack)
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--dataset", "nothing"], "unknown data set nothing: it is one of ratings, items"),
+        (["--dataset", "nothing"], "unknown data set nothing: use one of ratings, items"),
         (["--dataset", "tags"], "there is no stream usher-tags on http"),
         (["--dataset", "ratings", "--from-start", "--from-end"], "--from-start and --from-end exclude each other"),
         (["--dataset", "ratings"], "ratings.csv: there is no such file"),

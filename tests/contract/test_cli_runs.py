@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from cli.runs import executions
+from cli import runs
 from cli.target import Target
 from twin import context
 
@@ -39,13 +39,13 @@ def machine(*, fails: bool) -> dict[str, Any]:
     }
 
 
-def visited(server: Any, execute: Any, definition: dict[str, Any]) -> list[executions.State]:
+def visited(server: Any, execute: Any, definition: dict[str, Any]) -> list[runs.State]:
     answer = execute(definition)
     session = boto3.Session(context.ACCESS_KEY, context.SECRET_KEY, region_name=server.region)
     target = Target(session, "usher", "the twin", endpoint=server.endpoint)
     now = datetime.now(UTC)
-    run = executions.Run(answer["name"], answer["status"], now, None, answer["executionArn"])
-    return executions.states(target, run)
+    run = runs.Run(answer["name"], answer["status"], now, None, answer["executionArn"])
+    return runs.states(target, run)
 
 
 def test_a_failed_branch_is_seen_and_what_came_after_is_not(server: Any, execute: Any) -> None:

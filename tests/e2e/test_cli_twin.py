@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli import named_queries
+from cli.commands import query
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,12 +47,12 @@ def test_a_failing_query_is_one_line(usher: Any) -> None:
 def test_an_unknown_stack_is_one_line(usher: Any, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(RATINGS + "1,1,4.0,1\n")
     done = usher("upload", "x.csv", "--stack-name", "absent", code=1)
-    assert "there is no stack absent on the twin at" in done.stderr.splitlines()[-1]
+    assert "stack absent not found on the twin at" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
 def test_every_named_query_runs_on_the_empty_or_full_lake(usher: Any) -> None:
-    for question in named_queries.all_questions():
+    for question in query.named_queries():
         given = [part for name, _ in question.parameters for part in ("--param", f"{name}=1")]
         assert isinstance(json.loads(usher("query", question.name, "--json", *given).stdout), list)
 

@@ -130,10 +130,10 @@ def test_frozen_it_stays_as_it_is_thawed_it_goes_on_and_forced_it_is_promoted_an
     opened = orders.open("reeeeeeeeee-1", "rffffffffff-1")
     assert orders.usher("freeze", *WHY).stdout.startswith("freeze: ")
     assert orders.router.state == "frozen" and orders.router.weights == opened.weights
-    assert "is frozen: only a testing one freezes" in orders.usher("freeze", *WHY, code=1).stderr
+    assert "is frozen: only a testing experiment freezes" in orders.usher("freeze", *WHY, code=1).stderr
     orders.usher("thaw", *WHY)
     assert orders.router.state == "testing"
-    assert "--force does it now" in orders.usher("promote", *WHY, code=1).stderr
+    assert "Promote it anyway with --force" in orders.usher("promote", *WHY, code=1).stderr
     assert orders.router.state == "testing"
     assert orders.usher("promote", "--force", *WHY).stdout.startswith("promote: ")
     assert (orders.router.state, orders.router.champion) == ("baking", "B")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from cli import runs
 from cli.commands import sample
-from cli.runs import by_hand, executions
 from cli.target import Target, of_twin
 from demo.generator.files import generate
 from demo.generator.world import Size
@@ -51,16 +51,16 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def target(twin: Any, tmp_path_factory: pytest.TempPathFactory) -> Target:
     """The twin with four files in its lake and one run behind it."""
     from cli.commands.upload import read_headers, send_all  # noqa: PLC0415
-    from cli.uploads.follow import faults, follow  # noqa: PLC0415 - boto3
+    from cli.uploads.send import faults, follow  # noqa: PLC0415 - boto3
 
     target, folder = of_twin(twin.running), tmp_path_factory.mktemp("data")
     generate(folder, Size(200, 300, 12_000), 5)
     sent = send_all(target, read_headers([folder]))
     entries = list(follow(target, sent, SECONDS))[-1]
     assert not faults(entries, sent)
-    by_hand.start(target)
-    eventually(lambda: executions.newest(target, 1)[0].ended_at)
-    assert executions.newest(target, 1)[0].said == "succeeded"
+    runs.start(target)
+    eventually(lambda: runs.newest(target, 1)[0].ended_at)
+    assert runs.newest(target, 1)[0].overall_status == "succeeded"
     return target
 
 

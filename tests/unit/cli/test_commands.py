@@ -103,9 +103,13 @@ def landed(target: Target) -> dict[str, bytes]:
         (["fly"], 2, "usher: No such command 'fly'. (see `usher --help`)"),
         (["upload"], 2, "usher upload: Missing argument"),
         (["upload", "--fly", "x"], 2, "usher upload: No such option: --fly"),
-        (["upload", "/nowhere/at/all.csv"], 1, "usher: /nowhere/at/all.csv: there is no such file"),
-        (["query", "most_ratd"], 1, "usher: there is no query most_ratd: did you mean most_rated?"),
-        (["query", "most_rated", "--param", "a=1"], 1, "usher: query most_rated has no parameter a (it has none)"),
+        (["upload", "/nowhere/at/all.csv"], 1, "usher: /nowhere/at/all.csv: file not found"),
+        (["query", "most_ratd"], 1, "usher: query most_ratd not found: did you mean most_rated?"),
+        (
+            ["query", "most_rated", "--param", "a=1"],
+            1,
+            "usher: query most_rated has no parameter a (its parameters: none)",
+        ),
         (["query", "user_history"], 1, "usher: query user_history needs --param user_id=VALUE"),
         (["query", "SELECT 1", "--json", "--csv"], 1, "usher: --json and --csv exclude each other"),
         (["quarantine", "replay", "a", "--map", "x=y"], 1, "usher: --map x=y: write FIELD:OLD=NEW"),
@@ -122,7 +126,7 @@ def test_an_error_is_one_line_on_stderr(
 
 
 def test_debug_shows_the_trace_wherever_it_stands() -> None:
-    with pytest.raises(Exception, match="there is no such file"):
+    with pytest.raises(Exception, match="file not found"):
         main.run(["upload", "/nowhere/at/all.csv", "--debug"], debug=True)
 
 
@@ -132,7 +136,7 @@ def test_a_defect_says_how_to_see_where(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr("cli.commands.upload.read_headers", broken)
     assert main.run(["upload", "x"], debug=False) == 1
-    assert capsys.readouterr().err == "usher: ZeroDivisionError: a b (repeat with --debug to see where)\n"
+    assert capsys.readouterr().err == "usher: ZeroDivisionError: a b (repeat with --debug for the traceback)\n"
 
 
 def test_ctrl_c_is_said_and_has_the_shells_exit_code(
@@ -176,12 +180,12 @@ def test_nothing_is_sent_when_one_of_the_files_does_not_fit(run: Run, target: Ta
 
 def test_a_folder_without_files_to_send_is_an_error(run: Run, tmp_path: Path) -> None:
     write(tmp_path, b"hello", "README.txt")
-    assert "no file to send" in failure(run("upload", tmp_path))
+    assert "no file to upload" in failure(run("upload", tmp_path))
 
 
 def test_a_missing_stack_is_said_before_anything_is_sent(run: Run, target: Target, tmp_path: Path) -> None:
     target.client("cloudformation").delete_stack(StackName="usher")
-    assert "there is no stack usher" in failure(run("upload", write(tmp_path, RATINGS)))
+    assert "stack usher not found" in failure(run("upload", write(tmp_path, RATINGS)))
 
 
 def test_waiting_for_an_object_that_never_arrives_is_an_error(run: Run, tmp_path: Path) -> None:
@@ -225,7 +229,7 @@ def test_a_folder_is_sent_file_by_file_to_where_each_belongs(run: Run, target: T
     assert result.exit_code == 0, result.output
     sent = json.loads(result.stdout)
     assert [item["dataset"] for item in sent] == ["items", "ratings", "tags"]
-    assert "Left out: SOURCE.md" in result.stderr
+    assert "Skipped: SOURCE.md" in result.stderr
     assert sorted(key.split("/")[0] for key in landed(target)) == ["items", "ratings", "tags"]
     assert RATINGS in landed(target).values()
 
@@ -299,14 +303,14 @@ def nasty(target: Target) -> Entry:
 def test_an_unknown_or_ambiguous_digest_is_said(run: Run, target: Target) -> None:
     nasty(target)
     target.client("s3").put_object(Bucket="lake", Key="quarantine/items/dt=2026-11-24/0.jsonl", Body=b"")
-    assert "there is no quarantine file xyz" in failure(run("quarantine", "show", "xyz"))
+    assert "quarantine file xyz not found" in failure(run("quarantine", "show", "xyz"))
     assert "2 quarantine files begin with" in failure(run("quarantine", "show", ""))
 
 
 def test_a_quarantine_file_that_is_none_is_named_with_its_line(run: Run, target: Target) -> None:
     body = b'{"reason": "a", "line": 1, "raw_base64": "aGk="}\n{"reason": "b"}\n'
     target.client("s3").put_object(Bucket="lake", Key="quarantine/items/dt=2026-11-24/0123.jsonl", Body=body)
-    assert "0123.jsonl line 2 is no quarantine record" in failure(run("quarantine", "show", "0123"))
+    assert "0123.jsonl line 2 is not a quarantine record" in failure(run("quarantine", "show", "0123"))
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from cli import movielens, movielens_download
+from cli import movielens
 from cli.errors import CommandError
-from cli.movielens import FILES, real_data
-from cli.movielens_download import download
+from cli.movielens import FILES, download, real_data
 
 
 def fill(folder: Path, *, without: str = "") -> Path:
@@ -28,7 +27,7 @@ def fill(folder: Path, *, without: str = "") -> Path:
 
 def test_a_named_folder_that_lacks_files_is_refused_and_not_replaced_quietly(tmp_path: Path) -> None:
     beside, named = fill(tmp_path / "beside"), fill(tmp_path / "named", without="tags.csv")
-    with pytest.raises(CommandError, match=r"USHER_DATA=.*there is no tags.csv in it"):
+    with pytest.raises(CommandError, match=r"USHER_DATA=.*the folder lacks tags.csv"):
         real_data({"USHER_DATA": str(named)}, beside)
 
 
@@ -72,8 +71,8 @@ def digest(body: bytes) -> str:
         (urllib.error.URLError("no route"), r"cannot be reached \(no route\).*data generate"),
         (TimeoutError("timed out"), r"cannot be reached \(timed out\)"),
         (ConnectionResetError("reset"), "cannot be reached"),
-        (urllib.error.HTTPError("https://x", 503, "busy", Message(), None), "answered 503 busy"),
-        (b"x" * (movielens_download.ARCHIVE_BYTES_MAX + 1), "larger than"),
+        (urllib.error.HTTPError("https://x", 503, "busy", Message(), None), "returned 503 busy"),
+        (b"x" * (movielens.ARCHIVE_BYTES_MAX + 1), "larger than"),
         (archive(), "SHA-256 is"),
     ],
 )
@@ -87,7 +86,7 @@ def test_a_download_that_fails_writes_nothing(tmp_path: Path, answer: Any, words
     ("body", "words"),
     [
         (b"no zip at all", "cannot be read"),
-        (archive(without="links.csv"), "has no links.csv"),
+        (archive(without="links.csv"), "lacks links.csv"),
         (archive(size=17 * 1024 * 1024), "unpacks to more than"),
     ],
 )

@@ -162,7 +162,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
 
 @pytest.fixture
 def story(target: Target) -> Story:
-    return Story(records.table_of(target))
+    return Story(target.state_table())
 
 
 def call(target: Target, *arguments: str) -> Result:
@@ -198,12 +198,12 @@ def test_without_an_experiment_it_says_what_serves_and_since_when(target: Target
 
 def test_an_unknown_id_is_refused(target: Target, story: Story) -> None:
     story.router()
-    assert "there is no experiment xr9" in said(call(target, "xr9"))
+    assert "experiment xr9 not found" in said(call(target, "xr9"))
 
 
 def test_a_router_that_was_edited_by_hand_is_one_line(target: Target, story: Story) -> None:
     story.put(keys.ROUTER, version=3)
-    assert "the item ROUTER of state lacks 'opened_at'" in said(call(target))
+    assert "the item ROUTER of table state lacks 'opened_at'" in said(call(target))
 
 
 def test_a_record_that_was_emptied_by_hand_is_shown_as_far_as_it_goes(target: Target, story: Story) -> None:
@@ -214,7 +214,7 @@ def test_a_record_that_was_emptied_by_hand_is_shown_as_far_as_it_goes(target: Ta
     story.put(keys.command(NAME, ""), action=None)
     result = call(target)
     assert result.exit_code == 0, result.exception
-    assert "at a time that its record does not say" in result.output
+    assert "start time unknown" in result.output
     assert call(target, "--json").exit_code == 0
     assert records.find(target, "last", records.router_of(target)) is not None
 
@@ -248,7 +248,7 @@ def test_an_open_experiment_is_shown_with_evidence_thresholds_and_reasons(target
     assert f"{last.weight:.0%} of new users see the challenger" in output
     assert "promotes at 500" in output and "retires at 20" in output
     assert "rolls back at" in output and "freezes at" in output
-    assert "95 % at all times at once" in output
+    assert "95 % confidence sequence" in output
     assert "93% of outcomes name their recommendation" in output
     assert output.count("undecided after") == 4, "the newest reason above, and three decisions"
     assert "Earlier decisions: --decisions N" in output
@@ -419,7 +419,7 @@ def test_the_page_of_an_experiment_that_has_just_opened_has_no_empty_chart(
     assert call(target, "--html", str(path)).exit_code == 0
     page = path.read_text(encoding="utf-8")
     assert "<svg" not in page
-    assert "nothing has been decided yet" in page and "5%" in page
+    assert "no decision has been made yet" in page and "5%" in page
 
 
 def test_the_drawn_share_is_the_share_of_each_decision(target: Target, story: Story) -> None:

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import main
+from cli.commands.feedback import BATCH_BYTES, LINE_MAX_BYTES, TRIES, send, send_file
 from cli.errors import CommandError, explain
-from cli.feedback_client import BATCH_BYTES, LINE_MAX_BYTES, TRIES, send, send_file
 from cli.target import Resources, Target
 
 NAMES = {"landing_bucket": "l", "lake_bucket": "k", "database": "d", "state_table": "t", "workgroup": "w"}
@@ -112,18 +112,18 @@ def test_one_event_is_sent_as_it_was_said_and_what_was_counted_is_told(
     (got,) = api.got
     event_id = got["event_id"] if "event_id" in sent else got.pop("event_id")
     assert got == {"user_id": "42", "item_id": "318", **sent}
-    assert f"Kept as {event_id}; not counted: no experiment is open" in result.stdout
+    assert f"Stored as {event_id}; not counted: no experiment is open" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "name a USER and an ITEM"),
-        ("42 --click", "name a USER and an ITEM"),
-        ("42 318", "say what happened"),
-        ("42 318 --click --view", "say what happened"),
-        ("42 318 --rating 4 --value 3", "a rating has --rating alone"),
-        ("42 318 --click --file {file}", "give it alone"),
+        ("", "give a USER and an ITEM"),
+        ("42 --click", "give a USER and an ITEM"),
+        ("42 318", "give exactly one of"),
+        ("42 318 --click --view", "give exactly one of"),
+        ("42 318 --rating 4 --value 3", "give --rating alone"),
+        ("42 318 --click --file {file}", "give it without USER"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_sent(
@@ -181,8 +181,14 @@ def test_bad_lines_of_a_file_are_told_with_their_numbers_and_the_rest_is_sent(
     path = lines(tmp_path, b"nonsense", good, b"", b"[1]", b"\xff", b"x" * (2 * LINE_MAX_BYTES), {"type": "bad"}, good)
     result = run(target, "--file", str(path))
     assert result.exit_code == 1
-    assert "2 kept, 0 of them counted in the experiment; 5 refused" in result.stdout
-    for line in ("line 1: is no JSON", "line 4: is no JSON object", "line 5", "line 6: has more", "line 7: type must"):
+    assert "2 stored, 0 of them counted in the experiment; 5 refused" in result.stdout
+    for line in (
+        "line 1: is not JSON",
+        "line 4: is not a JSON object",
+        "line 5",
+        "line 6: has more",
+        "line 7: type must",
+    ):
         assert line in result.stderr
     assert [entry["event_id"] for entry in api.got[0]][::2] == ["e1", "e1"]
 
@@ -199,7 +205,9 @@ def test_a_file_that_is_stopped_by_the_api_says_how_far_it_came(
     path = lines(tmp_path, *({"type": "click", "n": n} for n in range(101)))
     answer = json.dumps({"results": [api.said(0, {"event_id": "e", "type": "click"})] * 100}).encode()
     api.failures = [(202, {}, answer), (500, {}, b'{"detail": "Usher failed on this request"}')]
-    with pytest.raises(CommandError, match=r"line 101: the API answered 500: Usher failed .*; 100 before it are kept"):
+    with pytest.raises(
+        CommandError, match=r"line 101: the API answered 500: Usher failed .*; 100 events before it are stored"
+    ):
         send_file(target, path, pauses.append)
 
 

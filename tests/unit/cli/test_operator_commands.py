@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from cli import main
 from cli.errors import explain
-from cli.experiments import operator_commands, records
+from cli.experiments import operator_commands
 from cli.target import Resources, Target
 from usher.schema import ids
 from usher.store import keys
@@ -59,7 +59,7 @@ class Stage:
     """Sets the state table up, and answers orders as the workflow does, while the command sleeps."""
 
     def __init__(self, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.table = records.table_of(target)
+        self.table = target.state_table()
         self.target = target
         self.sleeps = 0
         self._patch = monkeypatch
@@ -81,20 +81,20 @@ class Stage:
             **{"champion": "A", "challenger": "B", "models": models, "status": status},
         )
 
-    def orders(self) -> list[dict[str, Any]]:
+    def commands(self) -> list[dict[str, Any]]:
         items = self.table.scan()["Items"]
         return [dict(loaded(item)) for item in items if str(item["sk"]).startswith("COMMAND#")]
 
     def answers(self, answer: Callable[[dict[str, Any]], None]) -> None:
         def sleep(_: float) -> None:
             self.sleeps += 1
-            for order in self.orders():
-                answer(order)
+            for command in self.commands():
+                answer(command)
 
         self._patch.setattr(time, "sleep", sleep)
 
-    def update(self, order: dict[str, Any], **fields: Any) -> None:
-        self.put(keys.Key(order["pk"], order["sk"]), **{**order, **fields})
+    def update(self, command: dict[str, Any], **fields: Any) -> None:
+        self.put(keys.Key(command["pk"], command["sk"]), **{**command, **fields})
 
     def executions(self) -> list[dict[str, Any]]:
         states = self.target.client("stepfunctions")
@@ -123,27 +123,27 @@ def refused(result: Result) -> str:
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
-def test_an_order_needs_a_reason(target: Target, command: str) -> None:
+def test_a_command_needs_a_reason(target: Target, command: str) -> None:
     assert main.run([command], debug=False) == 2
     assert "--why has 0 characters" in refused(call(target, command, "--why", " \n "))
     assert "--why has 501 characters" in refused(call(target, command, "--why", "x" * 501))
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
-def test_before_the_first_model_there_is_nothing_to_order(target: Target, stage: Stage, command: str) -> None:
+def test_before_the_first_deployment_every_command_is_refused(target: Target, stage: Stage, command: str) -> None:
     assert "no model serves yet" in refused(call(target, command, *WHY, "--yes"))
-    assert stage.orders() == []
+    assert stage.commands() == []
 
 
 @pytest.mark.parametrize("command", ["promote", "freeze", "thaw"])
-def test_without_an_open_experiment_there_is_nothing_to_change(target: Target, stage: Stage, command: str) -> None:
+def test_without_an_open_experiment_a_change_is_refused(target: Target, stage: Stage, command: str) -> None:
     stage.router("idle")
     stage.meta("closed")
     assert "no experiment is open" in refused(call(target, command, *WHY, "--yes"))
-    assert stage.orders() == []
+    assert stage.commands() == []
 
 
-def test_nothing_is_rolled_back_where_both_variants_hold_one_model(target: Target, stage: Stage) -> None:
+def test_a_rollback_is_refused_when_both_variants_hold_the_same_model(target: Target, stage: Stage) -> None:
     stage.router("idle", models={"A": OLD, "B": OLD})
     assert f"both variants hold model {OLD}" in refused(call(target, "rollback", *WHY, "--yes"))
 
@@ -151,56 +151,56 @@ def test_nothing_is_rolled_back_where_both_variants_hold_one_model(target: Targe
 @pytest.mark.parametrize(
     ("command", "state", "line"),
     [
-        ("freeze", "frozen", "is frozen: only a testing one freezes"),
-        ("freeze", "baking", "is baking: only a testing one freezes"),
-        ("thaw", "testing", "is testing: there is nothing to thaw"),
-        ("promote", "baking", "was promoted and bakes"),
+        ("freeze", "frozen", "is frozen: only a testing experiment freezes"),
+        ("freeze", "baking", "is baking: only a testing experiment freezes"),
+        ("thaw", "testing", "is testing: only a frozen experiment thaws"),
+        ("promote", "baking", "has promoted its challenger already"),
     ],
 )
-def test_an_order_that_does_not_fit_the_state_is_refused(
+def test_a_command_that_does_not_fit_the_state_is_refused(
     target: Target, stage: Stage, command: str, state: str, line: str
 ) -> None:
     stage.router(state)
     stage.meta()
     assert line in refused(call(target, command, *WHY, "--yes", *(["--force"] if command == "promote" else [])))
-    assert stage.orders() == [] and stage.executions() == []
+    assert stage.commands() == [] and stage.executions() == []
 
 
-def test_nothing_is_rolled_back_to_a_model_that_no_experiment_compared(target: Target, stage: Stage) -> None:
+def test_a_rollback_to_a_model_that_no_experiment_compared_is_refused(target: Target, stage: Stage) -> None:
     stage.router("idle")
     assert f"no experiment compared model {NEW}" in refused(call(target, "rollback", *WHY, "--yes"))
 
 
-def test_an_order_that_vanishes_is_said(target: Target, stage: Stage) -> None:
+def test_a_command_that_was_deleted_is_reported(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.table.delete_item(Key={name: order[name] for name in ("pk", "sk")}))
-    assert "the order was deleted" in refused(call(target, "freeze", *WHY, "--yes"))
+    stage.answers(lambda command: stage.table.delete_item(Key={name: command[name] for name in ("pk", "sk")}))
+    assert "the command was deleted" in refused(call(target, "freeze", *WHY, "--yes"))
 
 
-def test_an_experiment_without_a_record_takes_no_orders(target: Target, stage: Stage) -> None:
+def test_an_experiment_without_a_record_takes_no_commands(target: Target, stage: Stage) -> None:
     stage.router()
     assert "has no record" in refused(call(target, "rollback", *WHY, "--yes"))
 
 
-def test_promote_without_force_says_what_the_evidence_says(target: Target, stage: Stage) -> None:
+def test_promote_without_force_shows_the_evidence(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
     numbers = {"z": 1.25, "bound": 3.1, "log_e_promote": 1.1, "lift": 0.04, "lift_low": -0.1, "lift_high": 0.2}
     stage.put(keys.experiment_state(NAME), summary={"numbers": numbers})
     line = refused(call(target, "promote", *WHY, "--yes"))
     assert "score 1.25 of 3.10, e-value 3 of 500, lift +4.0% (-10.0% to +20.0%)" in line
-    assert "--force does it now" in line
-    assert stage.orders() == []
+    assert "Promote it anyway with --force" in line
+    assert stage.commands() == []
 
 
-def test_where_nobody_can_be_asked_yes_has_to_be_said(target: Target, stage: Stage) -> None:
+def test_without_a_terminal_yes_is_required(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    assert f"Send all traffic to model {OLD}? Nobody can be asked here: say --yes" in refused(
+    assert f"Send all traffic to model {OLD}? There is no terminal to confirm on: add --yes" in refused(
         call(target, "rollback", *WHY)
     )
-    assert stage.orders() == []
+    assert stage.commands() == []
 
 
 def test_a_stack_without_the_workflow_is_one_line(target: Target, stage: Stage) -> None:
@@ -208,25 +208,25 @@ def test_a_stack_without_the_workflow_is_one_line(target: Target, stage: Stage) 
     stage.meta()
     target._resources = Resources(landing_bucket="l", lake_bucket="k", database="d", state_table="state", workgroup="w")
     assert "has no output ShiftWorkflowArn" in refused(call(target, "freeze", *WHY, "--yes"))
-    assert stage.orders() == []
+    assert stage.commands() == []
 
 
-def test_an_order_that_the_workflow_refuses_is_a_failure_with_its_words(target: Target, stage: Stage) -> None:
+def test_a_command_that_the_workflow_refuses_fails_with_its_reason(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.update(order, status="refused", outcome="it has just closed\x1b[31m"))
-    assert "the order was refused: it has just closed\\x1b[31m" in refused(call(target, "freeze", *WHY, "--yes"))
+    stage.answers(lambda command: stage.update(command, status="refused", outcome="it has just closed\x1b[31m"))
+    assert "the command was refused: it has just closed\\x1b[31m" in refused(call(target, "freeze", *WHY, "--yes"))
 
 
-def test_an_order_that_nobody_carries_out_in_time_stands(target: Target, stage: Stage) -> None:
+def test_a_command_that_is_not_executed_in_time_stays_waiting(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
     line = refused(call(target, "freeze", *WHY, "--yes", "--wait", "0"))
-    assert "not carried out within 0 s: the order stands, and the next tick carries it out" in line
-    assert [order["status"] for order in stage.orders()] == ["waiting"]
+    assert "not executed within 0 s: the next tick executes the command" in line
+    assert [command["status"] for command in stage.commands()] == ["waiting"]
 
 
-def test_a_workflow_that_fails_is_said(target: Target, stage: Stage) -> None:
+def test_a_failed_workflow_is_reported(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
 
@@ -236,16 +236,18 @@ def test_a_workflow_that_fails_is_said(target: Target, stage: Stage) -> None:
 
     stage.answers(stop)
     line = refused(call(target, "freeze", *WHY, "--yes"))
-    assert "ended as ABORTED" in line and "the order stands" in line
-    assert stage.sleeps == 1, "nobody waits for a workflow that has failed"
+    assert "ended as ABORTED" in line and "the next tick executes the command" in line
+    assert stage.sleeps == 1, "a failed workflow is not waited for"
 
 
-def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: Target, stage: Stage) -> None:
+def test_a_command_that_was_executed_before_the_workflow_failed_counts_as_executed(
+    target: Target, stage: Stage
+) -> None:
     stage.router()
     stage.meta()
 
-    def obey_and_fail(order: dict[str, Any]) -> None:
-        stage.update(order, status="executed", outcome="frozen")
+    def obey_and_fail(command: dict[str, Any]) -> None:
+        stage.update(command, status="executed", outcome="frozen")
         for execution in stage.executions():
             target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="later")
 
@@ -256,28 +258,28 @@ def test_an_order_that_was_obeyed_before_the_workflow_failed_is_obeyed(target: T
 # What is written, and what comes of it
 
 
-def test_an_order_is_written_with_who_and_why_and_starts_the_workflow(target: Target, stage: Stage) -> None:
+def test_a_command_is_stored_with_operator_and_reason_and_starts_the_workflow(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    stage.answers(lambda order: stage.update(order, status="executed", outcome="frozen"))
+    stage.answers(lambda command: stage.update(command, status="executed", outcome="frozen"))
     result = call(target, "freeze", "--why", "the tracker\n is down", "--yes")
     assert result.exit_code == 0, result.exception
     assert result.stdout == "freeze: frozen\n"
-    (order,) = stage.orders()
-    assert order["pk"] == keys.experiment(NAME).pk
-    assert (order["action"], order["why"]) == ("freeze", "the tracker is down")
-    assert order["operator"].startswith("arn:aws:sts::123456789012:")
+    (command,) = stage.commands()
+    assert command["pk"] == keys.experiment(NAME).pk
+    assert (command["action"], command["why"]) == ("freeze", "the tracker is down")
+    assert command["operator"].startswith("arn:aws:sts::123456789012:")
     (execution,) = stage.executions()
-    assert json.loads(execution["input"]) == {"command": order["sk"]}
+    assert json.loads(execution["input"]) == {"command": command["sk"]}
     assert execution["name"].startswith("command-2") and ":" not in execution["name"]
     assert stage.sleeps == 1
 
 
-def test_on_a_twin_the_machines_user_is_named_too(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_twin_the_operator_includes_the_machines_user(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
-    assert not operator_commands.who(target).endswith(" (ada)")
+    assert not operator_commands.operator_of(target).endswith(" (ada)")
     target.endpoint = "http://127.0.0.1:1"  # the client is there already and still moto's
-    assert operator_commands.who(target).endswith(" (ada)")
+    assert operator_commands.operator_of(target).endswith(" (ada)")
 
 
 @pytest.mark.parametrize(
@@ -290,26 +292,27 @@ def test_the_decision_that_follows_is_printed(
     stage.router("frozen" if command == "thaw" else "testing")
     stage.meta()
 
-    def decide(order: dict[str, Any]) -> None:
-        taken = {"decision": action, "reason": f"ordered by {order['operator']}: {order['why']}", "at": time.time()}
+    def decide(command: dict[str, Any]) -> None:
+        taken = {"decision": action, "reason": f"ordered by {command['operator']}: {command['why']}", "at": time.time()}
         stage.put(
-            keys.decision(NAME, "2020-01-01T00:00:00+00:00"), **{**taken, "at": 1_577_836_800, "by": order["operator"]}
+            keys.decision(NAME, "2020-01-01T00:00:00+00:00"),
+            **{**taken, "at": 1_577_836_800, "by": command["operator"]},
         )
-        stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=order["operator"], why=order["why"])
-        stage.update(order, status="executed", decision="DECISION#2026-01-01T00:00:00+00:00")
+        stage.put(keys.decision(NAME, "2026-01-01T00:00:00+00:00"), **taken, by=command["operator"], why=command["why"])
+        stage.update(command, status="executed", decision="DECISION#2026-01-01T00:00:00+00:00")
 
     stage.answers(decide)
     result = call(target, command, *WHY, "--yes", *more)
     assert result.exit_code == 0, result.exception
     assert result.stdout.startswith(f"{action.replace('_', ' ')}: ordered by arn:")
     assert result.stdout.count("\n") == 1
-    assert [order["action"] for order in stage.orders()] == [action]
+    assert [command["action"] for command in stage.commands()] == [action]
 
 
-def test_a_roll_back_in_steady_state_goes_into_the_record_of_the_last_experiment(target: Target, stage: Stage) -> None:
+def test_a_rollback_without_an_open_experiment_is_recorded_in_the_last_one(target: Target, stage: Stage) -> None:
     stage.router("idle", champion="B", weights={"A": 0.0, "B": 1.0})
     stage.meta("closed")
-    stage.answers(lambda order: stage.update(order, status="executed"))
+    stage.answers(lambda command: stage.update(command, status="executed"))
     assert call(target, "rollback", *WHY, "--yes").exit_code == 0
-    (order,) = stage.orders()
-    assert (order["pk"], order["action"]) == (keys.experiment(NAME).pk, "roll_back")
+    (command,) = stage.commands()
+    assert (command["pk"], command["action"]) == (keys.experiment(NAME).pk, "roll_back")

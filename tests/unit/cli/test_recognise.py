@@ -31,13 +31,13 @@ def write(folder: Path, body: bytes, name: str = "file") -> Path:
         (b"\xff\xfe,x\n1,2\n", "not UTF-8"),
         (b"x" * (2 << 20), "longer than"),
         (b'"userId,movieId\n', "header cannot be read"),
-        (b"{not json\n", "no JSON object"),
-        (b"[" * 100_000, "no item_id for links|has nothing of any data set"),
-        (b'{"a":' * 5000 + b"\n", "no JSON object"),
-        (b"PAR1 and then nothing", "begins like Parquet but is not"),
+        (b"{not json\n", "not a JSON object"),
+        (b"[" * 100_000, "lacks item_id for links|fits no data set"),
+        (b'{"a":' * 5000 + b"\n", "not a JSON object"),
+        (b"PAR1 and then nothing", "starts like Parquet but cannot be read"),
         (b"\x1f\x8b and then nothing", "cannot be read"),
-        (b"movie,stars\n1,2\n", "has nothing of any data set"),
-        (b"userId,movieId,stars,timestamp\n", "no rating for ratings, the nearest data set"),
+        (b"movie,stars\n1,2\n", "fits no data set"),
+        (b"userId,movieId,stars,timestamp\n", "lacks rating for ratings, the nearest data set"),
         (b"movieId\n1\n", "nearest data set"),
     ],
 )
@@ -48,12 +48,12 @@ def test_a_file_that_ingest_would_refuse_is_refused_at_home(tmp_path: Path, body
 
 
 def test_a_header_of_another_data_set_names_the_one_it_looks_like(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"no title for items.*it looks like ratings"):
+    with pytest.raises(CommandError, match=r"lacks title for items.*it looks like ratings"):
         recognise(write(tmp_path, RATINGS), "items")
 
 
 def test_an_unknown_data_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="unknown data set films: it is one of ratings, items"):
+    with pytest.raises(CommandError, match="unknown data set films: use one of ratings, items"):
         recognise(write(tmp_path, RATINGS), "films")
 
 

@@ -19,13 +19,11 @@ from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from cli import main
-from cli.commands.liked import literal
+from cli import main, runs
+from cli.athena import literal
 from cli.commands.recommend import read_rating
-from cli.commands.run import what_next
-from cli.commands.runs import as_record, verdict
+from cli.commands.runs import as_record, verdict, what_next
 from cli.errors import explain
-from cli.runs import executions
 from cli.target import Target
 
 EVIL = "Heat\x1b[31m [bold]"
@@ -126,20 +124,22 @@ def failure(result: Result) -> str:
 
 
 def test_nobody_to_recommend_to_is_refused(run: Run, api: Api) -> None:
-    assert failure(run("recommend")) == "name a USER, or give a --session ITEM:RATING"
-    assert failure(run("recommend", "--session", "6:good")) == "--session 6:good: write ITEM:RATING, as 318:4.5"
+    assert failure(run("recommend")) == "give a USER, or a session with --session ITEM:RATING"
+    assert (
+        failure(run("recommend", "--session", "6:good")) == "--session 6:good: write ITEM:RATING, for example 318:4.5"
+    )
     assert api.got == []
 
 
 @pytest.mark.parametrize(
     ("status", "body", "line"),
     [
-        (403, b'{"message": "Forbidden"}', "the API refused the signature (403)"),
+        (403, b'{"message": "Forbidden"}', "the API rejected the signature (403)"),
         (400, b'{"detail": "limit is 0: it must be from 1 to 100"}', "the API answered 400: limit is 0"),
         (503, b'{"detail": "no model has been deployed yet"}', "the API answered 503: no model has been deployed yet"),
         (500, b'{"message": "Internal Server Error"}', "the API answered 500: Internal Server Error"),
-        (502, b"<html>", "the API answered 502: no reason given"),
-        (200, b"no json", "the API answered 200: no reason given"),
+        (502, b"<html>", "the API answered 502: it gave no reason"),
+        (200, b"no json", "the API answered 200: it gave no reason"),
         (400, b'{"detail": "\\u001b[31m"}', r"the API answered 400: \x1b[31m"),
     ],
 )
@@ -209,9 +209,9 @@ def test_similar_and_popular_print_their_tables(run: Run, api: Api) -> None:
 
 
 def test_no_run_yet_is_said(run: Run) -> None:
-    assert "There has been no run yet" in run("runs").output
-    assert failure(run("run")).startswith("there has been no run yet")
-    assert failure(run("run", "r1")).startswith("there is no run r1")
+    assert "No run has started yet" in run("runs").output
+    assert failure(run("run")).startswith("no run has started yet")
+    assert failure(run("run", "r1")).startswith("run r1 not found")
     assert failure(run("runs", "stop")).startswith("usher runs stop: it is")
     assert failure(run("runs", "start")).startswith("the lake has no ratings and no events yet")
 
@@ -221,7 +221,7 @@ def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -
     item = {"pk": {"S": "RUN"}, "sk": {"S": "PROGRESS"}, "last_arrival": {"N": "1"}, **head}
     target.client("dynamodb").put_item(TableName="state", Item=item)
     run_id = json.loads(run("runs", "start", "--json").stdout)["run_id"]
-    found = executions.find(target, run_id[:4])
+    found = runs.find(target, run_id[:4])
     given = target.client("stepfunctions").describe_execution(executionArn=found.arn)["input"]
     assert json.loads(given) == {"run_id": run_id, "snapshots": {"ratings": "5"}, "rows": 7}
     key = {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "META"}}
@@ -232,7 +232,7 @@ def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -
     for text in (run_id, "failed", "0.50", r"Tune: Heat\x1b[31m [bold]"):
         assert text in listed
     shown = run("run", run_id)
-    assert "usher runs start tries again" in shown.output
+    assert "start a new run with usher runs start" in shown.output
     assert "cause   Tune:" in shown.output
     assert json.loads(run("run", "last", "--json").stdout)["cost_usd"] == 0.5
 
@@ -255,14 +255,14 @@ def test_no_run_is_started_beside_another_or_beside_an_experiment(run: Run, targ
 def test_a_run_says_how_it_stands_and_what_to_do() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
 
-    def made(state: str, **record: Any) -> executions.Run:
-        return executions.Run("r1-1", state, at, at + timedelta(seconds=90), "arn", record)
+    def made(state: str, **record: Any) -> runs.Run:
+        return runs.Run("r1-1", state, at, at + timedelta(seconds=90), "arn", record)
 
     refused = made("SUCCEEDED", status="refused", gate={"verdict": "worse", "reason": "it is worse", "passed": False})
-    assert (refused.said, verdict(refused), refused.seconds(at)) == ("refused", "worse: it is worse", 90)
-    assert "What serves goes on serving" in what_next(refused)
-    assert made("RUNNING", status="failed").said == "running"
-    assert made("TIMED_OUT", status="running").said == "timed_out"
+    assert (refused.overall_status, verdict(refused), refused.seconds(at)) == ("refused", "worse: it is worse", 90)
+    assert "The current model keeps serving" in what_next(refused)
+    assert made("RUNNING", status="failed").overall_status == "running"
+    assert made("TIMED_OUT", status="running").overall_status == "timed_out"
     assert "usher report r1-1" in what_next(made("SUCCEEDED", status="succeeded"))
     assert as_record(made("ABORTED"))["status"] == "aborted"
 

@@ -82,7 +82,7 @@ def test_an_unknown_profile_is_named() -> None:
     ("code", "words"),
     [
         ("ExpiredToken", "expired: log in again"),
-        ("InvalidClientTokenId", "does not know these credentials"),
+        ("InvalidClientTokenId", "AWS rejected the credentials"),
         ("AccessDenied", "access denied to PutObject: no s3:PutObject"),
         ("NoSuchBucket", "PutObject failed: no s3:PutObject (NoSuchBucket)"),
     ],
@@ -151,7 +151,7 @@ def test_an_account_is_named_with_its_number_and_region(monkeypatch: pytest.Monk
 def test_a_missing_stack_and_one_without_outputs_are_told_apart() -> None:
     session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
     target = Target(session, "usher", "the twin")
-    with pytest.raises(CommandError, match="there is no stack usher on the twin"):
+    with pytest.raises(CommandError, match="stack usher not found on the twin"):
         _ = target.resources
     template: dict[str, Any] = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
     target.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(template))

@@ -131,7 +131,7 @@ def test_the_command_fills_in_the_verdict_and_the_trials(
 def make_run() -> Callable[..., Any]:
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from cli.runs.executions import Run  # noqa: PLC0415
+    from cli.runs import Run  # noqa: PLC0415
 
     at = datetime(2026, 1, 1, tzinfo=UTC)
     return lambda **record: Run("r1-1", "SUCCEEDED", at, at, "arn", record)

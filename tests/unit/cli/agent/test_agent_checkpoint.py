@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.agent.checkpoint import FILES_KEPT, Checkpoint, Position, Stream, locked
-from cli.agent.fingerprint import Fingerprint
+from cli.agent.checkpoint import FILES_KEPT, Checkpoint, Fingerprint, Position, Stream, locked
 from cli.errors import CommandError
 
 STREAM = Stream("usher-ratings", "2026-03-01")

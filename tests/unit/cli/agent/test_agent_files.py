@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.agent import sending
+from cli.agent import delivery
 from cli.agent.checkpoint import Stream
 from cli.errors import CommandError, explain
 
@@ -206,7 +206,7 @@ def test_a_missing_an_unreadable_and_a_foreign_file_are_one_line_each(
     with pytest.raises(CommandError, match="this is no file"):
         agents(tmp_path)
     path.write_text("movieId,title\n1,Heat\n")
-    with pytest.raises(CommandError, match=r"ratings.csv: the header movieId,title has no .* it looks like items"):
+    with pytest.raises(CommandError, match=r"ratings.csv: the header movieId,title lacks .* it looks like items"):
         agents(path)
     path.write_text(HEADER)
     monkeypatch.setattr(
@@ -235,7 +235,7 @@ def test_expired_credentials_leave_the_checkpoint_where_the_stream_stands(
 def test_a_stream_that_takes_nothing_ends_the_agent_after_its_patience(
     agents: Any, firehose: Any, ratings: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "LONGEST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "LONGEST_DELAY_SECONDS", 0.01)
     path.write_text(HEADER + ratings(0, 10))
     firehose.faults = lambda _number, _records: "hang up"
     with pytest.raises(CommandError, match="took nothing for"):

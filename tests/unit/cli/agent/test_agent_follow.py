@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.agent import sending, watch
+from cli.agent import delivery, watch
 
 HEADER = "userId,movieId,rating,timestamp\n"
 
@@ -15,7 +15,7 @@ HEADER = "userId,movieId,rating,timestamp\n"
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "GRACE_SECONDS", 0.3)
-    monkeypatch.setattr(sending, "LONGEST_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "LONGEST_DELAY_SECONDS", 0.05)
 
 
 @pytest.fixture

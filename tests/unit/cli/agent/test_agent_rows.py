@@ -97,7 +97,7 @@ def test_json_lines_go_as_they_are_but_blank_lines_and_the_byte_order_mark() -> 
         (b"PAR1\x00", "this is Parquet"),
         (b"movieId,title,genres", "it looks like items"),
         (b'{"movieId":1,"title":"Heat"}', "it looks like items"),
-        (b"1,2,3.5,964982703", "has nothing of any data set"),
+        (b"1,2,3.5,964982703", "fits no data set"),
         (b"\xff\xfe,b", "not UTF-8"),
         (b"userId,user_id,movieId,rating,timestamp", "two columns of the header are user_id"),
         (b'"userId,movieId', "the header cannot be read"),

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from cli.agent import sending
+from cli.agent import delivery
 from cli.agent.batches import Batch
 from cli.agent.bootstrap import client
-from cli.agent.sending import Sender, Stopped
+from cli.agent.delivery import Sender, Stopped
 from cli.errors import CommandError, explain
 
 BUSY = (503, {"__type": "ServiceUnavailableException", "message": "Slow down."})
@@ -21,8 +21,8 @@ BUSY = (503, {"__type": "ServiceUnavailableException", "message": "Slow down."})
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_DELAY_SECONDS", 0.001)
-    monkeypatch.setattr(sending, "LONGEST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(delivery, "LONGEST_DELAY_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_passing_failure_is_waited_out(firehose: Any, sender: Sender, fault: A
     ("code", "line"),
     [
         ("ExpiredTokenException", "the AWS credentials have expired: log in again"),
-        ("UnrecognizedClientException", "AWS does not know these credentials"),
+        ("UnrecognizedClientException", "AWS rejected the credentials"),
         ("AccessDeniedException", "access denied to PutRecordBatch: no"),
         ("ResourceNotFoundException", "PutRecordBatch failed: no (ResourceNotFoundException)"),
     ],
@@ -124,8 +124,8 @@ def test_the_waits_double_up_to_a_bound_and_begin_anew_after_progress(firehose: 
 
 def test_a_stop_ends_the_waiting(firehose: Any, sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     firehose.faults = lambda _number, _records: BUSY
-    monkeypatch.setattr(sending, "FIRST_DELAY_SECONDS", 1000.0)
-    monkeypatch.setattr(sending, "LONGEST_DELAY_SECONDS", 1000.0)
+    monkeypatch.setattr(delivery, "FIRST_DELAY_SECONDS", 1000.0)
+    monkeypatch.setattr(delivery, "LONGEST_DELAY_SECONDS", 1000.0)
     threading.Timer(0.1, sender.stopping.set).start()
     with pytest.raises(Stopped):
         sender.send(batch(2))

@@ -1,9 +1,10 @@
-"""Runs as Step Functions and the state table know them: executions, records, states and how long each took."""
+"""Training runs: find and start them, read their executions from Step Functions and their state table records."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from cli.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. record: its item in the state table, empty when it never came to that. ended_at: None while it runs."""
+    """One run. record: its item in the state table, empty if it wrote none. ended_at: None while it runs."""
 
     run_id: str
     status: str
@@ -25,14 +26,14 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def said(self) -> str:
-        """How it stands, in a word: a refusal by the gate is on record, the execution itself succeeded."""
+    def overall_status(self) -> str:
+        """The recorded status (a run that the gate refused has a successful execution), else the execution's."""
         recorded = str(self.record.get("status", ""))
         running = self.status == "RUNNING"
         return "running" if running else recorded if recorded not in ("", "running") else self.status.lower()
 
     def seconds(self, now: datetime) -> float:
-        """How long it took, or has taken so far."""
+        """Duration, up to `now` while it runs."""
         return ((self.ended_at or now) - self.started_at).total_seconds()
 
 
@@ -56,36 +57,38 @@ def newest(target: Target, limit: int) -> list[Run]:
 
 
 def count(target: Target, workflow: str) -> int:
-    """How many executions of a workflow there have been, as far as they are still listed."""
+    """The number of executions of a workflow that Step Functions still lists."""
     listing = target.client("stepfunctions").get_paginator("list_executions")
     return sum(len(page["executions"]) for page in listing.paginate(stateMachineArn=workflow))
 
 
 def find(target: Target, run_id: str) -> Run:
-    """A run by its id, or by the beginning of one; `last` is the newest. CommandError for none, or several."""
+    """The run whose id begins with `run_id`; `last` is the newest. CommandError unless exactly one matches."""
     if run_id == "last":
         runs = newest(target, 1)
         if not runs:
-            raise CommandError("there has been no run yet: data starts one, or `usher runs start`")
+            raise CommandError("no run has started yet: upload data, or start one with `usher runs start`")
         return runs[0]
     found = [run for run in newest(target, 1000) if run.run_id.startswith(run_id)]
     exact = [run for run in found if run.run_id == run_id]
     if len(exact or found) == 1:
         return (exact or found)[0]
     if not found:
-        raise CommandError(f"there is no run {run_id}: `usher runs` lists them")
-    raise CommandError(f"{run_id} is the beginning of {len(found)} runs: {', '.join(run.run_id for run in found[:5])}")
+        raise CommandError(f"run {run_id} not found: `usher runs` lists the runs")
+    raise CommandError(
+        f"{run_id} matches {len(found)} runs, give more of the id: {', '.join(run.run_id for run in found[:5])}"
+    )
 
 
 def states(target: Target, run: Run) -> list[State]:
-    """The states that a run went through, in the order of their start."""
+    """The states that a run visited, in the order of their start."""
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     events = [event for page in pages.paginate(executionArn=run.arn) for event in page["events"]]
     return _states(sorted(events, key=lambda event: event["id"]))
 
 
 def _states(events: Sequence[Mapping[str, Any]]) -> list[State]:
-    """Each entered state with the event that left it; a branch of a Map has a chain of its own, by previousEventId."""
+    """Match each entered state with its exit event. Branches of a Map are chained by previousEventId."""
     by_id = {event["id"]: event for event in events}
     left = {}
     for event in events:
@@ -103,7 +106,7 @@ def _state(entered: Mapping[str, Any], end: tuple[datetime | None, str]) -> Stat
 
 
 def _unfinished(entered: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[datetime | None, str]:
-    """The end of a state that nothing left: it runs, it is a Fail state, or it ended with its branch or the run."""
+    """The end of a state without an exit event: it runs, is a Fail state, or stopped with its branch or run."""
     if entered["type"] == "FailStateEntered":
         return entered["timestamp"], "failed"
     if not str(last["type"]).startswith("Execution"):
@@ -112,7 +115,7 @@ def _unfinished(entered: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[da
 
 
 def _entry(exited: Mapping[str, Any], by_id: Mapping[int, Mapping[str, Any]]) -> int:
-    """The id of the event that entered the state that `exited` left; 0 when the history does not say."""
+    """The id of the event that entered the state which `exited` left; 0 when the history has none."""
     name = exited["stateExitedEventDetails"]["name"]
     step: Mapping[str, Any] | None = exited
     while step is not None and step.get("stateEnteredEventDetails", {}).get("name") != name:
@@ -125,7 +128,7 @@ def _is_failure(event: Mapping[str, Any]) -> bool:
 
 
 def payload(target: Target, run: Run, state: str) -> Mapping[str, Any] | None:
-    """What a state of a run gave its Lambda function, the last time that it did; None when it never came to that."""
+    """The payload of the last Lambda call that a state of a run made; None when it made none."""
     pages = target.client("stepfunctions").get_paginator("get_execution_history")
     found, inside = None, ""
     for page in pages.paginate(executionArn=run.arn):
@@ -139,7 +142,9 @@ def payload(target: Target, run: Run, state: str) -> Mapping[str, Any] | None:
 def workflow_arn(target: Target) -> str:
     """The ARN of train_and_deploy; CommandError when the stack has none."""
     if not target.resources.train_workflow_arn:
-        raise CommandError(f"stack {target.stack_name} has no output TrainWorkflowArn: deploy this version's template")
+        raise CommandError(
+            f"stack {target.stack_name} has no output TrainWorkflowArn: deploy the current template.yaml"
+        )
     return target.resources.train_workflow_arn
 
 
@@ -154,9 +159,53 @@ def _run(execution: Mapping[str, Any], record: Mapping[str, Any]) -> Run:
     )
 
 
-def _records(target: Target, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The runs' records by id."""
+def _records(target: Target, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     from usher.store.runs import read_runs  # noqa: PLC0415 - only when a command runs
 
-    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
-    return read_runs(dynamodb, target.resources.state_table, run_ids)
+    return read_runs(target.dynamodb(), target.resources.state_table, run_ids)
+
+
+#: The most runs on the same data, counting those that an operator starts.
+ATTEMPTS = 99
+
+
+def start(target: Target) -> str:
+    """Start a run on the newest data and return its id; CommandError while a run or an experiment is open."""
+    _nothing_is_open(target)
+    run_id, snapshots, rows = next_run(target)
+    given = json.dumps({"run_id": run_id, "snapshots": snapshots, "rows": rows})
+    workflow = workflow_arn(target)
+    target.client("stepfunctions").start_execution(stateMachineArn=workflow, name=run_id, input=given)
+    return run_id
+
+
+def next_run(target: Target) -> tuple[str, dict[str, str], int]:
+    """The input of a run on the newest data: its id, the snapshot of each data set, the number of new rows."""
+    from usher.store.run_progress import COUNTED_DATASETS, RunProgress  # noqa: PLC0415
+    from usher.store.runs import Runs  # noqa: PLC0415 - only when a command runs
+
+    table = target.state_table()
+    progress = RunProgress.read(table)
+    if not progress.snapshots.keys() & set(COUNTED_DATASETS):
+        raise CommandError("the lake has no ratings or events yet: upload some with `usher upload`")
+    run_id = Runs(table).next_id(progress.snapshots, ATTEMPTS)
+    if run_id is None:
+        raise CommandError(f"{ATTEMPTS} runs have used the newest data already: upload new data first")
+    snapshots = {name: str(snapshot) for name, snapshot in sorted(progress.snapshots.items())}
+    return run_id, snapshots, progress.rows_since_run
+
+
+def _nothing_is_open(target: Target) -> None:
+    """Check before the start what would fail the run at once."""
+    from usher.store.router import read_router  # noqa: PLC0415
+    from usher.store.run_lock import RunLock  # noqa: PLC0415 - only when a command runs
+
+    table = target.state_table()
+    holder = RunLock(table).holder(int(time.time()))
+    if holder is not None:
+        raise CommandError(f"run {holder.run_id} is in progress: `usher run {holder.run_id}` shows its progress")
+    router = read_router(table)
+    if router is not None and router.experiment_is_open:
+        raise CommandError(
+            f"experiment {router.experiment_id} is open: no run starts before it ends (`usher experiment`)"
+        )
