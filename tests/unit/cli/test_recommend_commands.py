@@ -208,12 +208,12 @@ def test_similar_and_popular_print_their_tables(run: Run, api: Api) -> None:
 # Runs
 
 
-def test_no_run_yet_is_said(run: Run) -> None:
+def test_before_the_first_run_every_command_says_so(run: Run) -> None:
     assert "No run has started yet" in run("runs").output
     assert failure(run("run")).startswith("no run has started yet")
     assert failure(run("run", "r1")).startswith("run r1 not found")
-    assert failure(run("runs", "stop")).startswith("usher runs stop: it is")
-    assert failure(run("runs", "start")).startswith("the lake has no ratings and no events yet")
+    assert failure(run("runs", "stop")).startswith("unknown action stop: use")
+    assert failure(run("runs", "start")).startswith("the lake has no ratings or events yet")
 
 
 def test_a_run_started_by_hand_takes_the_newest_data(run: Run, target: Target) -> None:
