@@ -10,6 +10,7 @@ is opened by hand: first exposures are written, and enrolled users are read with
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -20,17 +21,15 @@ from cli.target import Choice, find
 from demo.api_client import ApiClient
 from twin import lifecycle
 from usher.api.responses import respond
-from usher.api.ttl_cache import Cached
+from usher.api.ttl_cache import TtlCache
 from usher.serving.circuit_breaker import Breaker
-from usher.serving.experiment_cache import Experiments
 from usher.serving.fallback import Variants
-from usher.serving.serve_user import Serving
-from usher.serving.service import Service
-from usher.store.enrolment import Exposure
+from usher.serving.service import Service, UserServing, handle
 from usher.store.experiments import Meta
-from usher.store.popular_lists import PopularLists
+from usher.store.exposures import Exposure
+from usher.store.popular import PopularLists
+from usher.store.profiles import ProfileRating, Users, UserState
 from usher.store.router import Router, Variant
-from usher.store.users import People, Person, Recent
 
 #: Requests through HTTP, each of another user, and requests before them that are not measured.
 USERS, WARM_UP = 300, 20
@@ -49,30 +48,30 @@ class Ready:
         return {"model_id": "r1-1", "level": "model", "items": self._items}
 
 
-class Known(People):
-    """Users with twenty recent ratings and an enrolment."""
+class KnownUsers(Users):
+    """Users whose state needs no read: twenty recent ratings, and an enrolment."""
 
     def __init__(self) -> None:
-        recent = tuple(Recent(str(n), 4.0, float(n)) for n in range(20))
-        self._person = Person(recent, Exposure("A", 3, time.time()))
+        recent = tuple(ProfileRating(str(n), 4.0, float(n)) for n in range(20))
+        self._state = UserState(recent, Exposure("A", 3, time.time()))
 
-    def read(self, user_hash: str, experiment_id: str) -> Person:  # noqa: ARG002
-        return self._person
+    def read(self, user_id_hash: str, experiment_id: str) -> UserState:  # noqa: ARG002
+        return self._state
 
 
 def ready_service() -> Service:
     """The service during an experiment, with all values that would come from AWS."""
 
-    def given(value: Any) -> Cached[Any]:
-        return Cached(lambda: value, 3600.0, time.time, lambda _: None)
+    def given(value: Any) -> TtlCache[Any]:
+        return TtlCache(lambda: value, 3600.0, time.time)
 
     router = Router(3, 0, "testing", "xr1-1", "A", {"A": 0.5, "B": 0.5}, {"A": "r1-1", "B": "r2-1"})
     experiment = Meta("xr1-1", "salt", 1, 3600, 3600, 60, 3600, 86400, "default", "A", "B", {})
-    serving = Serving(
-        people=Known(),
-        experiments=Experiments(lambda _: experiment, time.time, lambda _: None),
+    serving = UserServing(
+        users=KnownUsers(),
+        experiment_of=lambda _: experiment,
         variants=Variants(Ready(10), Breaker(time.time), time.perf_counter, lambda *_: None),
-        asked=lambda *_: None,
+        on_asked=lambda *_: None,
         clock=time.time,
     )
     return Service(given(router), given(PopularLists("r1-1", (), {})), given(b"k" * 64), serving, lambda: None)
@@ -89,7 +88,7 @@ def handler_ms(requests: int = 2000) -> list[float]:
             "requestContext": {"stage": "$default", "http": {"method": "GET"}},
         }
         started = time.perf_counter()
-        response, _ = respond(event, lambda: service, lambda _: None)
+        response, _ = respond(functools.partial(handle, event, lambda: service), lambda _: None)
         found.append((time.perf_counter() - started) * 1000)
         assert response["statusCode"] == 200, response
     return found

@@ -35,7 +35,7 @@ PROGRAMS = {
     "boto3": "import boto3",
     "recommend_items: modules": "import aws_lambda_powertools, usher.api.responses, usher.serving.bootstrap",
     "recommend_items: with clients": _RECOMMEND,
-    "ingest_feedback: modules": "import aws_lambda_powertools, usher.feedback.responses, usher.feedback.bootstrap",
+    "ingest_feedback: modules": "import aws_lambda_powertools, usher.feedback.service, usher.feedback.bootstrap",
     "ingest_feedback: with clients": _FEEDBACK,
     "scorer": "import usher_scorer.invocations",
     "usher --help": "import cli.main",

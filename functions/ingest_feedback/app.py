@@ -1,4 +1,4 @@
-"""Ingest: what people did and said, from the HTTP API into their profiles, the experiment and the lake."""
+"""Ingest: feedback from the HTTP API goes into the profiles, the experiment and the lake."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from aws_lambda_powertools import Logger
 
 from usher.feedback.bootstrap import make_service
 from usher.feedback.metrics import Telemetry
-from usher.feedback.responses import respond
-from usher.feedback.service import Service
+from usher.feedback.service import Service, respond
 from usher.schema.settings import Settings
 
 SERVICE = "ingest_feedback"

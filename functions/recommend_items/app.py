@@ -1,4 +1,4 @@
-"""Recommend: the HTTP API's read path, from a signed request to an answer of the best rung that stands."""
+"""Recommend: the HTTP API's read path, from a signed request to the answer of the first fallback level that has one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usher.api.responses import respond
 from usher.schema.settings import Settings
 from usher.serving.bootstrap import Scorer, make_service
 from usher.serving.metrics import Telemetry
-from usher.serving.service import Service
+from usher.serving.service import Service, handle
 
 SERVICE = "recommend_items"
 logger = Logger(service=SERVICE)
@@ -22,7 +22,7 @@ logger = Logger(service=SERVICE)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """One request of the HTTP API (payload 2.0)."""
     telemetry = Telemetry(SERVICE, logger)
-    response, body = respond(event, _service, telemetry.defect)
+    response, body = respond(lambda: handle(event, _service), telemetry.defect)
     telemetry.answered(response["statusCode"], body)
     return response
 
@@ -34,8 +34,8 @@ def _service() -> Service:
 
 
 def _scorer() -> Scorer:
-    """numpy and the scorer, for the back end that scores in the function itself."""
-    from usher_scorer.bundle import load  # noqa: PLC0415 - the endpoint's back end carries no numpy
+    """The scorer with numpy, for the back end that scores in the function itself."""
+    from usher_scorer.bundle import load  # noqa: PLC0415 - the endpoint's back end needs no numpy
     from usher_scorer.invocations import invoke  # noqa: PLC0415
 
     return Scorer(load, invoke)

@@ -213,7 +213,7 @@ def test_in_an_open_experiment_a_recommendation_enrols_and_one_outcome_counts(se
     shown = eventually(enrolled)
     claim = {"recommendation_id": shown["recommendation_id"]}
     unjoined = serving.send("u4", ids(shown)[0], "click")
-    assert (unjoined["counted"], unjoined["reason"]) == (False, "it bears no recommendation_id")
+    assert (unjoined["counted"], unjoined["reason"]) == (False, "it has no recommendation_id")
     foreign = serving.send("u5", ids(shown)[0], "click", **claim)
     assert not foreign["counted"] and "another person's" in foreign["reason"]
     assert serving.send("u4", ids(shown)[1], "click", **claim)["counted"] is True

@@ -7,12 +7,12 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from usher.schema.release_dates import release_limit, released_since
 from usher_scorer.errors import BundleError, RequestError
 from usher_scorer.profiles import Bool, Float64, Int64
 
@@ -60,19 +60,22 @@ class Catalogue:
         mask[items] = True
         return mask
 
+    @cached_property
+    def released_since(self) -> Float64:
+        """From when on each item counts as released (items,), in epoch seconds; -inf for undated items."""
+        rows = zip(self.years.tolist(), self.released.tolist(), strict=True)
+        return np.array([released_since(year, released) for year, released in rows], np.float64)
+
     def not_released_after(self, text: str) -> Bool:
-        """Which items were out by the end of that day or year (items,); those without a date count as out."""
-        if text.isascii() and text.isdigit() and len(text) == 4:
-            last = date(max(int(text), 1), 12, 31)
-        else:
-            try:
-                last = date.fromisoformat(text)
-            except ValueError:
-                raise RequestError(
-                    "bad_date", f"not_released_after is {text[:40]!r}: give a year or a date as 2005-06-30"
-                ) from None
-        end = datetime(last.year, last.month, last.day, 23, 59, 59, 999999, UTC).timestamp()
-        return np.where(np.isnan(self.released), self.years <= last.year, self.released <= end)
+        """Which items were released by the end of that day or year (items,), undated ones included.
+
+        RequestError for a text that is not a year or a date.
+        """
+        try:
+            limit = release_limit(text)
+        except ValueError as error:
+            raise RequestError("bad_date", f"not_released_after {error}") from None
+        return self.released_since < limit
 
     def describe(self, item: int) -> dict[str, Any]:
         """What an answer says of an item."""

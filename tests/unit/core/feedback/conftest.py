@@ -13,9 +13,9 @@ from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
 from twin.moto_patches.dynamodb import serially
-from usher.feedback import bootstrap, responses
+from usher.feedback import bootstrap
 from usher.feedback.metrics import Telemetry
-from usher.feedback.service import Service
+from usher.feedback.service import Service, respond
 from usher.schema.ids import user_hash
 from usher.schema.settings import Settings
 from usher.schema.signing import Recommendation, sign
@@ -88,7 +88,7 @@ class Desk:
             "body": body if isinstance(body, str) else json.dumps(body),
             **fields,
         }
-        answer = responses.respond(event, lambda: self.service, self.telemetry, lambda: self.now)
+        answer = respond(event, lambda: self.service, self.telemetry, lambda: self.now)
         self.headers = answer["headers"]
         return answer["statusCode"], json.loads(answer["body"])
 

@@ -99,7 +99,7 @@ def faults(source: random.Random, share: float) -> Iterator[None]:
         return step
 
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in [(Events, "keep"), (Profiles, "add"), (Streams, "forward")]:
+        for owner, name in [(Events, "add"), (Profiles, "add"), (Streams, "forward")]:
             patch.setattr(owner, name, faulty(getattr(owner, name)))
         yield
 

@@ -50,7 +50,7 @@ def test_an_outcome_converts_the_exposure_once(testing: Desk, metrics: Metrics, 
     exposure = testing.exposure("u")
     assert (exposure["converted_at"], exposure["reward"], exposure["variant"]) == (NOW + 60, 1, "B")
     testing.now += 60
-    assert click(testing, "e2") == (False, "this person counts already: an experiment counts each person once")
+    assert click(testing, "e2") == (False, "this user has an outcome already: an experiment counts each user once")
     assert outcomes(metrics) == {"OutcomesReplayed": 1, "EnrolledOutcomes": 1, "JoinedOutcomes": 1}
     assert testing.exposure("u") == exposure
 
@@ -58,8 +58,8 @@ def test_an_outcome_converts_the_exposure_once(testing: Desk, metrics: Metrics, 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"type": "view"}, "a view is no outcome"),
-        ({"type": "rating", "value": 3.5}, "a rating below 4 is no outcome"),
+        ({"type": "view"}, "a view is not an outcome"),
+        ({"type": "rating", "value": 3.5}, "a rating below 4 is not an outcome"),
     ],
 )
 def test_what_is_no_outcome_counts_for_nothing_and_lowers_nothing(
@@ -77,12 +77,12 @@ def other_items(desk: Desk) -> str:
 @pytest.mark.parametrize(
     ("recommendation", "reason", "metric"),
     [
-        (lambda _: None, "bears no recommendation_id", "OutcomesUnjoined"),
+        (lambda _: None, "has no recommendation_id", "OutcomesUnjoined"),
         (lambda desk: desk.recommendation("u", key="z" * 64), "no valid signature", "OutcomesForged"),
         (lambda desk: desk.recommendation("u")[::-1], "signature|damaged", "OutcomesForged"),
         (lambda _: "nonsense", "signature|damaged", "OutcomesForged"),
-        (lambda desk: desk.recommendation("someone"), "another person's", "OutcomesForeign"),
-        (other_items, "does not have this item", "OutcomesUnjoined"),
+        (lambda desk: desk.recommendation("someone"), "another user", "OutcomesForeign"),
+        (other_items, "does not contain this item", "OutcomesUnjoined"),
         (lambda desk: desk.recommendation("u", experiment=""), "outside of any experiment", "OutcomesUnjoined"),
         (lambda desk: desk.recommendation("u", experiment="xr0-1"), "is closed", "OutcomesLate"),
     ],
@@ -206,7 +206,7 @@ def test_an_experiment_whose_record_is_damaged_counts_nothing_and_loses_nothing(
 
 def test_a_router_that_was_damaged_by_hand_counts_nothing_and_loses_nothing(testing: Desk) -> None:
     testing.table.put_item(Item=keys.ROUTER.item() | {"version": "seven"})
-    assert click(testing) == (False, "nothing counts: the router's record is damaged")
+    assert click(testing) == (False, "nothing counts: the router's item is damaged")
     assert testing.item(keys.event("e1"))["forwarded"] is True
 
 

@@ -14,8 +14,7 @@ from usher.errors import ProfileContended
 from usher.schema.ids import user_hash
 from usher.store import keys
 from usher.store.codec import stored
-from usher.store.profiles import ATTEMPTS, KEPT_SECONDS, RECENT_MAX, SLACK, Profiles, Rated
-from usher.store.users import read_person
+from usher.store.profiles import ATTEMPTS, RECENT_MAX, SLACK, TTL_SECONDS, ProfileRating, Profiles, read_user
 
 if TYPE_CHECKING:
     from tests.unit.core.feedback.conftest import Desk
@@ -25,8 +24,8 @@ WHO = user_hash("u")
 BRIM = RECENT_MAX + SLACK
 
 
-def rated(number: int, at: float | None = None, rating: float = 4.0) -> Rated:
-    return Rated(f"i{number}", rating, float(number) if at is None else at, f"event{number}")
+def rated(number: int, at: float | None = None, rating: float = 4.0) -> ProfileRating:
+    return ProfileRating(f"i{number}", rating, float(number) if at is None else at, f"event{number}")
 
 
 def rows(desk: Desk) -> list[dict[str, Any]]:
@@ -34,14 +33,14 @@ def rows(desk: Desk) -> list[dict[str, Any]]:
     return found
 
 
-def add(desk: Desk, *ratings: Rated) -> Profiles:
+def add(desk: Desk, *ratings: ProfileRating) -> Profiles:
     profiles = Profiles(desk.dynamodb.meta.client, "state")
     for one in ratings:
         profiles.add(WHO, one, desk.now)
     return profiles
 
 
-def fill(desk: Desk, *ratings: Rated) -> None:
+def fill(desk: Desk, *ratings: ProfileRating) -> None:
     """A profile as so many additions leave it."""
     fields = stored({"recent": [asdict(one) for one in ratings], "revision": len(ratings)})
     desk.table.put_item(Item=keys.profile(WHO).item() | fields | {"events": {one.event for one in ratings}})
@@ -67,7 +66,7 @@ def test_a_brimful_profile_takes_an_event_once(desk: Desk) -> None:
 
 
 def test_when_a_profile_is_written_again_one_rating_an_item_stays_the_newest(desk: Desk) -> None:
-    again = [Rated("same", 1.0 + (n % 9) / 2, 1000.0 + n, f"again{n}") for n in range(90)]
+    again = [ProfileRating("same", 1.0 + (n % 9) / 2, 1000.0 + n, f"again{n}") for n in range(90)]
     fill(desk, *map(rated, range(BRIM - 90)), *again)
     add(desk, rated(9_999))
     kept = [row for row in rows(desk) if row["item_id"] == "same"]
@@ -79,7 +78,7 @@ def test_a_profile_ends_ninety_days_after_its_last_rating(desk: Desk) -> None:
     add(desk, rated(1))
     desk.now += 1000
     add(desk, rated(2))
-    assert desk.item(keys.profile(WHO))["expires_at"] == int(desk.now) + KEPT_SECONDS
+    assert desk.item(keys.profile(WHO))["expires_at"] == int(desk.now) + TTL_SECONDS
 
 
 def test_many_who_rate_at_once_lose_nothing(desk: Desk) -> None:
@@ -125,7 +124,7 @@ def test_the_read_path_reads_what_feedback_wrote(desk: Desk) -> None:
     desk.send(
         {"event_id": "e1", "user_id": "u", "item_id": "318", "type": "rating", "value": 4.5, "at": 1_772_366_400.25}
     )
-    (recent,) = read_person(desk.table, WHO, "").recent
+    (recent,) = read_user(desk.table, WHO, "").recent
     assert (recent.item_id, recent.rating, recent.at) == ("318", 4.5, 1_772_366_400.25)
 
 
@@ -142,7 +141,7 @@ def test_any_ratings_in_any_order_and_any_number_of_times_leave_the_newest(
         patch.setattr("usher.store.profiles.RECENT_MAX", 5)
         patch.setattr("usher.store.profiles.SLACK", 3)
         desk.table.delete_item(Key=keys.profile(WHO).item())
-        ratings = [Rated(f"i{n}", 3.0, float(at), f"event{n}") for n, at in enumerate(times)]
+        ratings = [ProfileRating(f"i{n}", 3.0, float(at), f"event{n}") for n, at in enumerate(times)]
         sent = [*ratings, *order.choices(ratings, k=5)] if ratings else []
         order.shuffle(sent)
         add(desk, *sent)

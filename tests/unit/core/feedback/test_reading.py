@@ -17,8 +17,7 @@ from openapi_schema_validator import OAS31Validator
 
 from usher.api import openapi
 from usher.api.problems import Problem
-from usher.feedback.entry import Feedback
-from usher.feedback.parsing import AHEAD_SECONDS, BODY_MAX_BYTES, Refused, read
+from usher.feedback.parsing import AHEAD_SECONDS, BODY_MAX_BYTES, Feedback, Refused, read
 from usher.schema.ids import check_id
 from usher.schema.times import iso, seconds_of
 
@@ -51,7 +50,7 @@ def refusal(body: Any) -> Problem:
         ({"event_id": "x" * 10_240}, "event_id", "has 10240 bytes"),
         ({"user_id": "ü" * 65}, "user_id", "has 130 bytes"),
         ({"item_id": "a\nb"}, "item_id", "control character"),
-        ({"item_id": 318}, "item_id", "must be a text"),
+        ({"item_id": 318}, "item_id", "must be a string"),
         ({"type": "like"}, "type", "must be one of rating, click, purchase, view"),
         ({"type": "rating"}, "value", "value is missing"),
         ({"type": "rating", "value": 0.4}, "value", "value is 0.4: a rating is from 0.5 to 5"),
@@ -66,12 +65,12 @@ def refusal(body: Any) -> Problem:
         ({"at": "1969-12-31T23:59:59Z"}, "at", "times are of 1970 to 2100"),
         ({"at": "1066-10-14"}, "at", "times are of 1970 to 2100"),
         ({"at": "yesterday"}, "at", "give epoch seconds"),
-        ({"at": None}, "at", "must be a number or a text"),
+        ({"at": None}, "at", "must be a number or a string"),
         ({"recommendation_id": "v" * 10_240}, "recommendation_id", "has 10240 characters: 4096 are allowed"),
         ({"recommendation_id": ""}, "recommendation_id", "must not be empty"),
-        ({"recommendation_id": "v1.\ud800.x"}, "recommendation_id", "send it as it was given"),
-        ({"recommendation_id": "v1\x00"}, "recommendation_id", "send it as it was given"),
-        ({"rating": 4}, "rating", "is no parameter here"),
+        ({"recommendation_id": "v1.\ud800.x"}, "recommendation_id", "send it as the API returned it"),
+        ({"recommendation_id": "v1\x00"}, "recommendation_id", "send it as the API returned it"),
+        ({"rating": 4}, "rating", "is not a parameter"),
     ],
 )
 def test_a_bad_field_is_refused_by_its_name_alone_and_in_a_list(
@@ -186,7 +185,7 @@ def test_the_sample_event_is_taken_in_the_environment_that_the_function_is_deplo
 
 def test_starting_up_loads_nothing_that_feedback_does_not_need() -> None:
     """Milliseconds of CPU: Pydantic 240, numpy 95, the X-Ray SDK 370, Powertools' resolver 124."""
-    code = "import aws_lambda_powertools, usher.feedback.responses, usher.feedback.bootstrap, sys; print(*sys.modules)"
+    code = "import aws_lambda_powertools, usher.feedback.service, usher.feedback.bootstrap, sys; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
     apart = {"numpy", "usher_scorer", "pydantic", "aws_xray_sdk", "jsonschema", "aws_lambda_powertools.event_handler"}

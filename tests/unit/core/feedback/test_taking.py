@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 
 from usher.feedback import service as steps
-from usher.feedback.entry import Feedback
 from usher.feedback.outcomes import Outcomes
+from usher.feedback.parsing import Feedback
 from usher.feedback.streams import Streams
 from usher.store import keys
-from usher.store.events import Answer, Events
+from usher.store.events import Events, FeedbackResult
 from usher.store.profiles import Profiles
 
 if TYPE_CHECKING:
@@ -105,11 +105,11 @@ def test_a_list_that_is_refused_whole_is_a_problem_with_each_reason(desk: Desk) 
 @pytest.mark.parametrize(
     ("owner", "step"),
     [
-        (Events, "keep"),
+        (Events, "add"),
         (Profiles, "add"),
         (Outcomes, "judge"),
         (Streams, "forward"),
-        (Events, "finish"),
+        (Events, "complete"),
     ],
 )
 @pytest.mark.parametrize("after", [False, True])
@@ -139,7 +139,7 @@ def test_a_function_that_is_killed_at_any_step_leaves_nothing_that_sending_again
     assert (desk.item(keys.event("e1"))["forwarded"], desk.exposure("u")["reward"]) == (True, 1)
 
 
-@pytest.mark.parametrize("owner_and_step", [(Events, "keep"), (Profiles, "add"), (Outcomes, "judge")])
+@pytest.mark.parametrize("owner_and_step", [(Events, "add"), (Profiles, "add"), (Outcomes, "judge")])
 def test_what_cannot_be_kept_is_told_as_503_and_the_rest_of_the_list_goes_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, owner_and_step: tuple[type, str], metrics: Any
 ) -> None:
@@ -148,13 +148,13 @@ def test_what_cannot_be_kept_is_told_as_503_and_the_rest_of_the_list_goes_on(
 
     def throttling(self: Any, *arguments: Any) -> Any:
         asked = str(arguments)
-        return throttled() if "'u'" in asked or RATING_HASH in asked else real(self, *arguments)
+        return throttled() if "'e1'" in asked or RATING_HASH in asked else real(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, throttling)
         status, body = desk.send([RATING, CLICK | {"user_id": "other", "type": "purchase"}])
     assert (status, body["type"]) == (503, "urn:usher:problem:not-kept")
-    assert body["detail"].startswith("1 of 2 could not be kept or forwarded")
+    assert body["detail"].startswith("1 of 2 could not be stored or forwarded")
     assert metrics()["FeedbackUnkept"] == 1
     assert desk.item(keys.event("e2"))["forwarded"] is True
     assert not desk.item(keys.event("e1")).get("forwarded")
@@ -218,7 +218,7 @@ def test_what_firehose_never_takes_is_503_and_sending_again_forwards_what_was_ke
 def test_what_a_slow_table_leaves_no_time_for_is_left_for_the_next_try(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Events.keep
+    real = Events.add
 
     def slow(self: Any, *arguments: Any) -> Any:
         desk.now += steps.BUDGET_SECONDS
@@ -226,7 +226,7 @@ def test_what_a_slow_table_leaves_no_time_for_is_left_for_the_next_try(
 
     batch = [CLICK | {"event_id": f"c{n}"} for n in range(steps.THREADS * 4)]
     with monkeypatch.context() as patch:
-        patch.setattr(Events, "keep", slow)
+        patch.setattr(Events, "add", slow)
         status, _ = desk.send(batch)
     assert status == 503
     assert 0 < len(desk.items("EVENT#")) < len(batch)
@@ -235,10 +235,9 @@ def test_what_a_slow_table_leaves_no_time_for_is_left_for_the_next_try(
 
 def test_of_two_who_bring_one_event_at_once_one_finishes_it(desk: Desk) -> None:
     desk.send(RATING)
-    assert (
-        desk.service.seen.finish(Feedback("e1", "u", "1", "rating", 4.5), desk.now, Answer(True, None), desk.now)
-        is False
-    )
+    event = Feedback("e1", "u", "1", "rating", 4.5)
+    result = FeedbackResult(True, None)
+    assert desk.service.events.complete(event.event_id, event.digest(), desk.now, result, desk.now) is False
     assert desk.item(keys.event("e1"))["counted"] is False
 
 
@@ -248,13 +247,13 @@ def test_a_defect_is_one_sentence_for_the_caller_and_a_trace_for_the_log(
     def broken(*_: Any) -> Any:
         raise KeyError("u")
 
-    monkeypatch.setattr(Events, "keep", broken)
+    monkeypatch.setattr(Events, "add", broken)
     status, body = desk.send(RATING)
-    assert (status, body["detail"]) == (500, "Usher failed on this request; its log says why")
+    assert (status, body["detail"]) == (500, "Usher failed on this request: look into the function's log")
     assert isinstance(desk.logger.lines[0][1], KeyError)
 
 
-@pytest.mark.parametrize("step", ["keep", "finish"])
+@pytest.mark.parametrize("step", ["add", "complete"])
 def test_a_write_that_botocore_refuses_is_told_without_what_was_written(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -263,11 +262,11 @@ def test_a_write_that_botocore_refuses_is_told_without_what_was_written(
 
     monkeypatch.setattr(Events, step, refused)
     assert desk.send(RATING)[0] == 503
-    assert desk.logger.lines == [("not kept", {"reason": "ParamValidationError"})]
+    assert desk.logger.lines == [("event not stored", {"reason": "ParamValidationError"})]
 
 
 def test_whoever_is_told_to_come_again_is_told_when(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Events, "keep", throttled)
+    monkeypatch.setattr(Events, "add", throttled)
     assert desk.send(RATING)[0] == 503
     assert desk.headers["retry-after"] == "2"
 

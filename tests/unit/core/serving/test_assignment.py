@@ -15,12 +15,12 @@ from usher.experiments.metrics import KINDS
 from usher.experiments.stats.errors import WeightError
 from usher.experiments.stats.presets import GUARDRAIL_KINDS
 from usher.schema.ids import user_hash
-from usher.serving.assignment import Assignment, BadRouter, assign, check_router, in_order
+from usher.serving.assignment import Assignment, BadRouter, assign, check_router
 from usher.serving.circuit_breaker import BROKEN_SECONDS, FAILURES, SLOW_SECONDS, Breaker
-from usher.serving.fallback import SLOW_MS, Answer, Asked
+from usher.serving.fallback import SLOW_MS, Answer, AskResult, in_order
 from usher.serving.metrics import Telemetry
-from usher.store.enrolment import Exposure
 from usher.store.experiments import Meta
+from usher.store.exposures import Exposure
 from usher.store.router import Router, Variant
 
 NOW = 1_800_000_000.0
@@ -126,44 +126,44 @@ def test_some_quick_failures_in_a_row_break_a_variant_and_one_answer_mends_it() 
     breaker.answered("B")
     for _ in range(FAILURES - 1):
         breaker.failed("B", "m", slow=False)
-    assert not breaker.passes_over("B", "m")
+    assert not breaker.skips("B", "m")
     breaker.failed("B", "m", slow=False)
-    assert breaker.passes_over("B", "m")
-    assert not breaker.passes_over("A", "m")
+    assert breaker.skips("B", "m")
+    assert not breaker.skips("A", "m")
     clock.now += BROKEN_SECONDS
-    assert not breaker.passes_over("B", "m")  # the probe
+    assert not breaker.skips("B", "m")  # the probe
     breaker.failed("B", "m", slow=False)
-    assert breaker.passes_over("B", "m")
+    assert breaker.skips("B", "m")
     clock.now += BROKEN_SECONDS
     breaker.answered("B")
     breaker.failed("B", "m", slow=False)
-    assert not breaker.passes_over("B", "m")
+    assert not breaker.skips("B", "m")
 
 
 def test_one_time_out_breaks_a_variant_even_where_no_other_may_serve() -> None:
     clock = Clock()
     breaker = Breaker(clock)
     breaker.failed("A", "m", slow=True)
-    assert breaker.passes_over("A", "m", alone=True)
+    assert breaker.skips("A", "m", alone=True)
     clock.now += SLOW_SECONDS
-    assert not breaker.passes_over("A", "m", alone=True)
+    assert not breaker.skips("A", "m", alone=True)
 
 
 def test_where_no_other_may_serve_quick_failures_are_tried_on() -> None:
     breaker = Breaker(Clock())
     for _ in range(FAILURES):
         breaker.failed("A", "m", slow=False)
-    assert breaker.passes_over("A", "m")
-    assert not breaker.passes_over("A", "m", alone=True)
+    assert breaker.skips("A", "m")
+    assert not breaker.skips("A", "m", alone=True)
 
 
 def test_a_new_model_in_a_broken_variant_starts_without_a_record() -> None:
     breaker = Breaker(Clock())
     breaker.failed("B", "old", slow=True)
-    assert breaker.passes_over("B", "old")
-    assert not breaker.passes_over("B", "new")
+    assert breaker.skips("B", "old")
+    assert not breaker.skips("B", "new")
     breaker.failed("B", "new", slow=False)
-    assert not breaker.passes_over("B", "new")
+    assert not breaker.skips("B", "new")
 
 
 # What counts against a variant
@@ -184,7 +184,7 @@ def test_a_request_counts_against_the_variant_whose_it_was(
     variant: Variant | None, seconds: float, items: list[Any], faults: tuple[str, ...]
 ) -> None:
     answer = Answer("model", "m", variant, items) if variant else None
-    assert Asked(answer, seconds).faults("B") == faults
+    assert AskResult(answer, seconds).faults("B") == faults
 
 
 def test_what_the_weights_split_is_counted_by_experiment_and_variant_the_rest_by_variant_alone(

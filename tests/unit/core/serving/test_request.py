@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from usher.api.docs import markdown
 from usher.api.problems import Problem
-from usher.api.ttl_cache import RETRY_SECONDS, Cached
+from usher.api.ttl_cache import RETRY_SECONDS, ServeStale, TtlCache
 from usher.schema.ids import check_id
 from usher.serving import metrics
 from usher.serving.request import Request, read
@@ -97,7 +97,7 @@ def test_a_value_that_cannot_be_read_again_serves_on_and_is_tried_later() -> Non
             raise answer
         return answer
 
-    cached = Cached(reading, 30.0, clock, failures.append)
+    cached = TtlCache(reading, 30.0, clock, ServeStale(failures.append))
     assert [cached.get(), cached.get(), cached.get(), cached.get()] == [None, None, "first", "first"]
     clock.now = 30.0
     assert (cached.get(), cached.get(), len(failures)) == ("first", "first", 1)
@@ -116,7 +116,8 @@ def test_a_value_that_never_was_read_is_worth_a_last_try_and_an_old_one_is_not()
             raise answer
         return answer
 
-    cached = Cached(lambda: take(tries), 30.0, clock, failures.append, lambda: take(patient))
+    stale = ServeStale(failures.append, last_try=lambda: take(patient))
+    cached = TtlCache(lambda: take(tries), 30.0, clock, stale)
     assert (cached.get(), len(failures)) == (None, 2)
     assert (cached.get(), len(failures)) == ("first", 3)
     clock.now = 30.0

@@ -24,9 +24,10 @@ from usher.schema.settings import Settings
 from usher.schema.signing import Recommendation, verify
 from usher.serving.assignment import Assignment, assign
 from usher.serving.bootstrap import Scorer, make_service
+from usher.serving.service import handle
 from usher.store import keys
 from usher.store.codec import loaded, stored
-from usher.store.popular import make_lists, write_lists
+from usher.store.popular import describe, make_lists, write_lists
 from usher.store.router import Router, Variant, write_router
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
@@ -169,7 +170,7 @@ class Api:
         return self.send(event)
 
     def send(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        response, body = respond(event, self.service, self.told.defects.append)
+        response, body = respond(lambda: handle(event, self.service), self.told.defects.append)
         assert json.loads(response["body"]) == body
         expected = "application/json" if response["statusCode"] == 200 else "application/problem+json"
         assert response["headers"]["content-type"] == expected
@@ -209,7 +210,7 @@ class Api:
 
     def given_to(self, variant: Variant) -> list[str]:
         """The people whom the hash gives to a variant, found without enrolling them."""
-        experiment = self.service().serving.experiments.get(NAME)
+        experiment = self.service().serving.experiment_of(NAME)
         return [
             person for person in PEOPLE if assign(TESTING, experiment, user_hash(person), None, NOW).variant == variant
         ]
@@ -251,7 +252,8 @@ def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> 
         )
         secret = boto3.client("secretsmanager").create_secret(Name="signing", SecretString=KEY)["ARN"]
         write_router(table, IDLE)
-        items = [bundle.catalogue.describe(n) for n in range(len(bundle.catalogue))]
+        lines = map(json.loads, bundle.catalogue.lines())
+        items = [{"item_id": i, **describe(line)} for i, line in zip(bundle.catalogue.ids, lines, strict=True)]
         write_lists(table, "rtest-1", make_lists(bundle.popularity.all.tolist(), items))
         yield Api(Settings(state_table="state", endpoint_name="usher", signing_secret_arn=secret), variants, table)
 
@@ -276,7 +278,7 @@ def failing(opened: Api) -> set[str]:
         raw: Any = _Raw()
         return AWSResponse(request.url, 500, {}, raw)
 
-    events = opened.service().serving.people._table.meta.client.meta.events
+    events = opened.service().serving.users._table.meta.client.meta.events
     events.register_first("before-send.dynamodb", answer)
     return operations
 

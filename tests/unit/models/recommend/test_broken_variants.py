@@ -103,7 +103,7 @@ def test_a_challenger_that_refuses_what_the_champion_answers_is_at_fault_itself(
     status, body = opened("/recommendations", user_id=person, genre="comedy")
     assert (status, body["variant"]) == (200, "A")
     assert opened.told.asked == [(NAME, "B", ("errors",))]
-    assert opened.told.failed[0][1].startswith("refused what A answers")
+    assert opened.told.failed[0][1].startswith("refused a request that A answers")
     status, body = opened("/recommendations", user_id=person, genre="comdy")
     assert (status, body["parameter"]) == (400, "genre")
     assert opened.told.asked[-1] == (NAME, "B", ())

@@ -12,7 +12,7 @@ import pytest
 from usher.schema.ids import user_hash
 from usher.schema.signing import verify
 from usher.store import keys
-from usher.store.enrolment import KEPT_SECONDS
+from usher.store.exposures import TTL_SECONDS
 from usher.store.router import Router, write_router
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_the_first_recommendation_enrols_and_the_id_says_so(opened: Api) -> None
         assert kept is not None
         assert (kept["variant"], kept["version"], kept["enrolled_at"]) == (variant, 2, NOW + 0.25)
         assert kept["GSI1pk"] == keys.exposure_shard(NAME, 2, user_hash(person))
-        assert kept["expires_at"] == NOW + KEPT_SECONDS
+        assert kept["expires_at"] == NOW + TTL_SECONDS
         assert (said.experiment, said.version, said.variant, said.user) == (NAME, 2, variant, user_hash(person))
         variants[person] = variant
     assert set(variants.values()) == {"A", "B"}

@@ -11,7 +11,7 @@ from usher.api.ttl_cache import RETRY_SECONDS
 from usher.schema.ids import user_hash
 from usher.store import keys
 from usher.store.codec import loaded, stored
-from usher.store.users import PAGE_ITEMS
+from usher.store.profiles import PAGE_ITEMS
 
 if TYPE_CHECKING:
     from tests.unit.models.recommend.conftest import Api

@@ -1,4 +1,4 @@
-"""docs/api.md, made from the OpenAPI document, so that the two cannot differ."""
+"""Generates docs/api.md from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ Made from `layers/core/python/usher/api/openapi.json`, by which requests are che
 
 {description}
 
-The stack's output `ApiUrl` is where it answers, on AWS and on the twin. `usher recommend`, `usher similar` and `usher
-popular` sign and ask; so does any client that signs:
+The stack's output `ApiUrl` is its address, on AWS and on the twin. `usher recommend`, `usher similar` and `usher
+popular` sign their requests; any client that signs works:
 
 ```
 curl --aws-sigv4 "aws:amz:$AWS_REGION:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
   "$API_URL/recommendations?user_id=42&limit=5"
 ```
 """
-_LADDER = """## The ladder
+_FALLBACK_CHAIN = """## The fallback chain
 
-Who is known gets the model's answer (`model`). Who is known from recent feedback or the session alone, or brings
-something fresher than the model, is folded in (`fold_in`). Everybody else gets what is popular (`popular`). When the
-variant does not answer, the other one is asked, if it has traffic or holds the same model; when none answers, the
-popularity lists of the state table do, and `variant` is null. What a person rated never returns.
+The field `level` names the level that answered. A user whom the model knows gets the model's answer (`model`). A user
+known only from recent feedback or the session, or with feedback newer than the model, is folded in (`fold_in`). Any
+other user gets popular items (`popular`). When the assigned variant does not answer, the other one is asked if it has
+traffic or holds the same model. When none answers, the popularity lists of the state table answer, and `variant` is
+null. Items that a user has rated are never recommended to that user again.
 
-While an experiment is open the first recommendation enrols a person: from then on the same variant answers, until the
-attribution window ends. Send the `recommendation_id` along with feedback, so that the outcome counts.
+While an experiment is open, the first recommendation enrols the user: the same variant answers until the attribution
+window ends. Send the `recommendation_id` with feedback, so that the outcome counts.
 """
 
 
@@ -40,8 +41,8 @@ def markdown() -> str:
     parts = [_HEAD.format(description=info["description"])]
     for operation in operations().values():
         fields = document()["paths"][operation.path][operation.method.lower()]
-        said = f"{fields['summary']}. {fields.get('description', '')}"
-        parts.append(f"## {operation.method} {operation.path}\n\n{said}")
+        text = f"{fields['summary']}. {fields.get('description', '')}"
+        parts.append(f"## {operation.method} {operation.path}\n\n{text}")
         parts += _parameters(fields)
         if operation.body is not None:
             body = _one(operation.body)
@@ -53,12 +54,12 @@ def markdown() -> str:
     parts.append(f"## An item\n\n{_table('field', schemas['Item']['properties'], schemas['Item']['required'])}")
     shown = schemas["Experiment"]["properties"]["experiment"]
     parts.append(f"## An experiment\n\n{_table('field', shown['properties'], shown['required'])}")
-    parts += [_LADDER.rstrip(), _problems()]
+    parts += [_FALLBACK_CHAIN.rstrip(), _problems()]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def _one(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The first alternative, where there are several: of one and a list of such, the one."""
+    """The first alternative of `oneOf`: of an object and a list of such objects, the object."""
     first: Mapping[str, Any] = schema["oneOf"][0] if "oneOf" in schema else schema
     return first
 
@@ -101,8 +102,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _problems() -> str:
     rows = [f"| `urn:usher:problem:{kind}` | {status} | {title} |" for kind, (status, title) in KINDS.items()]
     head = (
-        "## Problems\n\nErrors are `application/problem+json` (RFC 9457): type, title, status, detail and, where one "
-        "is at fault, `parameter`. A wrong or missing signature is API Gateway's own 403, "
+        "## Problems\n\nErrors are `application/problem+json` (RFC 9457): type, title, status, detail, and the "
+        "`parameter` at fault if there is one. For a wrong or missing signature API Gateway returns its own 403, "
         '`{"message": "Forbidden"}`.\n\n'
     )
     return head + "\n".join(["| type | status | title |", "|---|---|---|", *rows])

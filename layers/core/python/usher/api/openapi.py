@@ -1,4 +1,4 @@
-"""The HTTP API's one description: openapi.json beside this file, from which requests are checked and tests are made."""
+"""Reads the HTTP API's OpenAPI document, openapi.json: requests, documentation and tests follow from it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DOCUMENT = Path(__file__).with_name("openapi.json")
 class Operation:
     """One method of one path.
 
-    tag:   the stage whose function answers, `recommend` where the document names none.
-    query: parameter → schema; required: those that must be there; body: its schema.
+    tag:   the stage whose function answers, `recommend` by default.
+    query: parameter → schema. required: the required parameters. body: its schema.
     """
 
     id: str
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
 
 @functools.cache
 def operations() -> Mapping[tuple[str, str], Operation]:
-    """(method, path) → operation; ValueError when the document asks for a check that nobody makes."""
+    """(method, path) → operation; ValueError when the document uses a keyword that `validation` does not check."""
     found = [
         _operation(method.upper(), path, fields)
         for path, methods in document()["paths"].items()
@@ -51,7 +51,7 @@ def operations() -> Mapping[tuple[str, str], Operation]:
 
 @functools.cache
 def of_tag(tag: str) -> Mapping[tuple[str, str], Operation]:
-    """The operations that one stage's function answers."""
+    """The operations of one stage's function."""
     return {key: operation for key, operation in operations().items() if operation.tag == tag}
 
 
@@ -70,7 +70,7 @@ def _operation(method: str, path: str, fields: Mapping[str, Any]) -> Operation:
 
 
 def _whole(part: Any) -> Any:
-    """A schema with every `$ref` replaced by what it points to."""
+    """A schema with every `$ref` replaced by its target."""
     if isinstance(part, list):
         return [_whole(one) for one in part]
     if not isinstance(part, Mapping):
@@ -79,7 +79,7 @@ def _whole(part: Any) -> Any:
 
 
 def _resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a `$ref` into this document points to."""
+    """The target of a `$ref` into this document."""
     if "$ref" not in part:
         return part
     found: Any = document()

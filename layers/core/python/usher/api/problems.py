@@ -1,4 +1,4 @@
-"""What the HTTP API says when it has no answer: problem documents (RFC 9457) that name the parameter."""
+"""Problem documents (RFC 9457): the errors of the HTTP API, which name the parameter at fault."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ MEDIA_TYPE = "application/problem+json"
 
 #: Kind of problem → its HTTP status and title. Its type is `urn:usher:problem:<kind>`.
 KINDS = {
-    "bad-parameter": (400, "A parameter cannot be understood"),
-    "missing-parameter": (400, "A parameter is missing"),
-    "unknown-parameter": (400, "A parameter is not known"),
-    "bad-body": (400, "The body cannot be understood"),
+    "bad-parameter": (400, "Bad parameter"),
+    "missing-parameter": (400, "Missing parameter"),
+    "unknown-parameter": (400, "Unknown parameter"),
+    "bad-body": (400, "Bad request body"),
     "unknown-genre": (400, "No item has this genre"),
     "unknown-item": (404, "No item has this id"),
-    "not-found": (404, "There is no such page"),
-    "method-not-allowed": (405, "The page does not take this method"),
-    "event-id-taken": (409, "The event id is that of another event"),
-    "too-large": (413, "The request is too large"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
+    "event-id-taken": (409, "The event id was used for another event"),
+    "too-large": (413, "Request too large"),
     "nothing-accepted": (422, "Every entry was refused"),
-    "internal": (500, "Usher failed on this request"),
-    "no-answer-yet": (503, "Nothing can answer yet"),
-    "not-kept": (503, "Not all of it could be kept"),
+    "internal": (500, "Internal error"),
+    "no-answer-yet": (503, "No model can answer yet"),
+    "not-kept": (503, "Not every event could be stored"),
 }
 
 
 class Problem(Exception):
-    """A request that gets no answer; `detail` says what is wrong with it and what to send instead.
+    """A request that is refused or cannot be answered; `detail` says what is wrong and what to do.
 
     kind: one of KINDS. parameter: the query parameter or the body's field that is at fault, if one is.
     """

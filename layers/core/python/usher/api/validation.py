@@ -1,6 +1,6 @@
-"""Checks values by the schemas of the OpenAPI document: the part of JSON Schema that the document uses, no more.
+"""Checks values by the schemas of the OpenAPI document: the part of JSON Schema that the document uses.
 
-A keyword that is not checked here is refused when the document is read, so none can be written in vain.
+Reading the document fails on a keyword that is not checked here, so that none is ignored.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
 from usher.api.problems import Problem
 from usher.schema.ids import check_id
+from usher.schema.release_dates import release_limit
 from usher.schema.times import seconds_of
 
 Schema = Mapping[str, Any]
 
-_SAYS_ONLY = {"description", "default", "example", "examples"}
+_ANNOTATIONS = {"description", "default", "example", "examples"}
 _CHECKED = {
     *("type", "format", "minimum", "maximum", "minLength", "maxLength", "enum"),
     *("items", "minItems", "maxItems", "properties", "required", "additionalProperties", "oneOf"),
@@ -35,7 +35,7 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
 }
 _NOUNS = {
-    "string": "a text",
+    "string": "a string",
     "boolean": "true or false",
     "integer": "a whole number",
     "number": "a number",
@@ -46,8 +46,8 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def refuse_unchecked(schema: Schema, where: str) -> None:
-    """ValueError for a keyword, type or format of `schema` that `check` would pass over."""
-    unknown = set(schema) - _SAYS_ONLY - _CHECKED
+    """ValueError for a keyword, type or format of `schema` that `check` would ignore."""
+    unknown = set(schema) - _ANNOTATIONS - _CHECKED
     if unknown:
         raise ValueError(f"{where}: {', '.join(sorted(unknown))} would not be checked: teach usher.api.validation")
     if "oneOf" in schema:
@@ -64,16 +64,16 @@ def refuse_unchecked(schema: Schema, where: str) -> None:
 
 
 def _refuse_ambiguous(schema: Schema, where: str) -> None:
-    """Alternatives are told apart by their types: so the fault of a value is that of the one it was meant to be."""
+    """ValueError unless the alternatives of `oneOf` differ in type, by which `check` selects one."""
     kinds = [str(part.get("type")) for part in schema["oneOf"]]
-    if len(set(kinds)) < len(kinds) or set(schema) - _SAYS_ONLY - {"oneOf"}:
+    if len(set(kinds)) < len(kinds) or set(schema) - _ANNOTATIONS - {"oneOf"}:
         raise ValueError(f"{where}: the alternatives of oneOf must differ in type, and stand alone")
     for part in schema["oneOf"]:
         refuse_unchecked(part, where)
 
 
 def check(schema: Schema, value: Any, name: str) -> None:
-    """Problem `bad-parameter`, naming the place in the value, when `value` is not what the schema says."""
+    """Raise Problem `bad-parameter`, which names the place in the value, when `value` does not match the schema."""
     if "oneOf" in schema:
         check(_meant(schema["oneOf"], value, name), value, name)
         return
@@ -101,7 +101,7 @@ def _meant(alternatives: Sequence[Schema], value: Any, name: str) -> Schema:
 
 
 def from_text(schema: Schema, text: str, name: str) -> Any:
-    """The value that a query parameter spells; Problem when it spells none of that type."""
+    """The value of a query parameter; Problem when the text is not of the schema's type."""
     kind = schema["type"]
     if kind == "boolean" and text in ("true", "false"):
         return text == "true"
@@ -113,15 +113,15 @@ def from_text(schema: Schema, text: str, name: str) -> Any:
 
 
 def refuse_unknown(names: Mapping[str, Any] | set[str], known: Mapping[str, Any], within: str = "") -> None:
-    """Problem `unknown-parameter` for the first name that is not known, with the nearest that is.
+    """Raise Problem `unknown-parameter` for the first unknown name, with the closest known one.
 
-    within: the place of the object that has the names, empty for the request's own.
+    within: the path of the object that has the names, empty for the request itself.
     """
     for name in sorted(set(names) - set(known)):
         near = get_close_matches(name[:64], known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
+        hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(known) or 'none'}"
         where = f"{within}: " if within else ""
-        detail = f"{where}{_quoted(name)} is no parameter here: {hint}"
+        detail = f"{where}{_quoted(name)} is not a parameter: {hint}"
         raise Problem("unknown-parameter", detail, _inside(within, name[:64]))
 
 
@@ -177,26 +177,21 @@ def _quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
 
-def _date_fault(text: str) -> str | None:
-    if text.isascii() and text.isdigit() and len(text) == 4 and text != "0000":
+def _fault_of(parse: Callable[[str], float]) -> Callable[[str], str | None]:
+    """A check by a parser: the message of its ValueError, None for a string that it takes."""
+
+    def fault(text: str) -> str | None:
+        try:
+            parse(text)
+        except ValueError as error:
+            return str(error)
         return None
-    try:
-        date.fromisoformat(text if len(text) == 10 else "")
-    except ValueError:
-        return f"is {_quoted(text)}: give a year or a date as 2005-06-30"
-    return None
 
-
-def _time_fault(text: str) -> str | None:
-    try:
-        seconds_of(text)
-    except ValueError as error:
-        return str(error)
-    return None
+    return fault
 
 
 _FORMATS: Mapping[str, Callable[[str], str | None]] = {
     "usher-id": check_id,
-    "usher-date": _date_fault,
-    "usher-time": _time_fault,
+    "usher-date": _fault_of(release_limit),
+    "usher-time": _fault_of(seconds_of),
 }

@@ -1,1 +1,1 @@
-"""Feedback: what people did is kept once, counts for them and in the experiment, and goes on to the lake."""
+"""The write path of `POST /feedback`: events are stored once, counted in the experiment, and forwarded to the lake."""

@@ -1,4 +1,4 @@
-"""Feedback put together: settings and clients in, a service out; each client is built once, on first use."""
+"""Builds the feedback service from settings and clients; each client is built once, on first use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from usher.api.aged_cache import Aged
-from usher.api.signing_keys import valid_keys
+from usher.api.signing_keys import KEY_SECONDS, valid_keys
+from usher.api.ttl_cache import TtlCache
 from usher.errors import RouterUnreadable
 from usher.feedback.metrics import Telemetry
 from usher.feedback.outcomes import Outcomes
@@ -22,7 +22,7 @@ from usher.store.exposures import Exposures
 from usher.store.profiles import Profiles
 from usher.store.router import Router, read_router
 
-#: The client waits: what does not answer soon is told as 503, and sent again.
+#: The caller waits: a service that does not answer soon gives a 503, and the caller sends again.
 QUICK = Config(
     connect_timeout=0.5,
     read_timeout=2.0,
@@ -30,7 +30,7 @@ QUICK = Config(
     tcp_keepalive=True,
     max_pool_connections=THREADS + 2,
 )
-#: Experiments whose attribution time is remembered.
+#: Experiments whose attribution time is cached; it never changes.
 EXPERIMENTS_MAX = 16
 
 
@@ -43,19 +43,18 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
 
     exposures = Exposures(dynamodb, name)
     outcomes = Outcomes(
-        Aged(lambda: standing_router(table), clock),
-        Aged(lambda: valid_keys(secrets(), settings.signing_secret_arn), clock),
-        functools.lru_cache(EXPERIMENTS_MAX)(exposures.attribution_seconds),  # it never changes
+        TtlCache(lambda: current_router(table), settings.router_cache_seconds, clock),
+        TtlCache(lambda: valid_keys(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock),
+        functools.lru_cache(EXPERIMENTS_MAX)(exposures.attribution_seconds),
         exposures,
-        settings.router_cache_seconds,
         clock,
     )
     streams = Streams(firehose, settings.stream_prefix, telemetry.unforwarded)
     return Service(Events(dynamodb, name), Profiles(dynamodb, name), outcomes, streams, telemetry, clock)
 
 
-def standing_router(table: Any) -> Router | None:
-    """The router; RouterUnreadable when its item was edited into nonsense."""
+def current_router(table: Any) -> Router | None:
+    """The router, None before the first deployment; RouterUnreadable when its item lacks a field."""
     try:
         return read_router(table)
     except (KeyError, TypeError, ValueError) as error:

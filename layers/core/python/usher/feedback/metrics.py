@@ -1,4 +1,4 @@
-"""What feedback writes to its log: counters, what could not be kept or forwarded, defects; never who did what."""
+"""Metrics and log lines of feedback: counters, failed writes and forwards, defects; never user or item ids."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Telemetry:
         self._service, self._logger = service, logger
 
     def answered(self, status: int, accepted: int, refused: int) -> None:
-        """Count a request, and what became of its entries."""
+        """Count a request and its accepted and refused entries."""
         values = {"Requests": 1, "FeedbackAccepted": accepted, "FeedbackRefused": refused}
         values |= {"ServerErrors": 1} if status >= 500 else {"RequestsRefused": 1} if status >= 400 else {}
         self._count(values, {"status": status})
 
     def judged(self, verdicts: Iterable[Verdict]) -> None:
-        """Count what feedback was for the experiment."""
+        """Count what feedback counted as in each experiment."""
         found: dict[str, Counter[str]] = {}
         for verdict in verdicts:
             found.setdefault(verdict.experiment, Counter()).update(verdict.metrics)
@@ -38,31 +38,31 @@ class Telemetry:
                 self._count(values, {"experiment": experiment} if experiment else {})
 
     def unkept(self, error: Exception) -> None:
-        """An event could not be kept; the client sends it again."""
-        self._logger.warning("not kept", extra={"reason": reason_of(error)})
+        """An event could not be stored; the client sends it again."""
+        self._logger.warning("event not stored", extra={"reason": reason_of(error)})
         self._count({"FeedbackUnkept": 1}, {})
 
     def unforwarded(self, stream: str, reason: str, rows: int) -> None:
-        """Firehose did not take rows; they are kept, and the client sends them again."""
-        self._logger.warning("not forwarded", extra={"stream": stream, "reason": reason, "rows": rows})
+        """Firehose did not take rows; their events are stored, and the client sends them again."""
+        self._logger.warning("rows not forwarded", extra={"stream": stream, "reason": reason, "rows": rows})
         self._count({"FeedbackUnforwarded": rows}, {"stream": stream})
 
     def defect(self, error: Exception) -> None:
         """A request on which Usher failed."""
-        self._logger.log(logging.ERROR, "failed", exc_info=error)
+        self._logger.log(logging.ERROR, "request failed", exc_info=error)
 
-    def _count(self, values: Mapping[str, int], said: Mapping[str, Any]) -> None:
-        """One line in CloudWatch's embedded metric format; by experiment, too, where `said` names one."""
+    def _count(self, values: Mapping[str, int], fields: Mapping[str, Any]) -> None:
+        """One line in CloudWatch's embedded metric format; also by experiment, if `fields` names one."""
         metrics = [{"Name": name, "Unit": "Count", "StorageResolution": 1} for name in values]
-        dimensions = [["service"], *[["experiment"]] * ("experiment" in said)]
+        dimensions = [["service"], *[["experiment"]] * ("experiment" in fields)]
         directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
         head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        line = {"_aws": head, "service": self._service, **values, **said}
+        line = {"_aws": head, "service": self._service, **values, **fields}
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def reason_of(error: Exception) -> str:
-    """An error in a line of the log; a request that botocore refuses is not repeated, for it says who did what."""
+    """An error for the log. botocore's ParamValidationError gives its type alone: its message has user and item ids."""
     if isinstance(error, ParamValidationError):
         return type(error).__name__
     return f"{type(error).__name__}: {str(error)[:300]}"

@@ -1,9 +1,9 @@
-"""Whether feedback is an outcome of the open experiment: claimed by a signed id, in time, once for a person.
+"""Whether feedback is an outcome of the open experiment: joined by a signed id, in time, once for each user.
 
-An outcome is a click, a purchase or a positive rating of an item of the recommendation whose id comes along, by the
-person it was made for, in the experiment that is open, arriving within the attribution time of that person's first
-exposure. It is one conditional update of the exposure. Arrival decides, not what a client's clock says: a stratum is
-counted once, when its windows are over.
+An outcome is a click, a purchase or a positive rating of a recommended item, sent with the recommendation's id by the
+user that it was made for. The recommendation belongs to the open experiment, and the feedback arrives within the
+attribution time after the user's first exposure. An outcome is one conditional update of the exposure. The time of
+arrival decides, not the client's clock: a stratum is counted once, when its attribution windows are over.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from usher.api.aged_cache import Aged
+from usher.api.ttl_cache import TtlCache
 from usher.errors import RouterUnreadable
-from usher.feedback.entry import Feedback
-from usher.schema.interactions import OUTCOME_REWARD, POSITIVE_RATING, is_positive
+from usher.feedback.parsing import Feedback
+from usher.schema.interactions import KINDS, OUTCOME_REWARD, POSITIVE_RATING, RATING, is_positive
 from usher.schema.signing import BadRecommendationId, Recommendation, verify
-from usher.store.exposures import Exposures, NoWindow
+from usher.store.exposures import Exposures, NoAttributionWindow
 from usher.store.router import Router
 
-KEY_SECONDS = 300.0
-#: What was read longer ago is read again before an id is refused: the key was rotated, or an experiment opened.
+#: A cached value older than this is read again before an id is refused: the key may have been rotated, or an experiment
+#: opened.
 DOUBT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What feedback is for the experiment.
+    """What feedback counts as in the experiment.
 
-    reason:     why it is not counted; None when it is. metrics: counters to add 1 to.
-    experiment: the open one's id, or empty.
+    reason:     why it is not counted; None when it is. metrics: the counters to increase.
+    experiment: id of the open one, or empty.
     """
 
     reason: str | None
@@ -38,49 +38,47 @@ class Verdict:
 
     @property
     def counted(self) -> bool:
-        """Whether it counts as the person's outcome."""
+        """Whether it counts as the user's outcome."""
         return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a recommendation id proved. fault: why it proves nothing; metric: the counter of that fault."""
+    """The check of a recommendation id. fault: why it is not accepted; metric: the counter of that fault."""
 
     fault: str | None = None
     metric: str = ""
 
 
 _NO_EXPERIMENT = "no experiment is open"
-_NO_ID = _Claim("it bears no recommendation_id", "OutcomesUnjoined")
+_NO_ID = _Claim("it has no recommendation_id", "OutcomesUnjoined")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Judges feedback.
+    """Decides which feedback counts.
 
-    router:      the router that stands, None before the first deployment; ttl_seconds: how old it may be.
-    keys:        the signing keys that are valid.
-    attribution: experiment id → seconds; NoWindow when its record cannot be used. clock: epoch seconds.
+    router:      the current router, None before the first deployment. keys: the valid signing keys.
+    attribution: experiment id → seconds; NoAttributionWindow when its record cannot be used. clock: epoch seconds.
     """
 
-    router: Aged[Router | None]
-    keys: Aged[Sequence[bytes]]
+    router: TtlCache[Router | None]
+    keys: TtlCache[Sequence[bytes]]
     attribution: Callable[[str], float]
     exposures: Exposures
-    ttl_seconds: float
     clock: Callable[[], float]
 
     def judge(self, feedback: Feedback) -> Verdict:
-        """Count it if it is an outcome. What cannot be read or written is raised: the event will come again.
+        """Count it if it is an outcome. An error of reading or writing is raised: the client sends the event again.
 
-        What was damaged by hand will not be better then: nothing counts, and nothing is lost.
+        A damaged record is no reason to send again: the event is accepted and does not count.
         """
         try:
             return self._judge(feedback)
-        except NoWindow as error:
+        except NoAttributionWindow as error:
             return Verdict(f"nothing counts: {error}")
         except RouterUnreadable:
-            return Verdict("nothing counts: the router's record is damaged")
+            return Verdict("nothing counts: the router's item is damaged")
 
     def _judge(self, feedback: Feedback) -> Verdict:
         claimed = self._claimed(feedback)
@@ -99,54 +97,59 @@ class Outcomes:
         return self._count(feedback, experiment)
 
     def _claimed(self, feedback: Feedback) -> Recommendation | _Claim:
-        """What the recommendation id says; without a valid one, why not."""
+        """The content of the recommendation id; without a valid id, the fault."""
         if not feedback.recommendation_id:
             return _NO_ID
-        for age in (KEY_SECONDS, DOUBT_SECONDS):
+        for max_age in (None, DOUBT_SECONDS):
             try:
-                return verify(feedback.recommendation_id, self.keys.get(age))
+                return verify(feedback.recommendation_id, self.keys.get(max_age) or ())
             except BadRecommendationId as error:
                 fault = str(error)
         return _Claim(fault, "OutcomesForged")
 
     def _open(self, named: str) -> str:
-        """The id of the open experiment, or empty. named: by a valid id; another than the known one is a new one."""
-        found = _experiment(self.router.get(self.ttl_seconds))
-        if named in ("", found):
-            return found
-        return _experiment(self.router.get(min(self.ttl_seconds, DOUBT_SECONDS)))
+        """The id of the open experiment, or empty. named: by a valid id; if it is unknown, the router is read again."""
+        known = _experiment(self.router.get())
+        if named in ("", known):
+            return known
+        return _experiment(self.router.get(DOUBT_SECONDS))
 
     def _count(self, feedback: Feedback, experiment: str) -> Verdict:
         window, now = self.attribution(experiment), self.clock()
-        standing = self.exposures.convert(
-            feedback.who, experiment, now=now, since=now - window, reward=OUTCOME_REWARD, mark=feedback.mark
+        status = self.exposures.convert(
+            feedback.user_id_hash,
+            experiment,
+            now=now,
+            since=now - window,
+            reward=OUTCOME_REWARD,
+            event_key=feedback.event_key,
         )
-        if standing is None:
+        if status is None:
             return Verdict(None, ("OutcomesCounted", "EnrolledOutcomes", "JoinedOutcomes"), experiment)
-        if not standing.exists:
-            return Verdict("this person is not enrolled in the experiment", ("OutcomesUnjoined",), experiment)
-        if standing.converted_by == feedback.mark:
+        if not status.exists:
+            return Verdict("this user is not enrolled in the experiment", ("OutcomesUnjoined",), experiment)
+        if status.converted_by == feedback.event_key:
             return Verdict(None, ("OutcomesCounted", "EnrolledOutcomes", "JoinedOutcomes"), experiment)
-        if not standing.is_open(now, window):
-            return Verdict("it is late: this person's time in the experiment is over", ("OutcomesLate",), experiment)
+        if not status.is_open(now, window):
+            return Verdict("it is late: this user's attribution time is over", ("OutcomesLate",), experiment)
         replayed = ("OutcomesReplayed", "EnrolledOutcomes", "JoinedOutcomes")
-        return Verdict("this person counts already: an experiment counts each person once", replayed, experiment)
+        return Verdict("this user has an outcome already: an experiment counts each user once", replayed, experiment)
 
     def _uncounted(self, feedback: Feedback, claim: _Claim, experiment: str) -> Verdict:
-        """An outcome that names no valid recommendation: of an enrolled person it lowers the join rate."""
-        standing = self.exposures.find(feedback.who, experiment)
-        enrolled = standing.is_open(self.clock(), self.attribution(experiment))
+        """An outcome without a valid recommendation: for an enrolled user it lowers the join rate."""
+        status = self.exposures.find(feedback.user_id_hash, experiment)
+        enrolled = status.is_open(self.clock(), self.attribution(experiment))
         if claim is _NO_ID and not enrolled:
-            return Verdict("this person is not enrolled in the experiment, and it bears no recommendation_id")
+            return Verdict("this user is not enrolled in the experiment, and it has no recommendation_id")
         return Verdict(claim.fault, (claim.metric, *["EnrolledOutcomes"] * enrolled), experiment)
 
 
 def _claim_of(named: Recommendation, feedback: Feedback, experiment: str) -> _Claim:
-    """Whether a valid recommendation id speaks for this feedback."""
-    if named.user != feedback.who:
-        return _Claim("its recommendation_id is another person's", "OutcomesForeign")
+    """Whether a valid recommendation id belongs to this feedback."""
+    if named.user != feedback.user_id_hash:
+        return _Claim("its recommendation_id was made for another user", "OutcomesForeign")
     if feedback.item_id not in named.items:
-        return _Claim("its recommendation does not have this item", "OutcomesUnjoined")
+        return _Claim("its recommendation does not contain this item", "OutcomesUnjoined")
     if not named.experiment:
         return _Claim("its recommendation was made outside of any experiment", "OutcomesUnjoined")
     if named.experiment != experiment:
@@ -159,4 +162,8 @@ def _experiment(router: Router | None) -> str:
 
 
 def _no_outcome(feedback: Feedback) -> str:
-    return f"a rating below {POSITIVE_RATING:g} is no outcome" if feedback.type == "rating" else "a view is no outcome"
+    return (
+        f"a rating below {POSITIVE_RATING:g} is not an outcome"
+        if feedback.type == KINDS[RATING]
+        else "a view is not an outcome"
+    )

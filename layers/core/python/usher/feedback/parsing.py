@@ -1,30 +1,70 @@
-"""An event of API Gateway becomes checked feedback; of a list each entry by itself, good or refused with its reason."""
+"""Feedback as it is sent: an API Gateway event becomes checked entries, each accepted or refused by itself."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from usher.api.openapi import Operation
 from usher.api.problems import Problem
-from usher.api.request_body import read_json
+from usher.api.requests import operation_of, read_json
 from usher.api.validation import Schema, check, refuse_unknown
-from usher.feedback.entry import Feedback
-from usher.schema.datasets import DATASETS
-from usher.schema.ids import check_id
-from usher.schema.times import seconds_of
-from usher.serving.request import operation_of
+from usher.schema.ids import check_id, user_hash
+from usher.schema.interactions import KINDS, RATING, RATING_MAX, RATING_MIN, on_scale
+from usher.schema.times import iso, seconds_of
 
 BODY_MAX_BYTES = 262_144
-#: A client's clock may be so far ahead of ours, in seconds.
+#: A client's clock may be ahead by this much.
 AHEAD_SECONDS = 300.0
-_RATING = DATASETS["ratings"].field("rating")
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A checked entry of `POST /feedback`.
+
+    type:  rating, click, purchase or view. value: of a rating its stars, else what it was worth, or None.
+    at:    epoch seconds; None where no time was sent: it is then the time at which the event is first stored.
+    recommendation_id: of the recommendation that it followed, or empty.
+    """
+
+    event_id: str
+    user_id: str
+    item_id: str
+    type: str
+    value: float | None = None
+    at: float | None = None
+    recommendation_id: str = ""
+
+    @property
+    def user_id_hash(self) -> str:
+        """The hash of the user id."""
+        return user_hash(self.user_id)
+
+    @property
+    def event_key(self) -> str:
+        """A short digest of the event id: the reference to this event in other items of the state table."""
+        return hashlib.sha256(self.event_id.encode()).hexdigest()[:16]
+
+    def digest(self) -> str:
+        """Of everything that was sent, 32 hex characters: one event id has one content."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+    def row(self, at: float) -> tuple[str, dict[str, Any]]:
+        """The data set and the row of the lake; `at`: epoch seconds, the same at every retry."""
+        ids = {"user_id": self.user_id, "item_id": self.item_id}
+        if self.type == KINDS[RATING]:
+            return "ratings", {**ids, "rating": self.value, "rated_at": iso(at)}
+        row: dict[str, Any] = {"event_id": self.event_id, **ids, "type": self.type, "occurred_at": iso(at)}
+        optional = {"value": self.value, "recommendation_id": self.recommendation_id or None}
+        return "events", row | {name: value for name, value in optional.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An entry that is not taken. event_id: None where none can be read."""
+    """An entry that is refused. event_id: None when the entry has no readable one."""
 
     event_id: str | None
     problem: Problem
@@ -35,14 +75,14 @@ Entry = Feedback | Refused
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a request brought. single: one object, which is answered by itself."""
+    """The entries of a request. single: the body was one object, and so is the response."""
 
     entries: tuple[Entry, ...]
     single: bool
 
 
 def read(event: Mapping[str, Any], now: float) -> Batch:
-    """The feedback of an event; Problem for a request that is none. now: epoch seconds."""
+    """The feedback of an event; Problem when the request as a whole is malformed. now: epoch seconds."""
     operation = operation_of(event, "feedback")
     if event.get("rawQueryString"):
         refuse_unknown({str(event["rawQueryString"]).partition("=")[0]}, {})
@@ -57,7 +97,7 @@ def read(event: Mapping[str, Any], now: float) -> Batch:
 
 
 def _schemas(operation: Operation) -> tuple[Schema, Schema]:
-    """The document's schema of one object, and of a list of them."""
+    """The document's schemas of one entry and of a list of entries."""
     single, several = (operation.body or {})["oneOf"]
     return single, several
 
@@ -72,26 +112,25 @@ def _entry(schema: Schema, value: Any, name: str, now: float) -> Entry:
 
 
 def _checked(value: Mapping[str, Any], name: str, now: float) -> Feedback:
-    """What the schema cannot say: a rating has a value on its scale, and nothing is of the future."""
+    """Check what the schema cannot express: a rating is on the scale, and no time is in the future."""
     number = float(value["value"]) if "value" in value else None
-    if value["type"] == "rating":
+    if value["type"] == KINDS[RATING]:
         _check_rating(number, f"{name}value")
     at = _time(value["at"], f"{name}at", now) if "at" in value else None
     claimed = value.get("recommendation_id", "")
     if not (claimed.isascii() and claimed.isprintable()):
-        raise Problem(
-            "bad-parameter", f"{name}recommendation_id is none: send it as it was given", f"{name}recommendation_id"
-        )
+        field = f"{name}recommendation_id"
+        raise Problem("bad-parameter", f"{field} is damaged: send it as the API returned it", field)
     given = {field: value[field] for field in ("event_id", "user_id", "item_id", "type")}
     return Feedback(**given, value=number, at=at, recommendation_id=claimed)
 
 
 def _check_rating(number: float | None, name: str) -> None:
-    least, most = _RATING.minimum, _RATING.maximum
     if number is None:
-        raise Problem("missing-parameter", f"{name} is missing: a rating has one, from {least} to {most}", name)
-    if least is not None and most is not None and not least <= number <= most:
-        raise Problem("bad-parameter", f"{name} is {number:g}: a rating is from {least} to {most}", name)
+        detail = f"{name} is missing: a rating has one, from {RATING_MIN} to {RATING_MAX}"
+        raise Problem("missing-parameter", detail, name)
+    if not on_scale(number):
+        raise Problem("bad-parameter", f"{name} is {number:g}: a rating is from {RATING_MIN} to {RATING_MAX}", name)
 
 
 def _time(value: str | float, name: str, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Firehose: rows on their way to the lake, with those that it did not take told apart."""
+"""Forwards rows to the lake through Firehose, and returns which ones Firehose did not take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from usher.feedback.metrics import reason_of
 
-#: A second try of what Firehose did not take comes after so many seconds; a third is the client's.
+#: The pause before the second attempt; after TRIES attempts the client sends the rows again.
 PAUSE_SECONDS = 0.1
 TRIES = 2
 
@@ -22,20 +22,20 @@ Rows = Mapping[str, tuple[str, Mapping[str, Any]]]
 class Streams:
     """The delivery streams `<prefix><data set>`.
 
-    failed: is told the stream, Firehose's reason, and how many rows it concerns.
+    on_failure: called with the stream, Firehose's reason, and the number of rows.
     """
 
     def __init__(
         self,
         firehose: Callable[[], Any],
         prefix: str,
-        failed: Callable[[str, str, int], None],
+        on_failure: Callable[[str, str, int], None],
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._firehose, self._prefix, self._failed, self._sleep = firehose, prefix, failed, sleep
+        self._firehose, self._prefix, self._on_failure, self._sleep = firehose, prefix, on_failure, sleep
 
     def forward(self, rows: Rows) -> set[str]:
-        """Put up to 100 rows; the event ids of those that were not taken. It does not raise what AWS answers."""
+        """Put up to 100 rows; returns the event ids of those that were not taken. Does not raise AWS errors."""
         lost: set[str] = set()
         for dataset in sorted({dataset for dataset, _ in rows.values()}):
             wanted = [event for event, (other, _) in rows.items() if other == dataset]
@@ -60,11 +60,11 @@ class Streams:
         try:
             answer = firehose.put_record_batch(DeliveryStreamName=stream, Records=records)
         except (ClientError, BotoCoreError) as error:
-            self._failed(stream, reason_of(error), len(events))
+            self._on_failure(stream, reason_of(error), len(events))
             return events
-        said = answer["RequestResponses"]
-        lost = [event for event, one in zip(events, said, strict=True) if "ErrorCode" in one]
+        results = answer["RequestResponses"]
+        lost = [event for event, one in zip(events, results, strict=True) if "ErrorCode" in one]
         if lost:
-            reasons = sorted({str(one["ErrorCode"]) for one in said if "ErrorCode" in one})
-            self._failed(stream, ", ".join(reasons), len(lost))
+            reasons = sorted({str(one["ErrorCode"]) for one in results if "ErrorCode" in one})
+            self._on_failure(stream, ", ".join(reasons), len(lost))
         return lost

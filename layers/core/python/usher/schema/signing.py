@@ -1,4 +1,4 @@
-"""Recommendation ids: what an answer was, signed, so that feedback can name it and nobody can make one up."""
+"""Recommendation ids: a signed record of what was recommended, which feedback sends back and cannot be forged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-#: The format's name, and its place for a successor.
+#: The version of the format.
 VERSION = "v1"
-#: As long as the field of the events table that keeps it.
+#: The length of the events table's field.
 ID_MAX_CHARACTERS = 4096
 ITEMS_MAX = 50
 KEY_MIN_BYTES = 32
@@ -22,15 +22,15 @@ _MAC_CHARACTERS = 22
 
 
 class BadRecommendationId(ValueError):
-    """An id that Usher did not make, or whose key has been retired; the message never repeats the id."""
+    """An id that Usher did not sign, or whose key has been retired; the message never repeats the id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What a recommendation id says.
+    """The content of a recommendation id.
 
-    experiment: id of the open experiment, or empty. version: the router's, 0 where none was read.
-    variant:       A, B, or empty where no model answered. user: the user's hash, or empty for nobody known.
+    experiment: id of the open experiment, or empty. version: of the router, 0 where none was read.
+    variant:    A, B, or empty where no model answered. user: hash of the user id, or empty without one.
     at:         epoch seconds. model: the model's id. items: item ids in the order shown, the first 50 at most.
     """
 
@@ -44,7 +44,7 @@ class Recommendation:
 
 
 def sign(recommendation: Recommendation, key: bytes) -> str:
-    """`v1.<payload>.<mac>`, at most 4,096 characters: where ids are long, it names fewer items.
+    """`v1.<payload>.<mac>`, at most 4,096 characters: with long item ids it names fewer items.
 
     ValueError for a key under 32 bytes.
     """
@@ -57,20 +57,20 @@ def sign(recommendation: Recommendation, key: bytes) -> str:
 
 
 def verify(text: str, keys: Sequence[bytes]) -> Recommendation:
-    """What the id says, if one of `keys` signed it; BadRecommendationId otherwise.
+    """The content of an id that one of `keys` signed; BadRecommendationId for any other.
 
-    keys: the current key and, during a rotation, the one before. The comparison takes as long for any text.
+    keys: the current key and, during a rotation, the previous one. The comparison takes constant time.
     """
     if len(text) > ID_MAX_CHARACTERS:
-        raise BadRecommendationId(f"the recommendation id has {len(text)} characters: {ID_MAX_CHARACTERS} at most")
+        raise BadRecommendationId(f"the recommendation id has {len(text)} characters: send at most {ID_MAX_CHARACTERS}")
     signed, _, mac = text.rpartition(".")
     given = _decode(mac)
     matches = [hmac.compare_digest(_mac(signed, key), given) for key in keys]
     if not any(matches):
-        raise BadRecommendationId("the recommendation id bears no valid signature: send it as it was given")
+        raise BadRecommendationId("the recommendation id has no valid signature: send it as the API returned it")
     version, _, payload = signed.partition(".")
     if version != VERSION:
-        raise BadRecommendationId(f"the recommendation id is of another version than {VERSION}")
+        raise BadRecommendationId(f"the recommendation id is not of version {VERSION}: send it as the API returned it")
     return _read(_decode(payload))
 
 
@@ -100,7 +100,7 @@ def _read(payload: bytes) -> Recommendation:
             tuple(map(str, fields["i"])),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadRecommendationId("the recommendation id is signed, but of another make") from error
+        raise BadRecommendationId("the recommendation id cannot be read: send one of this version") from error
 
 
 def _mac(signed: str, key: bytes) -> bytes:
@@ -110,7 +110,7 @@ def _mac(signed: str, key: bytes) -> bytes:
 
 def _check_key(key: bytes) -> None:
     if len(key) < KEY_MIN_BYTES:
-        raise ValueError(f"the signing key has {len(key)} bytes: {KEY_MIN_BYTES} are the least")
+        raise ValueError(f"the signing key has {len(key)} bytes: use at least {KEY_MIN_BYTES}")
 
 
 def _encode(data: bytes) -> str:
@@ -124,5 +124,5 @@ def _decode(text: str) -> bytes:
     except (binascii.Error, ValueError):
         data = b""
     if not data or _encode(data) != text:
-        raise BadRecommendationId("the recommendation id is damaged: send it as it was given")
+        raise BadRecommendationId("the recommendation id is damaged: send it as the API returned it")
     return data

@@ -1,1 +1,1 @@
-"""Recommend: a request of the HTTP API becomes an answer, by the best rung of the ladder that stands."""
+"""The read path of the HTTP API: a request becomes an answer of the first level of the fallback chain that has one."""

@@ -1,25 +1,25 @@
-"""Whose request it is: the variant that a person is given, and which may stand in for it."""
+"""The variant assignment of a request: the champion's, or by exposure and hash while an experiment is open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from usher.experiments.stats.assignment import Enrolment, Split, check_weights, place
-from usher.store.enrolment import Exposure
 from usher.store.experiments import Meta
+from usher.store.exposures import Exposure
 from usher.store.router import VARIANTS, Router, Variant
 
 
 class BadRouter(Exception):
-    """The router's record cannot be what Usher wrote."""
+    """The router's item is not one that Usher wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The variant whose request this is, whoever answers it in the end.
+    """The variant that a request is assigned to, whichever variant answers it in the end.
 
-    experiment: whose weights gave the variant, or empty: then it is the champion's. enrols: this would be the person's
-    first exposure.
+    experiment: the one that assigned the variant, or empty: then it is the champion's. enrols: whether an answer would
+    be the user's first exposure.
     """
 
     variant: Variant
@@ -28,37 +28,27 @@ class Assignment:
 
 
 def assign(
-    router: Router, experiment: Meta | None, user_hash: str, exposure: Exposure | None, now: float
+    router: Router, experiment: Meta | None, user_id_hash: str, exposure: Exposure | None, now: float
 ) -> Assignment:
-    """The champion's variant; in an experiment the one of the person's exposure or hash, never one at weight 0.
+    """The champion's variant; in an experiment the variant of the user's exposure or hash, never one at weight 0.
 
-    experiment: None while none is open, or it cannot be read. Who names nobody (an empty hash) is in no experiment.
-    exposure:   the person's in this experiment. now: epoch seconds.
+    experiment: None while none is open, or its record cannot be read. A request without a user (an empty hash) takes no
+    part. exposure: the user's in this experiment. now: epoch seconds.
     """
-    if experiment is None or not user_hash:
+    if experiment is None or not user_id_hash:
         return Assignment(router.champion)
     split = Split(experiment.salt, experiment.by_role(router.weights), experiment.attribution_seconds)
     enrolled = Enrolment(experiment.role(exposure.variant), exposure.enrolled_at) if exposure else None
-    placed = place(split, user_hash, enrolled, now)
+    placed = place(split, user_id_hash, enrolled, now)
     enrols = placed.enrols and router.state == "testing"
     return Assignment(experiment.variant(placed.role), experiment.experiment_id, enrols)
 
 
-def in_order(router: Router, first: Variant) -> tuple[Variant, ...]:
-    """`first`, then the other variant where it may serve: it has traffic, or it holds the very same model.
-
-    A variant at weight 0 may hold what was just rolled back: popularity is better than that.
-    """
-    other = VARIANTS[1] if first == VARIANTS[0] else VARIANTS[0]
-    same = router.models[other] == router.models[first]
-    return (first, other) if router.weights[other] > 0 or same else (first,)
-
-
 def check_router(router: Router) -> Router:
-    """The router, if it can be served by; BadRouter or WeightError for one that somebody edited into nonsense."""
+    """The router, if it is consistent; BadRouter or WeightError when its item was edited by hand and is not."""
     if router.champion not in VARIANTS or not set(VARIANTS) == set(router.weights) == set(router.models):
         raise BadRouter(
-            f"router version {router.version} does not say what variants A and B hold, and which is champion"
+            f"router version {router.version} lacks the models or weights of variants A and B, or its champion"
         )
     check_weights(router.weights)
     return router

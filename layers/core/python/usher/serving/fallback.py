@@ -1,30 +1,28 @@
-"""The ladder: model, fold-in, the other variant, popularity from the state table; an answer says which rung gave it."""
+"""The fallback chain: model, fold-in, the other variant, then the popularity lists; an answer names its level."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from usher.api.problems import Problem
-from usher.serving.assignment import in_order
+from usher.schema.release_dates import ALWAYS, release_limit
 from usher.serving.backends import Backend, VariantFailed
 from usher.serving.circuit_breaker import Breaker
 from usher.serving.request import Request
-from usher.store.popular_lists import PopularLists
+from usher.store.popular import PopularLists
+from usher.store.profiles import ProfileRating
 from usher.store.router import VARIANTS, Router, Variant
-from usher.store.users import Recent
 
 #: The objective of a variant's answer, in milliseconds: an answer that takes longer counts as slow.
 SLOW_MS = 1000.0
-_YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a rung gave. variant: None for the state table. items: as shown, best first."""
+    """The answer of one level. variant: None for the popularity lists. items: as shown, best first."""
 
     level: str
     model_id: str
@@ -33,16 +31,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What asking gave. answer: None where no variant gave one. seconds: what the variant took that answered."""
+class AskResult:
+    """answer: None when no variant answered. seconds: what the answering variant took."""
 
     answer: Answer | None
     seconds: float = 0.0
 
     def faults(self, variant: Variant) -> tuple[str, ...]:
-        """What this request counts against `variant`, whose it was: errors, slow, empty.
+        """The faults that this request counts for `variant`, to which it was assigned: errors, slow, empty.
 
-        An answer of another variant says that this one gave none, or is passed over because it gave none before.
+        When another variant answered, the assigned one failed, or is skipped because it failed before.
         """
         if self.answer is None or self.answer.variant != variant:
             return ("errors",)
@@ -52,66 +50,78 @@ class Asked:
 
 @dataclass(slots=True)
 class Variants:
-    """The variants as this execution environment knows them: asked in turn, and passed over for a while when broken.
+    """The variants as this execution environment knows them: asked in turn, skipped for a while when broken.
 
-    timer: seconds that only ever grow. failed: is told of each variant that gave no answer, with the reason.
+    timer: monotonic seconds. on_failure: called with each variant that did not answer, and the reason.
     """
 
     backend: Backend
     breaker: Breaker
     timer: Callable[[], float]
-    failed: Callable[[Variant, str], None]
+    on_failure: Callable[[Variant, str], None]
 
-    def ask(self, router: Router, first: Variant, request: Mapping[str, Any]) -> Asked:
-        """The answer of the first variant that gives one, `first` first; Problem when the request is at fault.
+    def ask(self, router: Router, first: Variant, request: Mapping[str, Any]) -> AskResult:
+        """The answer of the first variant that answers, beginning with `first`; Problem when the request is at fault.
 
-        Where the challenger refuses what the champion answers, it is not the request that is at fault.
+        When the challenger refuses a request that the champion answers, the challenger is at fault.
         """
         order, refused = in_order(router, first), None
         for variant in order:
-            if self.breaker.passes_over(variant, router.models[variant], alone=len(order) == 1):
+            if self.breaker.skips(variant, router.models[variant], alone=len(order) == 1):
                 continue
             started = self.timer()
             try:
-                found = self.backend.ask(variant, router.models[variant], request)
+                response = self.backend.ask(variant, router.models[variant], request)
             except VariantFailed as error:
                 self._failed(router, variant, str(error), slow=error.slow)
                 continue
             except Problem as problem:
-                if refused or not _doubtful(router, variant):
+                if refused or not _needs_confirmation(router, variant):
                     raise
                 refused = problem
                 continue
             seconds = self.timer() - started
             self.breaker.answered(variant)
             if refused:
-                self._failed(router, first, f"refused what {variant} answers: {refused.detail[:300]}", slow=False)
-            return Asked(Answer(found["level"], found["model_id"], variant, found["items"]), seconds)
+                self._failed(
+                    router, first, f"refused a request that {variant} answers: {refused.detail[:300]}", slow=False
+                )
+            return AskResult(Answer(response["level"], response["model_id"], variant, response["items"]), seconds)
         if refused:
             raise refused
-        return Asked(None)
+        return AskResult(None)
 
-    def passes_over_any(self, router: Router) -> bool:
-        """Whether a variant that has traffic is broken, as far as this environment knows."""
+    def skips_any(self, router: Router) -> bool:
+        """Whether a variant with traffic is broken, as far as this environment knows."""
         serving = [variant for variant in VARIANTS if router.weights[variant] > 0]
-        return any(self.breaker.passes_over(variant, router.models[variant]) for variant in serving)
+        return any(self.breaker.skips(variant, router.models[variant]) for variant in serving)
 
     def _failed(self, router: Router, variant: Variant, reason: str, *, slow: bool) -> None:
-        self.failed(variant, reason)
+        self.on_failure(variant, reason)
         self.breaker.failed(variant, router.models[variant], slow=slow)
 
 
-def _doubtful(router: Router, variant: Variant) -> bool:
-    """Whether another model has to confirm what this variant refuses: the champion's word is taken."""
+def in_order(router: Router, first: Variant) -> tuple[Variant, ...]:
+    """`first`, then the other variant if it may serve: it has traffic, or it holds the same model.
+
+    A variant at weight 0 may hold a model that was just rolled back: the popularity lists are better than that.
+    """
+    other = VARIANTS[1] if first == VARIANTS[0] else VARIANTS[0]
+    same = router.models[other] == router.models[first]
+    return (first, other) if router.weights[other] > 0 or same else (first,)
+
+
+def _needs_confirmation(router: Router, variant: Variant) -> bool:
+    """Whether another model has to confirm that the request is at fault: only the champion's refusal is trusted."""
     return variant != router.champion and router.models[variant] != router.models[router.champion]
 
 
-def scorer_request(request: Request, recent: Sequence[Recent], now: float) -> dict[str, Any]:
-    """What the scorer is asked: the profile is what the state table knows, then the session, ending now."""
+def scorer_request(request: Request, recent: Sequence[ProfileRating], now: float) -> dict[str, Any]:
+    """The scorer's request: the profile is the user's recent ratings, then the session, which ends now."""
     profile: list[list[Any]] = [[row.item_id, row.rating, min(row.at, now)] for row in recent]
     start = int(now) - len(request.session)
     profile += [[item, rating, start + number] for number, (item, rating) in enumerate(request.session, 1)]
-    asked: dict[str, Any] = {"op": "recommend", "k": request.limit, "profile": profile}
+    body: dict[str, Any] = {"op": "recommend", "k": request.limit, "profile": profile}
     optional = {
         "user_id": request.user_id,
         "exclude": list(request.exclude),
@@ -119,16 +129,16 @@ def scorer_request(request: Request, recent: Sequence[Recent], now: float) -> di
         "not_released_after": request.not_released_after,
         "explain": request.explain,
     }
-    return asked | {name: value for name, value in optional.items() if value}
+    return body | {name: value for name, value in optional.items() if value}
 
 
 def from_lists(lists: PopularLists, request: Request, seen: Collection[str]) -> Answer:
-    """The last rung: the popularity lists, without what the person has seen; Problem for a genre that nobody has."""
-    apart = set(request.exclude) | set(seen)
-    allowed = [item for item in _of_genre(lists, request.genre) if item["item_id"] not in apart]
+    """The last level: the popularity lists without what the user has seen; Problem for a genre that no item has."""
+    excluded = set(request.exclude) | set(seen)
+    allowed = [item for item in _of_genre(lists, request.genre) if item["item_id"] not in excluded]
     if request.not_released_after:
-        last = int(request.not_released_after[:4])
-        allowed = [item for item in allowed if (year := _YEAR.search(item["title"])) and int(year[1]) <= last]
+        limit = release_limit(request.not_released_after)
+        allowed = [item for item in allowed if item.get("released_at", ALWAYS) < limit]
     return Answer("popular", lists.model_id, None, allowed[: request.limit])
 
 

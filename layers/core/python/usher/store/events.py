@@ -1,92 +1,84 @@
-"""EVENT items of the state table: each event id is kept once, and remembers what was answered once it was forwarded."""
+"""EVENT items: each event id is stored once, with the result that was returned once the event was forwarded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from usher.errors import is_condition_failed
-from usher.feedback.entry import Feedback
 from usher.store import keys
 from usher.store.codec import loaded, stored
+from usher.store.transactions import existing_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-#: So long an event may be sent again without being taken for a new one; then DynamoDB deletes the item.
-KEPT_SECONDS = 30 * 86_400
+#: A repeated event is recognised for this long; then DynamoDB deletes the item.
+TTL_SECONDS = 30 * 86_400
 
 
-class EventTaken(Exception):
-    """The event id is that of another event."""
+class EventIdTaken(Exception):
+    """Another event, with other content, was stored under this event id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What is said of an event that was taken. reason: why it is not counted, None when it is."""
+class FeedbackResult:
+    """What the API returns for an accepted event. reason: why it is not counted, None when it is."""
 
     counted: bool
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An event that stands. at: epoch seconds, as first kept. answer: what was said once it had been forwarded."""
+class StoredEvent:
+    """at: epoch seconds, as first stored. result: None until the event has been forwarded to the lake."""
 
     at: float
-    answer: Answer | None = None
+    result: FeedbackResult | None = None
 
 
 class Events:
-    """The EVENT items. dynamodb: a client that takes Python's own types, as a resource's has; it may be shared."""
+    """The EVENT items. dynamodb: a client that takes Python types, as a resource's client does; threads may share it.
+
+    digest: of everything that was sent, so that one event id has one content. now, at: epoch seconds.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb, self._name = dynamodb, table
 
-    def keep(self, feedback: Feedback, now: float) -> Kept:
-        """Write the event, unless it stands already; EventTaken when another stands under its id."""
-        at = feedback.at if feedback.at is not None else round(now, 6)
+    def add(self, event_id: str, digest: str, at: float, now: float) -> StoredEvent:
+        """Store the event unless it is stored already; EventIdTaken when its id was sent with other content."""
+        fields, condition = {"forwarded": False}, "attribute_not_exists(pk)"
+        existing = self._put(event_id, digest, at, now, fields, ConditionExpression=condition)
+        if existing is None:
+            return StoredEvent(at)
+        if existing.get("digest") != digest:
+            raise EventIdTaken(f"event id {event_id!r} was sent before with other content: give each event its own id")
+        result = FeedbackResult(bool(existing["counted"]), existing["reason"]) if existing["forwarded"] else None
+        return StoredEvent(float(loaded(existing["at"])), result)
+
+    def complete(self, event_id: str, digest: str, at: float, result: FeedbackResult, now: float) -> bool:
+        """Record that the event was forwarded, and its result; False when that was recorded before."""
+        fields = {"forwarded": True, "counted": result.counted, "reason": result.reason}
+        condition = {"ConditionExpression": "forwarded = :no", "ExpressionAttributeValues": {":no": False}}
+        return self._put(event_id, digest, at, now, fields, **condition) is None
+
+    def _put(
+        self, event_id: str, digest: str, at: float, now: float, fields: dict[str, Any], **condition: Any
+    ) -> dict[str, Any] | None:
+        """None when the condition held; else the item that exists."""
+        item = {"digest": digest, "at": at, "expires_at": int(now) + TTL_SECONDS, **fields}
         try:
-            self._put(feedback, at, now, {"forwarded": False}, ConditionExpression="attribute_not_exists(pk)")
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=keys.event(event_id).item() | stored(item),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **condition,
+            )
         except ClientError as error:
             if not is_condition_failed(error):
                 raise
-            return _kept(standing(error), feedback.digest())
-        return Kept(at)
-
-    def finish(self, feedback: Feedback, at: float, answer: Answer, now: float) -> bool:
-        """Write down that the event was forwarded, and what was answered; False when it was done before."""
-        said = {"forwarded": True, "counted": answer.counted, "reason": answer.reason}
-        open_still = {"ConditionExpression": "forwarded = :no", "ExpressionAttributeValues": {":no": False}}
-        try:
-            self._put(feedback, at, now, said, **open_still)
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return False
-        return True
-
-    def _put(self, feedback: Feedback, at: float, now: float, said: dict[str, Any], **condition: Any) -> None:
-        fields = {"digest": feedback.digest(), "at": at, "expires_at": int(now) + KEPT_SECONDS, **said}
-        self._dynamodb.put_item(
-            TableName=self._name,
-            Item=keys.event(feedback.event_id).item() | stored(fields),
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **condition,
-        )
-
-
-def standing(error: ClientError) -> dict[str, Any]:
-    """The item that made a condition fail, which the error brings along in DynamoDB's notation; empty for none."""
-    read, response = TypeDeserializer().deserialize, dict[str, Any](error.response)
-    return {name: read(value) for name, value in response.get("Item", {}).items()}
-
-
-def _kept(item: dict[str, Any], digest: str) -> Kept:
-    if item.get("digest") != digest:
-        raise EventTaken
-    answer = Answer(bool(item["counted"]), item["reason"]) if item["forwarded"] else None
-    return Kept(float(loaded(item["at"])), answer)
+            return existing_item(error)
+        return None

@@ -1,4 +1,4 @@
-"""EXPOSURE items as feedback knows them: an outcome is one conditional update, so it counts once."""
+"""EXPOSURE items: a user's first exposure in an experiment, written once, and its outcome, which counts once."""
 
 from __future__ import annotations
 
@@ -11,26 +11,44 @@ from botocore.exceptions import ClientError
 
 from usher.errors import is_condition_failed
 from usher.store import keys
-from usher.store.codec import stored
-from usher.store.events import standing
+from usher.store.codec import loaded, stored
+from usher.store.router import VARIANTS, Variant
+from usher.store.transactions import existing_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.service_resource import Table
+
+#: An exposure outlives every experiment (three weeks and the longest attribution window); then DynamoDB deletes it.
+TTL_SECONDS = 60 * 86_400
+
+
+class NoAttributionWindow(Exception):
+    """The experiment's record is missing or has no usable attribution time: no outcome can count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An exposure as it stands. enrolled_at: epoch seconds, None for no exposure.
+class Exposure:
+    """variant: the one that was shown. version: of the router it was shown under. enrolled_at: epoch seconds."""
 
-    converted_by: the mark of the event that counted; empty for none, or when it was written without.
+    variant: Variant
+    version: int
+    enrolled_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureStatus:
+    """What feedback needs of an exposure. enrolled_at: epoch seconds, None when the user has no exposure.
+
+    converted_by: the key of the event that counted as the outcome; empty when none has counted.
     """
 
     enrolled_at: float | None = None
     converted_by: str = ""
 
     @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Standing:
-        """The exposure of an item; one that was edited into nonsense is none."""
+    def of(cls, item: Mapping[str, Any]) -> ExposureStatus:
+        """The status of an item; an item without a usable time counts as no exposure."""
         try:
             return cls(float(item["enrolled_at"]), str(item.get("converted_by", "")))
         except (KeyError, TypeError, ValueError):
@@ -41,51 +59,85 @@ class Standing:
         return self.enrolled_at is not None
 
     def is_open(self, now: float, window_seconds: float) -> bool:
-        """Whether outcomes of this person may still arrive."""
+        """Whether an outcome of this user may still arrive."""
         return self.enrolled_at is not None and now <= self.enrolled_at + window_seconds
 
 
-class NoWindow(Exception):
-    """An experiment's record is missing, or says nothing usable of its attribution time: nothing can count in it."""
+def exposure_of(item: Mapping[str, Any] | None) -> Exposure | None:
+    """The exposure of an item; None when there is no item or its fields are not those of an exposure."""
+    fields: Any = loaded(item or {})
+    try:
+        exposure = Exposure(fields["variant"], int(fields["version"]), float(fields["enrolled_at"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return exposure if exposure.variant in VARIANTS else None
+
+
+def enrol(table: Table, user_id_hash: str, experiment_id: str, exposure: Exposure) -> Exposure | None:
+    """Write the user's first exposure and return the stored one: this, or one that another request wrote before.
+
+    None when the stored item is not a valid exposure. An AWS error when it could not be written.
+    """
+    fields = {
+        "variant": exposure.variant,
+        "version": exposure.version,
+        "enrolled_at": round(exposure.enrolled_at, 3),
+        "GSI1pk": keys.exposure_shard(experiment_id, exposure.version, user_id_hash),
+        "expires_at": int(exposure.enrolled_at) + TTL_SECONDS,
+    }
+    try:
+        table.put_item(
+            Item=keys.exposure(user_id_hash, experiment_id).item() | stored(fields),
+            ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ClientError as error:
+        if not is_condition_failed(error):
+            raise
+        return exposure_of(existing_item(error))
+    return exposure
 
 
 class Exposures:
-    """The EXPOSURE items. dynamodb: a client that takes Python's own types, as a resource's has; it may be shared."""
+    """The EXPOSURE items as feedback uses them.
+
+    dynamodb: a client that takes Python types, as a resource's client does; threads may share it.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb, self._name = dynamodb, table
 
-    def attribution_seconds(self, experiment: str) -> float:
-        """How long after a person's first exposure an outcome counts; NoWindow when the experiment does not say."""
-        key = keys.experiment(experiment).item()
+    def attribution_seconds(self, experiment_id: str) -> float:
+        """How long after a user's first exposure an outcome counts; NoAttributionWindow when the record lacks it."""
+        key = keys.experiment(experiment_id).item()
         item = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item", {})
         try:
-            seconds = float(item["attribution_seconds"])  # type: ignore[arg-type]  # whatever it is, it is tried
+            seconds = float(item["attribution_seconds"])  # type: ignore[arg-type]  # any value is tried
         except (KeyError, TypeError, ValueError):
             seconds = math.nan
         if not 0 < seconds < math.inf:
-            raise NoWindow(f"the record of experiment {experiment} says nothing usable of its attribution time")
+            raise NoAttributionWindow(f"the record of experiment {experiment_id} has no usable attribution_seconds")
         return seconds
 
-    def find(self, user_hash: str, experiment: str) -> Standing:
-        """The exposure of a person in an experiment."""
-        key = keys.exposure(user_hash, experiment).item()
+    def find(self, user_id_hash: str, experiment_id: str) -> ExposureStatus:
+        """The status of a user's exposure in an experiment."""
+        key = keys.exposure(user_id_hash, experiment_id).item()
         answer = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
-        return Standing.of(answer.get("Item", {}))
+        return ExposureStatus.of(answer.get("Item", {}))
 
-    def convert(  # noqa: PLR0913 - what an outcome is
-        self, user_hash: str, experiment: str, *, now: float, since: float, reward: float, mark: str
-    ) -> Standing | None:
-        """Write a person's outcome: None when this was it, else the exposure as it stands.
+    def convert(  # noqa: PLR0913 - the fields of an outcome
+        self, user_id_hash: str, experiment_id: str, *, now: float, since: float, reward: float, event_key: str
+    ) -> ExposureStatus | None:
+        """Write the user's outcome; None when it was written, else the status of the existing exposure.
 
-        now: when it arrived. since: the earliest enrolment whose window is still open, both epoch seconds.
+        now: when it arrived. since: the earliest enrolment whose window is still open. Both in epoch seconds.
         """
-        values = {":now": round(now, 3), ":reward": reward, ":mark": mark, ":since": since}
+        values = {":now": round(now, 3), ":reward": reward, ":event": event_key, ":since": since}
         try:
             self._dynamodb.update_item(
                 TableName=self._name,
-                Key=keys.exposure(user_hash, experiment).item(),
-                UpdateExpression="SET converted_at = :now, reward = :reward, converted_by = :mark",
+                Key=keys.exposure(user_id_hash, experiment_id).item(),
+                UpdateExpression="SET converted_at = :now, reward = :reward, converted_by = :event",
                 ConditionExpression="attribute_not_exists(converted_at) AND enrolled_at >= :since",
                 ExpressionAttributeValues=stored(values),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -93,5 +145,5 @@ class Exposures:
         except ClientError as error:
             if not is_condition_failed(error):
                 raise
-            return Standing.of(standing(error))
+            return ExposureStatus.of(existing_item(error))
         return None

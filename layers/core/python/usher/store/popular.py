@@ -1,6 +1,7 @@
-"""ROUTER/POPULAR: a bundle's popularity lists as one item of the state table, the answer when nothing else answers.
+"""ROUTER/POPULAR: a bundle's popularity lists as one item of the state table, the last level of the fallback chain.
 
-The lists come from the bundle that was judged. Its array is read without numpy, which this function does not carry.
+The lists come from the bundle of the evaluated model. Its array is read without numpy, which the function does not
+ship.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import heapq
 import json
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from usher.errors import NotDeployable, code
 from usher.schema import s3_paths
+from usher.schema.release_dates import ALWAYS, released_since
 from usher.store import keys
 
 if TYPE_CHECKING:
@@ -34,8 +37,24 @@ _FILE_MAX_BYTES = 256 * 1024 * 1024
 _TYPES = {"<f4": "f", "<f8": "d"}
 
 
+@dataclass(frozen=True, slots=True)
+class PopularLists:
+    """The popularity lists, most popular first. genres: by name in lower case.
+
+    An item is {item_id, title, genres, released_at}; released_at: from when on it counts as released, in epoch seconds,
+    absent for an undated item (usher.schema.release_dates).
+    """
+
+    model_id: str
+    all: tuple[Mapping[str, Any], ...]
+    genres: Mapping[str, tuple[Mapping[str, Any], ...]]
+
+
 def read_lists(s3: S3Client, bucket: str, run_id: str) -> dict[str, Any]:
-    """{"all": [item], "genres": {genre: [item]}}, most popular first; an item is {item_id, title, genres}."""
+    """{"all": [item], "genres": {genre: [item]}} of a run's bundle, most popular first; items as in PopularLists.
+
+    NotDeployable when the bundle is incomplete.
+    """
     prefix = f"{s3_paths.run_prefix(run_id)}bundle/"
     scores = parse_array(_read(s3, bucket, f"{prefix}popularity/all.npy"))
     ids = _lines(_read(s3, bucket, f"{prefix}items.txt"))
@@ -44,12 +63,12 @@ def read_lists(s3: S3Client, bucket: str, run_id: str) -> dict[str, Any]:
         raise NotDeployable(
             f"the bundle of run {run_id} has {len(scores)} scores, {len(ids)} ids, {len(lines)} items: start it again"
         )
-    items = [{"item_id": item_id, **_shown(line)} for item_id, line in zip(ids, lines, strict=True)]
+    items = [{"item_id": item_id, **describe(json.loads(line))} for item_id, line in zip(ids, lines, strict=True)]
     return make_lists(scores, items)
 
 
 def make_lists(scores: Sequence[float], items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The best of all and of each genre; of the genres those with most items, if there are very many."""
+    """The most popular of all items and of each genre; at most GENRES_MAX genres, those with the most items."""
     by_genre: dict[str, list[int]] = {}
     for number, item in enumerate(items):
         for genre in item["genres"]:
@@ -68,20 +87,32 @@ def make_lists(scores: Sequence[float], items: Sequence[dict[str, Any]]) -> dict
 def write_lists(table: Table, run_id: str, lists: dict[str, Any]) -> None:
     """Replace the lists; NotDeployable when they are larger than an item may be.
 
-    They are one text, which the answer of last resort reads in a seventh of what nested attributes take.
+    They are stored as one string, which is read in a seventh of the time that nested attributes take.
     """
     text = json.dumps(lists, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode())
     if size > ITEM_MAX_BYTES:
-        raise NotDeployable(f"the popularity lists of run {run_id} have {size} bytes: titles are too long to be kept")
+        raise NotDeployable(
+            f"the popularity lists of run {run_id} have {size} bytes: titles are too long, shorten them and run again"
+        )
     table.put_item(Item=keys.POPULAR.item() | {"model_id": run_id, "lists": text})
+
+
+def read_popular(table: Table) -> PopularLists | None:
+    """The lists of the newest model; None before the first deployment."""
+    item: Any = table.get_item(Key=keys.POPULAR.item()).get("Item")
+    if item is None:
+        return None
+    lists = json.loads(item["lists"])
+    genres = {str(name).casefold(): tuple(entries) for name, entries in lists["genres"].items()}
+    return PopularLists(str(item["model_id"]), tuple(lists["all"]), genres)
 
 
 def parse_array(data: bytes) -> array.array[float]:
     """The numbers of a one-dimensional .npy file of floats; NotDeployable for any other. Nothing is unpickled."""
     try:
         if data[:6] != b"\x93NUMPY":
-            raise ValueError("no .npy file")
+            raise ValueError("not an .npy file")
         size, start = (
             (struct.unpack_from("<H", data, 8)[0], 10) if data[6] == 1 else (struct.unpack_from("<I", data, 8)[0], 12)
         )
@@ -89,7 +120,7 @@ def parse_array(data: bytes) -> array.array[float]:
         (count,) = header["shape"]
         numbers: array.array[float] = array.array(_TYPES[header["descr"]], data[start + size :])
         if len(numbers) != count:
-            raise ValueError(f"{count} numbers announced, {len(numbers)} there")
+            raise ValueError(f"{count} numbers in the header, {len(numbers)} in the file")
     except (ValueError, KeyError, TypeError, SyntaxError, struct.error, IndexError) as error:
         raise NotDeployable(f"popularity/all.npy of the bundle cannot be read: {error}") from error
     if sys.byteorder == "big":
@@ -97,9 +128,13 @@ def parse_array(data: bytes) -> array.array[float]:
     return numbers
 
 
-def _shown(line: str) -> dict[str, Any]:
-    record = json.loads(line)
-    return {"title": str(record["title"])[:200], "genres": [str(genre) for genre in record["genres"]][:10]}
+def describe(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the lists keep of a record of the bundle's items.jsonl."""
+    item = {"title": str(record["title"])[:200], "genres": [str(genre) for genre in record["genres"]][:10]}
+    since = released_since(record.get("year"), record.get("released_at"))
+    if since == ALWAYS:
+        return item
+    return {**item, "released_at": int(since) if since.is_integer() else since}
 
 
 def _lines(data: bytes) -> list[str]:

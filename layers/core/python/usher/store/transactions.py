@@ -1,10 +1,11 @@
-"""Writes to the state table that happen together or not at all, so that a crash leaves nothing half done."""
+"""Conditional writes: members of a transaction, which succeed together or not at all, and what a condition met."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from usher.errors import code
@@ -33,3 +34,9 @@ def update(table: str, key: Key, fields: Mapping[str, Any], condition: str = "",
         **({"ExpressionAttributeValues": given} if given else {}),
         **({"ConditionExpression": condition} if condition else {}),
     }
+
+
+def existing_item(error: ClientError) -> dict[str, Any]:
+    """The item that made a condition fail, from a write with ReturnValuesOnConditionCheckFailure; empty for none."""
+    read, response = TypeDeserializer().deserialize, dict[str, Any](error.response)
+    return {name: read(value) for name, value in response.get("Item", {}).items()}
