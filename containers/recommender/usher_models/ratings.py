@@ -1,4 +1,4 @@
-"""Ratings, events and items as prepared: Parquet in, arrays out, and a clear word about what does not fit."""
+"""Reads the ratings, events and items that prepare wrote: Parquet in, checked arrays out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Ratings:
         return len(self.user)
 
     def take(self, rows: Bool | Int64) -> Ratings:
-        """The rows of a mask or of indices."""
+        """The rows that a mask or indices select."""
         return Ratings(self.user[rows], self.item[rows], self.value[rows], self.time_us[rows], self.kind[rows])
 
     def join(self, other: Ratings) -> Ratings:
@@ -70,7 +70,7 @@ class Ratings:
         return self.user.astype(np.int64) << 32 | self.item.astype(np.int64)
 
     def strongest(self) -> Ratings:
-        """Of several rows of one user and item the strongest kind's last one."""
+        """One row per user and item: of several the strongest kind's last one."""
         order = np.lexsort((self.time_us, -self.kind, self.pairs))
         pairs = self.pairs[order]
         last = np.concatenate([pairs[1:] != pairs[:-1], [True]]) if len(self) else np.zeros(0, np.bool_)
@@ -78,12 +78,12 @@ class Ratings:
 
     @property
     def positive(self) -> Bool:
-        """Which rows say that the item was liked."""
+        """Which rows are positives (rows,)."""
         return likes(self.value, self.kind)
 
     @property
     def weights(self) -> Float64:
-        """How much each row says for its item (rows,)."""
+        """The weight of each row as evidence for its item (rows,); below 0 it is evidence against it."""
         return weigh(self.value, self.kind)
 
     @property
@@ -117,7 +117,7 @@ class Items:
 
     @classmethod
     def nameless(cls, count: int) -> Items:
-        """Items of which nothing is known but their number."""
+        """A catalogue of `count` items without metadata."""
         names, none = tuple(map(str, range(count))), ((),) * count
         return cls(Catalogue(names, names, none, np.zeros(count, np.int64), np.full(count, np.nan)), none)
 
@@ -127,7 +127,7 @@ def read_ratings(folder: Path, channel: str) -> Ratings:
     table = _read(folder, channel, RATING_COLUMNS, (KIND_COLUMN,))
     columns = [table.column(name).to_numpy() for name in RATING_COLUMNS]
     if any(table.column(name).null_count for name in RATING_COLUMNS):
-        raise DataError(f"channel {channel}: a row lacks a value; prepare writes none such, so make the channel again")
+        raise DataError(f"channel {channel}: a row lacks a value: run prepare again")
     user, item, value, time_us = columns
     kind = _kinds(table, channel)
     if len(user) and (user.min() < 0 or item.min() < 0):
@@ -136,7 +136,7 @@ def read_ratings(folder: Path, channel: str) -> Ratings:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
-            f"channel {channel}: {int(bad.sum())} of {len(value)} ratings are no number from {RATING_MIN} to "
+            f"channel {channel}: {int(bad.sum())} of {len(value)} ratings are not a number from {RATING_MIN} to "
             f"{RATING_MAX} (row {row}: {value[row]}); a rating, not a row number or another label, belongs there"
         )
     ids = (user.astype(np.int32), item.astype(np.int32))

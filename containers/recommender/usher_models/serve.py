@@ -24,7 +24,7 @@ IDLE_SECONDS = 60
 
 
 class Server(ThreadingHTTPServer):
-    """Answers from `bundle`, which is None until it is loaded."""
+    """Serves `bundle`, which is None until it is loaded."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -45,16 +45,22 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """200 when requests can be answered, 503 before."""
         if self.path != "/ping":
-            self._send(HTTPStatus.NOT_FOUND, _error("not_found", f"there is no {self.path[:80]}"))
+            self._send(
+                HTTPStatus.NOT_FOUND,
+                _error("not_found", f"the path {self.path[:80]} is not GET /ping or POST /invocations"),
+            )
         elif self.server.bundle is None:
             self._send(HTTPStatus.SERVICE_UNAVAILABLE, _error("loading", "the model is being loaded"))
         else:
             self._send(HTTPStatus.OK, {"model_id": self.server.bundle.manifest.model_id})
 
     def do_POST(self) -> None:
-        """An answer, 400 for a request that cannot be understood, 503 before the model is loaded."""
+        """200 with the result, 400 for a malformed request, 503 before the model is loaded."""
         if self.path != "/invocations":
-            return self._send(HTTPStatus.NOT_FOUND, _error("not_found", f"there is no {self.path[:80]}"))
+            return self._send(
+                HTTPStatus.NOT_FOUND,
+                _error("not_found", f"the path {self.path[:80]} is not GET /ping or POST /invocations"),
+            )
         body = self._body()
         if body is None:
             return None
@@ -69,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, _error("internal", "the model failed on this request"))
 
     def _body(self) -> bytes | None:
-        """The body; None when its length is missing or too large, which has then been answered."""
+        """The body; None when its length is missing or too large: the error response is sent."""
         length = self.headers.get("Content-Length", "")
         if not length.isascii() or not length.isdigit():
             self.close_connection = True
@@ -90,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *args: Any) -> None:
-        """Nothing: a line a request would cost more than the answer."""
+        """Log nothing: a line for each request would cost more than the request."""
 
 
 def serve(paths: Paths, environ: Mapping[str, str] = os.environ) -> int:

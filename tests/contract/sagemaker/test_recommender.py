@@ -58,5 +58,5 @@ def test_what_prepare_refuses_is_the_jobs_exit_message(lab: Lab) -> None:
     describe = lab.sagemaker.describe_processing_job
     lab.eventually(lambda: describe(ProcessingJobName="job")["ProcessingJobStatus"] == "Failed", seconds=60)
     job = describe(ProcessingJobName="job")
-    assert job["ExitMessage"].startswith("prepare: there is no rating, purchase or click in the snapshot")
+    assert job["ExitMessage"].startswith("prepare: the snapshot has no ratings, purchases or clicks")
     assert job["FailureReason"] == "AlgorithmError: See job logs for more information, exit code: 1"

@@ -102,13 +102,13 @@ def ask(bundle: Bundle, **request: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["", "purchased", "rating"])
 def test_an_event_of_another_kind_is_refused_and_quoted(given: Callable[..., Paths], kind: str) -> None:
-    with pytest.raises(DataError, match="1 of 31 events lack an id or a time, or are no purchase, click or view"):
+    with pytest.raises(DataError, match="1 of 31 events lack an id or a time, or are not a purchase, click or view"):
         prepare(given(events=[*clicks(30), ("e", "u", "i", kind, "", START)]))
 
 
 def test_views_alone_train_nothing(given: Callable[..., Paths]) -> None:
     views = [(*row[:3], "view", *row[4:]) for row in clicks(40)]
-    with pytest.raises(DataError, match=r"no rating, purchase or click in the snapshot \(40 views alone"):
+    with pytest.raises(DataError, match=r"the snapshot has no ratings, purchases or clicks \(40 views are not enough"):
         prepare(given(events=views))
 
 

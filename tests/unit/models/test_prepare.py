@@ -50,7 +50,7 @@ def spread(count: int) -> list[tuple[Any, ...]]:
 
 
 def test_without_ratings_it_says_what_to_upload(root: Root) -> None:
-    with pytest.raises(DataError, match="no rating, purchase or click in the snapshot"):
+    with pytest.raises(DataError, match="the snapshot has no ratings, purchases or clicks"):
         prepare(root())
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_split_by_time_says_why(root: Root, rows: list[tuple[Any,
 def test_a_plan_of_another_shape_is_refused(root: Root, text: str) -> None:
     paths = root(plan={}, ratings=spread(20))
     (paths.processing_input("plan") / "plan.json").write_text(text)
-    with pytest.raises(DataError, match="is no plan of a run"):
+    with pytest.raises(DataError, match="is not the plan of a run"):
         prepare(paths)
 
 

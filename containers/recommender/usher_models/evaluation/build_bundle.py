@@ -16,7 +16,7 @@ import usher_scorer.bundle as bundles
 from usher_models.artifacts import RESULT, Artifact, TrainingResult, read_result, unpack
 from usher_models.errors import DataError
 from usher_models.models.baselines import fit_content, fit_popularity
-from usher_models.prepare.plan import iso
+from usher_models.prepare.sources import iso
 from usher_models.ratings import Items, Ratings, read_items, read_ratings, read_summary, read_users
 
 

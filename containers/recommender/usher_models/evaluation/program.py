@@ -19,7 +19,7 @@ from usher_models.evaluation.bundle_scores import score_bundle, score_popularity
 from usher_models.evaluation.page import page
 from usher_models.evaluation.report import SCHEMA, Comparison, examples, facts
 from usher_models.evaluation.window import split_window
-from usher_models.prepare.plan import microseconds
+from usher_models.prepare.sources import microseconds
 
 
 def evaluate(paths: Paths) -> dict[str, Any]:

@@ -1,4 +1,4 @@
--- From the rows of a snapshot to what is trained on and judged. Spark runs the same where one machine is too small.
+-- Splits the rows of a snapshot by time into train, validation and test. Spark can run it where one machine is too small.
 -- Input tables: ratings_in, events_in, items_in, tags_in. Variables: trained_until_us (the champion's, or 0);
 -- of usher.schema.interactions: kinds (their names, the strongest first), rating_code and view_code.
 
@@ -23,16 +23,16 @@ SELECT user_id, item_id, (list_position(getvariable('kinds'), type) - 1)::TINYIN
        occurred_at_us, arrived_us, source
 FROM events;
 
--- One row for a user and an item. Views, which may outnumber all else, do not move the split: nobody is judged on
--- them.
+-- One row for a user and an item. Views, which may outnumber all else, do not move the split: they are
+-- never predicted.
 CREATE TABLE latest AS
 SELECT user_id, item_id, max(rated_at_us) AS rated_at_us
 FROM acts
 WHERE kind < getvariable('view_code')
 GROUP BY user_id, item_id;
 
--- The window that nobody may learn from: the last 20 % of the rows, or the last 200,000 if that is fewer, and never
--- anything that the champion has seen. Rows of one moment stay together.
+-- The held-out window: the last 20 % of the rows, or the last 200,000 if that is fewer, and no
+-- row that the champion was fitted on. Rows of the same time stay together.
 CREATE TABLE split AS
 WITH ranked AS (
     SELECT rated_at_us, row_number() OVER (ORDER BY rated_at_us) - 1 AS place, count(*) OVER () AS total FROM latest
@@ -46,17 +46,16 @@ before AS (
     SELECT rated_at_us, row_number() OVER (ORDER BY rated_at_us) - 1 AS place, count(*) OVER () AS total
     FROM latest WHERE rated_at_us < (SELECT split_at_us FROM start)
 )
--- The last tenth before the split, by time, is what tuning is measured on.
+-- The last tenth before the split, by time, is the validation set of tuning.
 SELECT (SELECT split_at_us FROM start) AS split_at_us,
        coalesce(min(rated_at_us), (SELECT split_at_us FROM start)) AS validation_at_us
 FROM before
 WHERE place >= floor(total * 0.9);
 
--- Of what a user said and did with an item on one side of the split the strongest kind wins (a rating over a purchase,
--- that over a click, that over a view), of this the latest; equal times are decided by arrival, then by the source.
--- Somebody who rates an item again after the split has rated it before, too: the row before stays what models learn
--- from, as they would have on that day, and the row after is known to be no discovery. Without this a champion, fitted on
--- the earlier row, would be judged on what it has seen, and the candidate would miss it.
+-- Of a user's rows for an item on one side of the split the strongest kind wins (a rating over a purchase, that over a
+-- click, that over a view), of this the latest; equal times are decided by arrival, then by the source. A row after the
+-- split does not replace the one before it: models learn from the earlier row, and the later one is not a discovery.
+-- Otherwise a champion, fitted on the earlier row, would be evaluated on an item that it has seen.
 CREATE TABLE kept AS
 SELECT user_id, item_id,
        max_by(rating, (-kind, rated_at_us, arrived_us, source, rating)) AS rating,

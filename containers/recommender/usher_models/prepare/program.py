@@ -1,4 +1,4 @@
-"""The program `prepare`: plan and rows in, Parquet out; one SQL file holds the rules."""
+"""The program `prepare`: splits a snapshot's rows by time and writes Parquet; the rules are in prepare.sql."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from usher.schema.interactions import (
 )
 from usher_models.container import Paths
 from usher_models.errors import DataError
-from usher_models.prepare.plan import Plan, iso, read_plan
-from usher_models.prepare.sources import COLUMNS, Stream
+from usher_models.prepare.sources import COLUMNS, Plan, RowStream, iso, read_plan
 
 SUMMARY_SCHEMA = 1
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 def prepare(paths: Paths) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def prepare(paths: Paths) -> dict[str, Any]:
         database.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
         database.execute("SET temp_directory = ?", [spill])
         for name in COLUMNS:
-            _load(database, name, Stream(name, plan, paths.processing_input(name)))
+            _load(database, name, RowStream(name, plan, paths.processing_input(name)))
         _check_ratings(database)
         _check_events(database)
         _check_positives(database)
@@ -57,8 +56,8 @@ def prepare(paths: Paths) -> dict[str, Any]:
     return summary
 
 
-def _load(database: duckdb.DuckDBPyConnection, name: str, stream: Stream) -> None:
-    """CREATE TABLE <name>_in; what stopped the stream is raised as it was, not as DuckDB tells it."""
+def _load(database: duckdb.DuckDBPyConnection, name: str, stream: RowStream) -> None:
+    """CREATE TABLE <name>_in; an error of the stream is raised as it was, without DuckDB's wrapping."""
     database.register("incoming", stream.reader())
     try:
         database.execute(f"CREATE TABLE {name}_in AS SELECT * FROM incoming")  # noqa: S608 - our own names, no input
@@ -68,7 +67,7 @@ def _load(database: duckdb.DuckDBPyConnection, name: str, stream: Stream) -> Non
 
 
 def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
-    """What ingest keeps out cannot be here; if it is, the lake is broken and nothing may be trained on it."""
+    """DataError for ratings that ingest would have quarantined: the lake is damaged."""
     total, bad, example = _one(
         database,
         "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(rating) FILTER (WHERE wrong) FROM (SELECT rating, "
@@ -78,13 +77,13 @@ def _check_ratings(database: duckdb.DuckDBPyConnection) -> None:
     )
     if bad:
         raise DataError(
-            f"{bad} of {total} ratings lack an id or a time, or are no number from {RATING_SCALE} (one is {example}): "
-            "a row number or another label in place of the rating?"
+            f"{bad} of {total} ratings lack an id or a time, or are not a number from {RATING_SCALE} "
+            f"(one is {example}): check that the column holds ratings, not row numbers or other labels"
         )
 
 
 def _check_events(database: duckdb.DuckDBPyConnection) -> None:
-    """The same for events: what has no id, no time or another type was never let in by ingest."""
+    """DataError for events that ingest would have quarantined."""
     total, bad, example = _one(
         database,
         "SELECT count(*), count(*) FILTER (WHERE wrong), any_value(type) FILTER (WHERE wrong) FROM (SELECT type, "
@@ -94,22 +93,23 @@ def _check_events(database: duckdb.DuckDBPyConnection) -> None:
     )
     if bad:
         raise DataError(
-            f"{bad} of {total} events lack an id or a time, or are no purchase, click or view (one is {example!r})"
+            f"{bad} of {total} events lack an id or a time, or are not a purchase, click or view (one is {example!r}): "
+            "check the events that were uploaded"
         )
 
 
 def _check_positives(database: duckdb.DuckDBPyConnection) -> None:
-    """Views alone say nothing of what users like."""
-    ratings, deeds, views = _one(
+    """DataError for a snapshot without a positive interaction: views are not enough to learn preferences from."""
+    ratings, events, views = _one(
         database,
         "SELECT (SELECT count(*) FROM ratings_in), count(*) FILTER (WHERE list_contains($positive, type)), "
         "count(*) FILTER (WHERE NOT list_contains($positive, type)) FROM events_in",
         {"positive": list(POSITIVE_EVENT_TYPES)},
     )
-    if not ratings + deeds:
-        beside = f" ({views} views alone say nothing of what users like)" if views else ""
+    if not ratings + events:
+        beside = f" ({views} views are not enough)" if views else ""
         raise DataError(
-            f"there is no rating, purchase or click in the snapshot{beside}: nothing can be trained; upload ratings or "
+            f"the snapshot has no ratings, purchases or clicks{beside}, so nothing can be trained: upload ratings or "
             "events first"
         )
 
@@ -118,7 +118,7 @@ def _check_split(summary: dict[str, Any]) -> None:
     if not summary["rows"]["train"]:
         raise DataError(
             f"none of the {sum(summary['rows'].values())} rows lies before the split at {summary['split_at']}: "
-            "they bear (nearly) the same time, or there are too few; more rows, at different times, are needed"
+            "they have (nearly) the same time, or there are too few; upload more rows, of different times"
         )
 
 
@@ -135,7 +135,7 @@ def _summary(database: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
         "schema": SUMMARY_SCHEMA,
         "run_id": plan.run_id,
         "snapshots": dict(plan.snapshots),
-        "rows": {part: int(counts.get(part, 0)) for part in PARTS},
+        "rows": {part: int(counts.get(part, 0)) for part in SPLITS},
         "kinds": {name: int(kinds.get(number, 0)) for number, name in enumerate(KINDS)},
         "repeated_events": int(repeated),
         "left_out": dict(plan.left_out),
@@ -150,7 +150,7 @@ def _summary(database: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Any]:
 
 
 def _write(database: duckdb.DuckDBPyConnection, output: Path) -> None:
-    tables = {part: f"SELECT * EXCLUDE (part) FROM rows WHERE part = '{part}'" for part in PARTS}  # noqa: S608 - our own names, no input
+    tables = {part: f"SELECT * EXCLUDE (part) FROM rows WHERE part = '{part}'" for part in SPLITS}  # noqa: S608 - our own names, no input
     tables |= {"items": "SELECT * FROM items ORDER BY item", "users": 'SELECT * FROM users ORDER BY "user"'}
     for name, query in tables.items():
         (output / name).mkdir(parents=True, exist_ok=True)
@@ -161,5 +161,5 @@ def _write(database: duckdb.DuckDBPyConnection, output: Path) -> None:
 def _one(database: duckdb.DuckDBPyConnection, query: str, values: Any = None) -> tuple[Any, ...]:
     row = database.execute(query, values).fetchone()
     if row is None:
-        raise AssertionError(f"a query of one row gave none: {query}")
+        raise AssertionError(f"a query of one row returned no row: {query}")
     return row

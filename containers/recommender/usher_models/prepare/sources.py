@@ -1,9 +1,12 @@
-"""Where prepare's rows come from: Iceberg snapshots through the Glue catalog, or the files of a local channel."""
+"""The plan of a run, and the rows it names: Iceberg snapshots through the Glue catalog, or files of a local channel."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,6 @@ from pyarrow import compute, csv
 
 from usher.schema.datasets import dataset
 from usher_models.errors import DataError
-from usher_models.prepare.plan import Plan
 
 #: What the SQL reads of each data set: column → Arrow type. Times arrive as microseconds since 1970.
 COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
@@ -53,8 +55,51 @@ _REQUIRED = {
 _LIST_SEPARATOR = "|"
 
 
-class Stream:
-    """The rows of a data set, read as they are asked for; `failure` keeps what a reader would only show as its own."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """plan.json, as prepare_run writes it.
+
+    snapshots: data set → Iceberg snapshot id; trained_until_us: the champion's, microseconds since 1970, 0 without a
+    champion; left_out: algorithm → why this run does not train it.
+    """
+
+    run_id: str
+    database: str
+    snapshots: Mapping[str, int]
+    trained_until_us: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in plan.json; without the file a local one without snapshots; DataError for a malformed one."""
+    if not path.is_file():
+        return Plan("local", "", {}, 0)
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        snapshots = {str(name): int(snapshot) for name, snapshot in fields.get("snapshots", {}).items()}
+        champion = fields.get("champion") or {}
+        until = champion.get("trained_until")
+        left_out = {str(name): str(reason) for name, reason in (fields.get("left_out") or {}).items()}
+        until_us = microseconds(until) if until else 0
+        return Plan(str(fields["run_id"]), str(fields.get("database", "")), snapshots, until_us, left_out)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is not the plan of a run ({type(error).__name__}: {error}): start a new run") from None
+
+
+def microseconds(text: Any) -> int:
+    """Microseconds since 1970 of ISO 8601, which is UTC when it has no zone."""
+    moment = datetime.fromisoformat(str(text))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def iso(time_us: int) -> str:
+    """ISO 8601, UTC, of microseconds since 1970."""
+    return datetime.fromtimestamp(time_us / 1_000_000, UTC).isoformat()
+
+
+class RowStream:
+    """The rows of a data set, read lazily; `failure` is the error that ended the stream, which Arrow would wrap."""
 
     def __init__(self, name: str, plan: Plan, folder: Path) -> None:
         self._name = name
@@ -76,7 +121,7 @@ class Stream:
 
 
 def _snapshot(name: str, plan: Plan) -> Iterator[pa.RecordBatch]:
-    """Row deletes are respected, which reading the table's Parquet would not do."""
+    """Batches of the plan's snapshot, with Iceberg's row deletes applied."""
     from pyiceberg.catalog import load_catalog  # noqa: PLC0415 - imported only where it is used: start-up time
     from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415 - imported only where it is used: start-up time
 
@@ -86,7 +131,7 @@ def _snapshot(name: str, plan: Plan) -> Iterator[pa.RecordBatch]:
         table = load_catalog("glue", **properties).load_table((plan.database, name))
     except NoSuchTableError:
         raise DataError(
-            f"the catalog has no table {plan.database}.{name}: has the stack's catalog been made?"
+            f"the catalog has no table {plan.database}.{name}: deploy the stack, which makes its tables"
         ) from None
     snapshot = plan.snapshots[name]
     if table.snapshot_by_id(snapshot) is None:
@@ -102,23 +147,23 @@ def _files(name: str, folder: Path) -> Iterator[pa.RecordBatch]:
             if path.suffix == ".parquet":
                 yield from pq.ParquetFile(path).iter_batches()
             else:
-                text = csv.ConvertOptions(column_types=dict.fromkeys(_id_columns(name), pa.string()))
-                yield from csv.open_csv(path, convert_options=text)
+                strings = csv.ConvertOptions(column_types=dict.fromkeys(_id_columns(name), pa.string()))
+                yield from csv.open_csv(path, convert_options=strings)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{path} cannot be read: {str(error)[:300]}") from None
 
 
 def _id_columns(name: str) -> list[str]:
-    """Ids are text, also where a file writes them as numbers; so are titles, genres and tags."""
-    fields = [field for field in dataset(name).fields if field.kind not in ("number", "timestamp")]
-    return [spelling for field in fields for spelling in (field.name, *field.aliases)]
+    """Columns to read as strings, also where a file has numbers: ids, titles, genres and tags."""
+    fields = [one for one in dataset(name).fields if one.kind not in ("number", "timestamp")]
+    return [spelling for one in fields for spelling in (one.name, *one.aliases)]
 
 
 def _renamed(name: str, column: str) -> str:
-    """The SQL's name of a column: the field's own, with `_us` where it is a time."""
-    for field in dataset(name).columns:
-        if column == field.name or column in field.aliases:
-            return f"{field.name}_us" if field.kind == "timestamp" else field.name
+    """The SQL's name of a column: the field's own, with `_us` for a time."""
+    for one in dataset(name).columns:
+        if column == one.name or column in one.aliases:
+            return f"{one.name}_us" if one.kind == "timestamp" else one.name
     return column
 
 
@@ -129,25 +174,25 @@ def _shaped(batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.RecordBat
         raise DataError(
             f"{name}: the columns {', '.join(missing)} are missing; there are {', '.join(batch.schema.names)}"
         )
-    arrays = [_cast(found.get(field.name), field, batch.num_rows) for field in schema]
+    arrays = [_cast(found.get(column.name), column, batch.num_rows) for column in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _cast(array: Any, field: pa.Field, rows: int) -> pa.Array:
+def _cast(array: Any, column: pa.Field, rows: int) -> pa.Array:
     if array is None:
-        return pa.nulls(rows, field.type)
+        return pa.nulls(rows, column.type)
     try:
-        if field.name.endswith("_us"):
+        if column.name.endswith("_us"):
             return _microseconds(array)
-        if pa.types.is_list(field.type) and pa.types.is_string(array.type):
+        if pa.types.is_list(column.type) and pa.types.is_string(array.type):
             return compute.split_pattern(array, _LIST_SEPARATOR)
-        return array.cast(field.type)
+        return array.cast(column.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column {field.name}: {str(error)[:200]}") from None
+        raise DataError(f"column {column.name}: {str(error)[:200]}") from None
 
 
 def _microseconds(array: pa.Array) -> pa.Array:
-    """Timestamps as they are; whole numbers are seconds, as MovieLens has them."""
+    """Microseconds of timestamps; whole numbers are seconds, as in MovieLens."""
     if pa.types.is_timestamp(array.type):
         return array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())
     return compute.multiply(array.cast(pa.int64()), 1_000_000)

@@ -1,4 +1,4 @@
-"""The items of a bundle: their ids, titles, genres and dates, and what a request may filter by."""
+"""The items of a bundle: ids, titles, genres and dates, and the filters of requests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Catalogue:
         return {genre: np.array(items, np.int64) for genre, items in found.items()}
 
     def of_genre(self, genre: str) -> Bool:
-        """Which items bear the genre (items,); RequestError naming the nearest when none does."""
+        """Which items have the genre (items,); RequestError naming the nearest genres when no item has it."""
         items = self.by_genre.get(genre.casefold())
         if items is None:
             near = difflib.get_close_matches(genre.casefold(), self.by_genre, 3, 0.5)
@@ -78,7 +78,7 @@ class Catalogue:
         return self.released_since < limit
 
     def describe(self, item: int) -> dict[str, Any]:
-        """What an answer says of an item."""
+        """The item's fields in a response."""
         return {"item_id": self.ids[item], "title": self.titles[item], "genres": list(self.genres[item])}
 
     def lines(self) -> Iterable[str]:
@@ -91,7 +91,7 @@ class Catalogue:
 
 
 def read_catalogue(ids: str, lines: str) -> Catalogue:
-    """From the texts of items.txt and items.jsonl; BundleError when they do not fit together."""
+    """The catalogue from items.txt and items.jsonl; BundleError when they are not consistent."""
     names = split_lines(ids)
     records = [json.loads(line) for line in split_lines(lines)]
     if len(records) != len(names) or len(set(names)) != len(names):

@@ -125,7 +125,7 @@ class Content:
 
 
 def read_content(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Content:
-    """Content from a bundle's arrays; BundleError when they do not fit together."""
+    """Content from a bundle's arrays; BundleError when their shapes are not consistent."""
     pointer = np.asarray(arrays["pointer"], np.int64)
     columns, values, width = (
         np.asarray(arrays["columns"], np.int64),
@@ -147,7 +147,7 @@ class Popularity:
 
 
 def read_popularity(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Popularity:  # noqa: ARG001 - one signature for all readers
-    """Popularity from a bundle's arrays; BundleError when they do not fit together."""
+    """Popularity from a bundle's arrays; BundleError when their shapes are not consistent."""
     if arrays["all"].shape != (items,) or arrays["recent"].shape != (items,):
         raise BundleError(f"popularity/ does not hold {items} scores: make the bundle again")
     return Popularity(arrays["all"], arrays["recent"])
@@ -169,7 +169,7 @@ class Neighbours:
 
 
 def read_neighbours(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Neighbours:  # noqa: ARG001 - one signature for all readers
-    """Neighbours from a bundle's arrays; BundleError when they do not fit together."""
+    """Neighbours from a bundle's arrays; BundleError when their shapes are not consistent."""
     near, similarity = arrays["neighbours"], arrays["similarity"]
     if near.ndim != 2 or len(near) != items or near.shape != similarity.shape:
         raise BundleError(f"knn/neighbours.npy is {near.shape} for {items} items: make the bundle again")

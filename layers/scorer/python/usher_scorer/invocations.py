@@ -1,7 +1,4 @@
-"""`POST /invocations`: a request as JSON, checked field by field, and its answer.
-
-What the endpoint and the Lambda both speak.
-"""
+"""`POST /invocations`, also of the function back end: checks a JSON request field by field and returns its response."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ Body = Mapping[str, Any]
 
 
 def invoke(bundle: Bundle, body: bytes) -> dict[str, Any]:
-    """Answer one request; RequestError (400) for what cannot be understood."""
+    """The response to one request; RequestError (400) for a malformed one."""
     if len(body) > BODY_MAX_BYTES:
         raise RequestError("too_large", f"the body has {len(body)} bytes: {BODY_MAX_BYTES} are allowed")
     try:
@@ -78,10 +75,7 @@ _OPERATIONS: Mapping[str, Callable[[Bundle, Body], dict[str, Any]]] = {
 
 
 def _instances(bundle: Bundle, body: Body) -> dict[str, Any]:
-    """The built-in factorization machine's form.
-
-    Features = [dense user, dense item], as users.txt and items.txt number them.
-    """
+    """Requests in the form of SageMaker's built-in factorization machine: features = [dense user, dense item]."""
     instances = body["instances"]
     if not isinstance(instances, list) or len(instances) > LIST_MAX:
         raise RequestError("bad_instances", f"instances must be a list of at most {LIST_MAX}")
@@ -133,13 +127,13 @@ def _text(body: Body, name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > 1024:
-        raise RequestError(f"bad_{name}", f"{name} must be a text of at most 1024 characters")
+        raise RequestError(f"bad_{name}", f"{name} must be a string of at most 1024 characters")
     return value
 
 
 def _id(value: Any, name: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value.encode("utf-8", "surrogatepass")) <= ID_MAX_BYTES:
-        raise RequestError(f"bad_{name}", f"{name} must be a text of 1 to {ID_MAX_BYTES} bytes")
+        raise RequestError(f"bad_{name}", f"{name} must be a string of 1 to {ID_MAX_BYTES} bytes")
     return value
 
 

@@ -1,6 +1,4 @@
-"""What users rated, bought, clicked and viewed, many at once: the input of every score, at a request as in an
-evaluation.
-"""
+"""Profiles of many users at once (ratings, purchases, clicks, views): the input of every model."""
 
 from __future__ import annotations
 
@@ -43,12 +41,12 @@ def grade(values: Float32) -> Float64:
 
 
 def weigh(values: Float32, kinds: Int8) -> Float64:
-    """How much each row says for its item (below 0: against it): a rating by its stars, an event by its kind."""
+    """The weight of each row as evidence for its item (below 0: against it), by its rating or its kind of event."""
     return np.where(kinds == RATING, grade(values), np.array(EVENT_WEIGHTS)[kinds])
 
 
 def likes(values: Float32, kinds: Int8) -> Bool:
-    """Which rows say that the item was liked: ratings from 4 on, purchases and clicks; a view says too little."""
+    """Which rows are positives: ratings from 4 on, purchases and clicks; a view is too weak."""
     return np.where(kinds == RATING, values >= POSITIVE_RATING, _POSITIVE_KINDS[kinds])
 
 
@@ -58,7 +56,7 @@ def recency(ages: Float64) -> Float64:
 
 
 def no_kinds() -> Int8:
-    """The default of rows' kinds, which stands for ratings alone."""
+    """The default of rows' kinds: empty, which means that all rows are ratings."""
     return np.zeros(0, np.int8)
 
 
@@ -113,38 +111,36 @@ class Profiles:
 
     @property
     def user(self) -> Int64:
-        """Whose row each is (rows,)."""
+        """The user of each row, 0 to len - 1 (rows,)."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.pointer))
 
     @property
     def positive(self) -> Bool:
-        """Which rows say that the item was liked (rows,)."""
+        """Which rows are positives (rows,)."""
         return likes(self.values, self.kinds)
 
     @property
     def weights(self) -> Float64:
-        """How much each row says for its item (rows,)."""
+        """The weight of each row as evidence for its item (rows,)."""
         return weigh(self.values, self.kinds)
 
     @property
     def stated(self) -> Bool:
-        """Which rows are ratings (rows,): the only ones that predicted ratings rest on."""
+        """Which rows are ratings (rows,): predicted ratings use no others."""
         stated: Bool = self.kinds == RATING
         return stated
 
     @property
     def seen(self) -> Bool:
-        """Which rows' items are never shown again (rows,): all but what was only viewed, which may have been passed
-        over.
-        """
+        """Which rows' items are not recommended again (rows,): all but viewed ones, which may have been overlooked."""
         seen: Bool = self.kinds != VIEW
         return seen
 
     @cached_property
     def ages(self) -> Float64:
-        """How many positives each row has after it (rows,).
+        """The number of later positives of the same user (rows,).
 
-        Of those at the same moment half are counted: their order is unknown.
+        Those at the same time count half: their order is unknown.
         """
         if not len(self.items):
             return np.zeros(0)

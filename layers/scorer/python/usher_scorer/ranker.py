@@ -88,7 +88,7 @@ class FactorRanker:
 
 
 def read_ranker(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> Ranker:
-    """The ranker of a bundle's arrays; BundleError when they do not fit together."""
+    """The ranker from a bundle's arrays; BundleError when their shapes are not consistent."""
     covered = np.asarray(arrays["covered"], np.int64)
     if (
         covered.ndim != 1

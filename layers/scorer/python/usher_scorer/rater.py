@@ -1,8 +1,8 @@
-"""Rate: what a user will give an item, from a Bayesian factorization machine's posterior samples.
+"""Predicts ratings from a Bayesian factorization machine's posterior samples.
 
 A user is folded in, in closed form: given one sample's items, the mean of the user's row is that of the sampler's
-own row draw. Averaged over the samples this is the model's posterior mean; someone new gets the same as someone
-trained on.
+row draw (BPMF, Salakhutdinov and Mnih 2008, equation 14). The average over the samples is the posterior mean, for new
+users as for users of the training rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from usher_scorer.components import Prediction
 from usher_scorer.errors import BundleError
 from usher_scorer.profiles import Bool, Float32, Float64, Int64, Profiles
 
-#: A user's row rests on at most so many ratings, the latest ones: more change little and cost time.
+#: A user is folded in on at most this many ratings, the latest: more change little and cost time.
 FOLD_IN_MAX = 5000
 #: Steps of expectation-maximisation for a label; the row moves by less than 0.001 after ten.
 _PROBIT_STEPS = 12
@@ -31,7 +31,7 @@ class FactorizationRater:
 
     Folding in reads the draws, scoring the means: the Rao-Blackwell form (measured on P2: 0.8050 instead of 0.8067).
     prior_mean, prior_precision (samples, k + 1): the users' prior; noise (samples,): the precision of a rating;
-    binary: probit of a label instead of a rating; default (samples, k + 1): the row of an item that nobody knows.
+    binary: probit of a label instead of a rating; default (samples, k + 1): the row of an unknown item.
     """
 
     offset: float
@@ -66,7 +66,7 @@ class FactorizationRater:
     def _fold_in_labels(
         self, labels: Bool, rated: Float32, bias: Float32, precision: Float32, prior: Float32
     ) -> Float64:
-        """Expectation-maximisation for the probit link: the latent values' means, then the row, a few times."""
+        """The row for labels, by expectation-maximisation of the probit link: latent means, then the row."""
         inverse = np.linalg.inv(precision.astype(np.float64))
         sign = np.where(labels, 1.0, -1.0)
         row: Float64 = np.einsum("sde,se->sd", inverse, prior)
@@ -78,13 +78,13 @@ class FactorizationRater:
         return row
 
     def item_rows(self, items: Int64) -> Float32:
-        """(items, samples, k + 1); -1 stands for an item nobody knows."""
+        """(items, samples, k + 1); -1 stands for an unknown item."""
         rows = np.asarray(self.means[np.maximum(items, 0)], np.float32)
         rows[items < 0] = self.default
         return rows
 
     def predict(self, user: Float64, items: Int64) -> Prediction:
-        """The parts of the posterior mean for one folded-in user (samples, k + 1) and items (n,); -1: unknown."""
+        """The terms of the posterior mean for one folded-in user (samples, k + 1) and items (n,); -1: unknown."""
         rows = self.item_rows(items)
         match = np.einsum("nsd,sd->n", rows[:, :, :-1], user[:, :-1].astype(np.float32)) / len(user)
         own = np.full(len(items), user[:, -1].mean())
@@ -107,13 +107,13 @@ def normal_cdf(x: Float64) -> Float64:
 
 
 def read_rater(settings: Mapping[str, Any], arrays: Mapping[str, Any], items: int) -> FactorizationRater:
-    """The rater of a bundle's arrays; BundleError when they do not fit together."""
+    """The rater from a bundle's arrays; BundleError when their shapes are not consistent."""
     means = arrays["means"]
     if means.ndim != 3 or len(means) != items or arrays["draws"].shape != means.shape:
         raise BundleError(f"fm/means.npy is {means.shape} for {items} items: make the bundle again")
     small = {name: np.asarray(arrays[name], np.float32) for name in ("prior_mean", "prior_precision", "default")}
     if any(array.shape != means.shape[1:] for array in small.values()) or arrays["noise"].shape != means.shape[1:2]:
-        raise BundleError("the arrays of fm/ do not fit together: make the bundle again")
+        raise BundleError("the shapes of the arrays in fm/ are not consistent: make the bundle again")
     noise = np.asarray(arrays["noise"], np.float32)
     binary = settings.get("predictor_type") == "binary_classifier"
     return FactorizationRater(float(settings["offset"]), arrays["draws"], means, noise=noise, binary=binary, **small)

@@ -19,15 +19,12 @@ Level = Literal["model", "fold_in", "popular"]
 #: (-kind, microseconds since 1970, rating): of two rows of an item the greater counts.
 _Row = tuple[int, int, float]
 #: Feedback keeps whole seconds or fractions of them.
-_SAME_MOMENT_US = 1_000_000
+_SAME_TIME_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One row that came with a request.
-
-    rating: 0 for an event; at_us: microseconds since 1970; kind: as KINDS has it.
-    """
+    """One profile row of a request. rating: 0 for an event; at_us: microseconds since 1970; kind: a place in KINDS."""
 
     item_id: str
     rating: float
@@ -37,14 +34,14 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What may be shown: exclude (item ids that may not), genre, not_released_after (a year or a date)."""
+    """Filters on the recommended items: excluded item ids, genre, not_released_after (a year or a date)."""
 
     exclude: Sequence[str] = ()
     genre: str | None = None
     not_released_after: str | None = None
 
     def allowed(self, bundle: Bundle) -> Bool:
-        """(items,). Unknown ids to exclude are no fault: an older bundle may not know them."""
+        """Which items may be recommended (items,). Unknown ids to exclude are ignored: the bundle may be older."""
         catalogue = bundle.catalogue
         allowed = catalogue.of_genre(self.genre) if self.genre else np.ones(len(catalogue), np.bool_)
         if self.not_released_after:
@@ -55,14 +52,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """A user as the models see them: what they rated and did, and whether they bring more than the bundle knows."""
+    """The profile that the models score. fresh: whether it has rows that the bundle does not have."""
 
     profile: Profiles
     fresh: bool
 
 
 def user_profile(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) -> UserProfile:
-    """The stored profile and the request's rows; of two rows of an item the stronger counts, then the later."""
+    """The stored profile merged with the request's rows; of two rows of an item the stronger counts, then the later."""
     dense = bundle.dense_user.get(user_id) if user_id is not None else None
     rows: dict[int, _Row] = {}
     if dense is not None:
@@ -73,7 +70,7 @@ def user_profile(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) 
     for rated in ratings:
         item = bundle.catalogue.dense.get(rated.item_id)
         row = (-rated.kind, rated.at_us, rated.rating)
-        if item is not None and (item not in rows or _is_news(row, rows[item])):
+        if item is not None and (item not in rows or _replaces(row, rows[item])):
             rows[item] = row
             fresh = True
     found = list(rows.values())
@@ -81,21 +78,18 @@ def user_profile(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated]) 
     return UserProfile(profile, fresh or dense is None)
 
 
-def _is_news(row: _Row, known: _Row) -> bool:
-    """Whether a row tells more than the stored one. What bears the moment of a stored event is that event, which
-    feedback remembers as a rating of what was bought.
+def _replaces(row: _Row, known: _Row) -> bool:
+    """Whether a row replaces the stored one. A row with the time of a stored event is that event: feedback keeps a
+    purchase as a rating.
     """
-    same = known[0] != -RATING and abs(row[1] - known[1]) < _SAME_MOMENT_US
+    same = known[0] != -RATING and abs(row[1] - known[1]) < _SAME_TIME_US
     return not same and row[:2] > known[:2]
 
 
 def recommend(  # noqa: PLR0913 - its inputs, one by one
     bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], k: int, filters: Filters, *, explain: bool = False
 ) -> dict[str, Any]:
-    """The answer to {"op": "recommend"}: fewer than k items where the filters leave fewer.
-
-    What was rated, bought or clicked never returns.
-    """
+    """The response to {"op": "recommend"}: up to k items, without those that the user rated, bought or clicked."""
     user = user_profile(bundle, user_id, ratings)
     if not len(user.profile.items):
         shown = _best(bundle, bundle.popularity.all, filters, k)
@@ -109,10 +103,10 @@ def recommend(  # noqa: PLR0913 - its inputs, one by one
 
 
 def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str, Any]:
-    """Items liked by those who liked this one; where nobody rated it, those with the same content."""
+    """Items with the same positive users; for an item without neighbours, items with the same content."""
     item = bundle.catalogue.dense.get(item_id)
     if item is None:
-        raise RequestError("unknown_item", f"no item has the id {item_id[:128]!r}")
+        raise RequestError("unknown_item", f"no item has the id {item_id[:128]!r}: send an item_id of the catalogue")
     scores = np.full(len(bundle.catalogue), -np.inf, np.float32)
     if bundle.similar_items is not None:
         scores = bundle.similar_items.scores(item, len(bundle.catalogue))
@@ -124,13 +118,13 @@ def similar(bundle: Bundle, item_id: str, k: int, filters: Filters) -> dict[str,
 
 
 def popular(bundle: Bundle, k: int, filters: Filters, *, recent: bool = False) -> dict[str, Any]:
-    """What most users like, all in all or lately."""
+    """The most popular items, of all time or recently."""
     scores = bundle.popularity.recent if recent else bundle.popularity.all
     return _answer(bundle, "popular", _best(bundle, scores, filters, k), scores, None)
 
 
 def score(bundle: Bundle, user_id: str | None, ratings: Sequence[Rated], items: Sequence[str]) -> dict[str, Any]:
-    """Predicted ratings, in the order of `items`; an item or user nobody knows gets what is likely of one."""
+    """Predicted ratings in the order of `items`; unknown items and users get the prior's mean."""
     if bundle.rater is None:
         raise RequestError(
             "no_rater", f"bundle {bundle.manifest.model_id} has no factorization machine: it cannot predict ratings"
