@@ -1,1 +1,1 @@
-"""The twin: the real template on a laptop. moto answers AWS's APIs; these modules make real what moto only mocks."""
+"""The twin: the application's real template on this machine. moto serves AWS's APIs; the twin runs what moto mocks."""

@@ -1,6 +1,6 @@
 """The process of a twin in the background: `python -m twin <settings as JSON>`, started by `twin.lifecycle.up`.
 
-It says on stdout, a JSON object a line, how the start goes; once it is ready, or has failed, nothing more.
+It reports its start on stdout, one JSON object per line, until it is ready or has failed.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from twin.server import TwinError
 
 
 def main(settings: Settings) -> int:
-    """Run the twin until it is told to end."""
+    """Run the twin until a signal ends it."""
 
-    def say(**note: Any) -> None:
+    def report(**note: Any) -> None:
         try:
             print(json.dumps(note), flush=True)  # noqa: T201 - stdout is the pipe to the process that waits for the twin
-        except OSError:  # nobody listens any more
+        except OSError:  # the parent has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def ready(_: RunningTwin) -> None:
-        say(ready=True)
+        report(ready=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     try:
-        foreground(settings, lambda line: say(progress=line), ready)
+        foreground(settings, lambda line: report(progress=line), ready)
     except TwinError as error:
-        say(failed=str(error))
+        report(failed=str(error))
         return 1
-    except Exception as error:  # a defect: the one who waits gets a line, the log the trace
+    except Exception as error:  # a defect: the parent gets a line, the log the trace
         logging.getLogger(__name__).exception("the twin ended")
-        say(failed=f"{type(error).__name__}: {' '.join(str(error).split())} (a defect; the log has the trace)")
+        report(failed=f"{type(error).__name__}: {' '.join(str(error).split())} (a defect; the log has the trace)")
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """Child processes that end with the twin, however it ends: Ctrl-C, SIGTERM, a crash or kill -9.
 
-Each child leads a process group of its own and bears the twin's marker in its environment. A janitor (`twin.janitor`)
-knows them all and kills them once the twin is gone. PR_SET_PDEATHSIG would not do: it fires when the *thread* that
+Each child leads a process group of its own and has the twin's marker in its environment. A janitor (`twin.janitor`)
+kills them once the twin has ended. PR_SET_PDEATHSIG does not suffice: it fires when the *thread* that
 forked ends, and children are started from threads that serve one request; setting it also needs Python code between
 fork and exec, which is not safe in a process with threads.
 
@@ -30,7 +30,7 @@ _Stream = int | IO[Any] | None
 
 
 class Children:
-    """The children of one process, and the janitor that knows them."""
+    """The children of one process, and their janitor."""
 
     def __init__(self) -> None:
         self.marker = secrets.token_hex(16)
@@ -52,7 +52,7 @@ class Children:
     ) -> subprocess.Popen[Any]:
         """Start `args` with exactly the environment `env` (and the marker); OSError when it cannot be started.
 
-        No stream of the twin's is inherited unless it is given: an inherited pipe would keep the twin's reader waiting.
+        No stream is inherited unless it is given: an inherited pipe would keep the twin's reader waiting.
         """
         with self._lock:
             self._prune()
@@ -68,7 +68,7 @@ class Children:
                 start_new_session=True,
             )
             self._running[process.pid] = process
-            self._tell({"child": process.pid, "started": janitor.start_time(process.pid)})
+            self._notify({"child": process.pid, "started": janitor.start_time(process.pid)})
         return process
 
     def end(self, process: subprocess.Popen[Any], grace_seconds: float = 0.0) -> None:
@@ -83,11 +83,11 @@ class Children:
             self._forget(process.pid)
 
     def remove_at_end(self, folder: Path) -> None:
-        """Have `folder` removed once this process is gone."""
+        """Have `folder` removed once this process has ended."""
         with self._lock:
             self._ensure_janitor()
             self._folders.append(folder)
-            self._tell({"folder": str(folder)})
+            self._notify({"folder": str(folder)})
 
     def close(self) -> None:
         """End every child, then let the janitor remove the folders; returns when it has."""
@@ -107,10 +107,10 @@ class Children:
 
     def _forget(self, pid: int) -> None:
         if self._running.pop(pid, None) is not None:
-            self._tell({"gone": pid})
+            self._notify({"gone": pid})
 
     def _ensure_janitor(self) -> None:
-        """Start the janitor, or another one when somebody killed it, and tell it what there is."""
+        """Start the janitor, or another one if it was killed, and send it the present state."""
         if self._janitor is not None and self._janitor.poll() is None:
             return
         self._janitor = subprocess.Popen(
@@ -124,11 +124,11 @@ class Children:
             start_new_session=True,
         )
         for folder in self._folders:
-            self._tell({"folder": str(folder)})
+            self._notify({"folder": str(folder)})
         for pid in self._running:
-            self._tell({"child": pid, "started": janitor.start_time(pid)})
+            self._notify({"child": pid, "started": janitor.start_time(pid)})
 
-    def _tell(self, note: dict[str, Any]) -> None:
+    def _notify(self, note: dict[str, Any]) -> None:
         if self._janitor is None or self._janitor.stdin is None:
             return
         with contextlib.suppress(OSError):  # a janitor that was killed is replaced at the next spawn

@@ -1,4 +1,4 @@
-"""What the parts of a running twin share: where it listens, its scale of time, its temporary folder, its clients."""
+"""The shared state of a running twin: its endpoint, speed, temporary folder and clients."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SECRET_KEY = "usher-twin"  # noqa: S105 - moto checks no credentials; these only
 class Context:
     """One running twin.
 
-    endpoint: `http://127.0.0.1:<port>`, where moto's server answers every AWS API.
-    folder:   the twin's own temporary folder; it goes when the twin ends, however it ends.
+    endpoint: `http://127.0.0.1:<port>`, where moto's server serves every AWS API.
+    folder:   the twin's own temporary folder; it is removed when the twin ends, however it ends.
     speed:    how many seconds of AWS's time pass in one real second (schedules, batch windows, buffers, alarm periods).
     """
 
@@ -30,7 +30,7 @@ class Context:
     speed: float = 1.0
 
     def environment(self) -> dict[str, str]:
-        """What points plain boto3, the AWS CLI and SAM at this twin."""
+        """The variables that point boto3, the AWS CLI and SAM at this twin."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -40,7 +40,7 @@ class Context:
         }
 
     def real_seconds(self, seconds: float) -> float:
-        """How long `seconds` of AWS's time take here."""
+        """The real seconds that `seconds` of AWS's time take."""
         return seconds / self.speed
 
 
@@ -48,7 +48,7 @@ _current: Context | None = None
 
 
 def enter(context: Context) -> None:
-    """Make `context` the one that patched parts of moto find: one twin a process."""
+    """Make `context` the running twin of this process, which patched code of moto uses."""
     global _current  # noqa: PLW0603 - moto's state is global to the process, so the twin's is too
     _current = context
     client.cache_clear()
@@ -82,9 +82,9 @@ _one_at_a_time = threading.Lock()
 
 @functools.cache
 def client(service: str) -> Any:
-    """A boto3 client on the running twin; building one costs 0.1 to 0.5 s, so they are kept."""
+    """A boto3 client on the running twin; cached, as building one takes 0.1 to 0.5 s."""
     context = current()
-    with _one_at_a_time:  # boto3's sessions are not for several threads at once; its clients are
+    with _one_at_a_time:  # boto3's sessions are not thread-safe; its clients are
         return boto3.client(
             service,  # type: ignore[call-overload]  # any service by name
             region_name=context.region,

@@ -1,4 +1,4 @@
-"""A process of its own that outlives the twin by a moment, so that nothing of a twin stays, not even after kill -9.
+"""A process that outlives the twin briefly and cleans up after it, even after kill -9.
 
 The twin holds the writing end of this process's standard input. However the twin ends, the kernel closes that pipe; the
 janitor then kills the twin's children and removes its temporary folder. It is run by file name, isolated and without
@@ -21,14 +21,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MARKER = "USHER_TWIN_MARKER"
-"""Environment variable that every process of one twin bears; its value is one twin's."""
+"""Environment variable that every process of one twin has; its value identifies the twin."""
 
 ROUNDS = 50
 ROUND_SECONDS = 0.02
 
 
 def start_time(pid: int) -> str | None:
-    """When the process started, as the system writes it: with the pid it names a process for good. None: it is gone."""
+    """When a process started, in the system's format; with the pid it identifies a process. None: it does not exist."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
@@ -41,7 +41,7 @@ def start_time(pid: int) -> str | None:
 
 
 def main(lines: Iterable[str], marker: str) -> None:
-    """Listen until the twin is gone, then clean up behind it."""
+    """Listen until the twin has ended, then clean up."""
     children: dict[int, str | None] = {}
     folders: list[Path] = []
     for line in lines:
@@ -58,7 +58,7 @@ def main(lines: Iterable[str], marker: str) -> None:
 
 
 def kill_all(children: dict[int, str | None], marker: str) -> None:
-    """Kill the groups of the known children, and whatever else bears the marker, until nothing is left."""
+    """Kill the groups of the known children, and every other process with the marker."""
     for pid, started in children.items():
         if started is not None and start_time(pid) == started:
             with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ def kill_all(children: dict[int, str | None], marker: str) -> None:
 
 
 def marked(marker: str) -> Iterator[int]:
-    """The living processes that bear the marker; on systems without /proc none are found, the groups have to do."""
+    """The running processes that have the marker; empty on systems without /proc, where the groups have to suffice."""
     wanted = f"{MARKER}={marker}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

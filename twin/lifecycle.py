@@ -1,7 +1,7 @@
-"""A twin's life as a process: started in the foreground or behind the shell, found by its state file, ended.
+"""Starts, finds and ends a twin as a process, in the foreground or in the background.
 
-A running twin holds a lock on `.usher/twin.lock`, which the kernel lets go however it ends, and describes itself in
-`.usher/twin.json` (mode 600). Starting and ending are `up`, `foreground` and `down`; everything else asks `running`.
+A running twin holds a lock on `.usher/twin.lock`, which the kernel releases however it ends, and describes itself in
+`.usher/twin.json` (mode 600). `up` and `foreground` start it, `down` ends it, `running` finds it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ END_SECONDS = 20.0
 STATE_FOLDER = "USHER_STATE_DIR"
 """Environment variable: another folder than `.usher` for state, lock and log."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a twin is started with; `twin.server.Twin` says what each means."""
+    """The settings of a twin, which `twin.server.Twin` explains."""
 
     project: Path
     state_folder: Path
@@ -63,7 +63,7 @@ class RunningTwin:
     """A twin that runs, as its state file describes it.
 
     folder: its temporary folder. log: its log file. environment: what points boto3, the AWS CLI and SAM at it.
-    started_at: epoch seconds. process_started: the system's own word for it, by which a reused pid is told apart.
+    started_at: epoch seconds. process_started: the process's start time, which distinguishes a reused pid.
     """
 
     pid: int
@@ -88,7 +88,7 @@ def state_folder(project: Path) -> Path:
 
 
 def running(project: Path, state: Path | None = None) -> RunningTwin | None:
-    """The project's twin, if one runs and is ready; a state file that a dead twin left is no twin."""
+    """The project's twin, if one runs and is ready; the state file of an ended twin is ignored."""
     try:
         described = json.loads(((state or state_folder(project)) / "twin.json").read_text())
         twin = RunningTwin(**{item.name: described[item.name] for item in dataclasses.fields(RunningTwin)})
@@ -97,10 +97,10 @@ def running(project: Path, state: Path | None = None) -> RunningTwin | None:
     return twin if twin.alive() else None
 
 
-def up(settings: Settings, tell: Tell) -> RunningTwin:
-    """Start a twin in the background and return when it is ready; TwinError, with nothing left, when it cannot be."""
+def up(settings: Settings, report: Report) -> RunningTwin:
+    """Start a twin in the background and return when it is ready; TwinError, after clean-up, when it cannot start."""
     with _locked(settings):
-        pass  # a clear answer at once where one runs already; the twin itself takes the lock for good
+        pass  # a clear error at once if one runs already; the twin itself takes the lock
     _prepare(settings.state_folder)
     with (settings.state_folder / "twin.log").open("a") as log:
         process = subprocess.Popen(
@@ -113,8 +113,8 @@ def up(settings: Settings, tell: Tell) -> RunningTwin:
             start_new_session=True,
         )
     try:
-        _follow(process, settings, tell)
-    except BaseException:  # also Ctrl-C: who does not wait for the twin does not want it
+        _follow(process, settings, report)
+    except BaseException:  # also Ctrl-C: without a parent that waits, the twin is not needed
         _end(process.pid, janitor.start_time(process.pid))
         process.wait(END_SECONDS)
         raise
@@ -127,8 +127,8 @@ def up(settings: Settings, tell: Tell) -> RunningTwin:
     return twin
 
 
-def foreground(settings: Settings, tell: Tell, ready: Callable[[RunningTwin], None]) -> None:
-    """Run a twin in this process until SIGINT or SIGTERM, and take everything back; TwinError when it cannot start."""
+def foreground(settings: Settings, report: Report, ready: Callable[[RunningTwin], None]) -> None:
+    """Run a twin in this process until SIGINT or SIGTERM, then clean up; TwinError when it cannot start."""
     with _locked(settings), _logging(settings.state_folder / "twin.log"):
         stop = threading.Event()
         with _signals(stop):
@@ -141,7 +141,7 @@ def foreground(settings: Settings, tell: Tell, ready: Callable[[RunningTwin], No
                 speed=settings.speed,
                 stack_name=settings.stack_name,
                 parameters=settings.parameters,
-                tell=tell,
+                report=report,
             )
             try:
                 twin.start()
@@ -158,7 +158,7 @@ def foreground(settings: Settings, tell: Tell, ready: Callable[[RunningTwin], No
 
 
 def down(project: Path, state: Path | None = None) -> RunningTwin | None:
-    """End the project's twin and return once it is gone, with its folder; None when none runs."""
+    """End the project's twin and return once its process and folder are gone; None when no twin runs."""
     twin = running(project, state)
     if twin is None:
         return None
@@ -170,21 +170,21 @@ def down(project: Path, state: Path | None = None) -> RunningTwin | None:
     return twin
 
 
-def _follow(process: subprocess.Popen[str], settings: Settings, tell: Tell) -> None:
-    """Pass on what the starting twin says, until it is ready."""
+def _follow(process: subprocess.Popen[str], settings: Settings, report: Report) -> None:
+    """Pass on the progress of the starting twin, until it is ready."""
     for line in process.stdout or ():
         note = json.loads(line)
         if "failed" in note:
             raise TwinError(note["failed"])
         if "ready" in note:
             return
-        tell(note["progress"])
+        report(note["progress"])
     code = process.wait(END_SECONDS)
     raise TwinError(f"the twin ended while it started (exit code {code}); see {settings.state_folder / 'twin.log'}")
 
 
 def _end(pid: int, started: str | None) -> None:
-    """SIGTERM, and SIGKILL to one that does not end in time; the janitor cleans up behind both."""
+    """Send SIGTERM, and SIGKILL if the process does not end in time; the janitor cleans up after both."""
     for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
         deadline = time.monotonic() + seconds
         if started is None or janitor.start_time(pid) != started:
@@ -227,7 +227,7 @@ def _prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TwinError(f"{folder} cannot be made: {error.strerror}; name another with {STATE_FOLDER}") from error
+        raise TwinError(f"{folder} cannot be created: {error.strerror}; name another with {STATE_FOLDER}") from error
 
 
 @contextlib.contextmanager
@@ -256,7 +256,7 @@ def _logging(path: Path) -> Iterator[None]:
     root.setLevel(logging.INFO)
     for chatty in ("werkzeug", "botocore", "boto3", "urllib3", "s3transfer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of metrics that it would send to nobody
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of metrics that it does not send
     try:
         yield
     finally:
@@ -271,7 +271,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
     def end(number: int, frame: Any) -> None:  # noqa: ARG001 - a signal handler's signature
         stop.set()
-        _ignore_signals()  # a second Ctrl-C must not interrupt the end of the first
+        _ignore_signals()  # a second Ctrl-C must not interrupt the clean-up
         raise KeyboardInterrupt
 
     saved = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -1,9 +1,9 @@
-"""A twin: moto's server with the twin's patches, the services that AWS runs by itself, and the application's stack.
+"""A twin: moto's server with the twin's patches, the background services of AWS, and the application's stack.
 
     with Twin(project=Path(".")) as twin:
         boto3.client("s3", endpoint_url=twin.endpoint, …)
 
-One twin a process: moto's state is the process's.
+There is one twin per process, because moto's state is global.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ SERVICES = (
     "twin.cloudwatch.alarms:Alarms",
     "twin.sagemaker.account:SageMaker",
 )
-"""`module:Class` of what runs beside the server: made with the Context, each with `start()` and `stop()`."""
+"""`module:Class` of the services beside the server: created with the Context, each with `start()` and `stop()`."""
 
 
 class TwinError(Exception):
-    """The twin cannot run; the text is one line that says why and what to do."""
+    """The twin cannot run; the message is one line: why, and what to do."""
 
 
 class Service(Protocol):
-    """Something that AWS does by itself: polling queues, firing schedules, evaluating alarms."""
+    """A background service of AWS: polling queues, firing schedules, evaluating alarms."""
 
     def start(self) -> object:
         """Begin; returns at once."""
@@ -60,9 +60,9 @@ class Twin:
     project:  the folder that holds the template. template: another path to it.
     speed:    seconds of AWS's time that pass in one real second (schedules, batch windows, alarm periods).
     host:     the address to listen on. port: 0 takes a free one.
-    tell:     is called with a line for each step of the deployment.
+    report:   called with a line for each step of the deployment.
 
-    `start` and `with` raise TwinError with everything taken back.
+    `start` and `with` raise TwinError after cleaning up.
     """
 
     def __init__(  # noqa: PLR0913 - the settings of a twin
@@ -76,12 +76,12 @@ class Twin:
         region: str = REGION,
         stack_name: str = STACK_NAME,
         parameters: Mapping[str, str] | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not speed > 0:
             raise TwinError(f"the speed must be above 0, not {speed:g}")
         self.template = template or project / "template.yaml"
-        self.stack_name, self.parameters, self.tell = stack_name, dict(parameters or {}), tell
+        self.stack_name, self.parameters, self.report = stack_name, dict(parameters or {}), report
         self.outputs: dict[str, str] = {}
         self._host, self._port, self._region, self._speed = host, port, region, speed
         self._cleanup = contextlib.ExitStack()
@@ -89,7 +89,7 @@ class Twin:
 
     @property
     def endpoint(self) -> str:
-        """Where every AWS API answers."""
+        """The URL of every AWS API."""
         return self._entered().endpoint
 
     @property
@@ -103,7 +103,7 @@ class Twin:
         return context.client(service)
 
     def start(self) -> Self:
-        """Serve, run the services and deploy the stack; returns when everything is there."""
+        """Serve, run the services and deploy the stack; returns when all of it is ready."""
         try:
             self._start()
         except BaseException:
@@ -112,7 +112,7 @@ class Twin:
         return self
 
     def stop(self) -> None:
-        """End everything, in reverse; returns when no process and no folder is left."""
+        """End everything, in reverse; returns when every process and folder is gone."""
         self._cleanup.close()
 
     def __enter__(self) -> Self:
@@ -126,11 +126,11 @@ class Twin:
         from twin.cloudformation.errors import StackError  # noqa: PLC0415
 
         try:
-            deploy.read(self.template)  # before the slow part: a missing template should not take seconds to say
+            deploy.read(self.template)  # before the slow part: a missing template should be an error at once
             self._serve()
             self._run_services()
-            self.tell(f"deploying {self.template.name}")
-            self.outputs = deploy.deploy(self.template, self.stack_name, self.parameters, self.tell)
+            self.report(f"deploying {self.template.name}")
+            self.outputs = deploy.deploy(self.template, self.stack_name, self.parameters, self.report)
         except StackError as error:
             raise TwinError(str(error)) from error
 
@@ -145,7 +145,7 @@ class Twin:
         children.remove_at_end(folder)
         self.context = Context(f"http://{reachable}:{port}", self._region, folder, self._speed)
         self._cleanup.enter_context(_environment({**self.context.environment(), "MOTO_PORT": str(port)}))
-        self.tell(f"starting the server on {self.context.endpoint}")
+        self.report(f"starting the server on {self.context.endpoint}")
         self._cleanup.callback(_serve_api(listening))
         context.enter(self.context)
 
@@ -174,12 +174,12 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}, port {port}: {error.strerror}; choose another with --port"
         ) from error
     except OverflowError as error:
-        raise TwinError(f"there is no port {port}") from error
+        raise TwinError(f"port {port} does not exist; choose one from 0 to 65535 with --port") from error
     return listening
 
 
 def _serve_api(listening: socket.socket) -> Callable[[], None]:
-    """Serve every AWS API on the socket, in threads; gives what ends it."""
+    """Serve every AWS API on the socket, in threads; returns the function that ends it."""
     # moto's modules take seconds: they are loaded once the port is known to be free.
     from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
@@ -206,13 +206,13 @@ def _serve_api(listening: socket.socket) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def _environment(wanted: Mapping[str, str]) -> Any:
-    """Point boto3 in this process at the twin, whatever the user's own configuration says."""
+    """Point boto3 in this process at the twin, whatever the user's own configuration."""
     saved = dict(os.environ)
     os.environ.update(wanted)
     os.environ.update(
         AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
     )
-    for name in ("NO_PROXY", "no_proxy"):  # a proxy must not come between the twin and itself
+    for name in ("NO_PROXY", "no_proxy"):  # the twin must not reach itself through a proxy
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)

@@ -1,7 +1,8 @@
-"""DynamoDB's writes are atomic: what the state table counts rests on it."""
+"""DynamoDB's writes and transactions are atomic, and cost no more than the items they name."""
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +67,7 @@ def test_of_many_updates_of_one_item_at_once_none_is_lost(dynamodb: Any) -> None
     assert (len(item["recent"]["L"]), len(item["events"]["SS"]), item["n"]["N"]) == (240, 240, "240")
 
 
-def test_of_many_who_write_what_nobody_has_written_one_succeeds(dynamodb: Any) -> None:
+def test_of_many_conditional_writes_of_a_new_item_one_succeeds(dynamodb: Any) -> None:
     for turn in range(WRITES):
         key = {"pk": {"S": f"EVENT#{turn}"}}
 
@@ -126,7 +127,7 @@ def test_a_query_looks_at_its_own_partition_alone(client: Client, monkeypatch: p
         ExclusiveStartKey=page["LastEvaluatedKey"],
     )
     assert [item["sk"]["S"] for item in rest["Items"]] == ["B"]
-    assert dynamodb.query(**asked, ExpressionAttributeValues=values | {":pk": {"S": "NOBODY"}})["Items"] == []
+    assert dynamodb.query(**asked, ExpressionAttributeValues=values | {":pk": {"S": "UNKNOWN"}})["Items"] == []
     stratum = dynamodb.query(
         TableName="wide",
         IndexName="GSI1",
@@ -158,3 +159,87 @@ def test_an_item_goes_out_as_it_came_in_and_costs_no_call_for_each_value(
     monkeypatch.setattr(ResponseSerializer, "_serialize", counting)
     assert dynamodb.get_item(TableName="state", Key=KEY)["Item"] == item
     assert calls < 100
+
+
+# ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def keyed(client: Client) -> Any:
+    """DynamoDB with a table that has a partition key and a sort key."""
+    dynamodb = client("dynamodb")
+    dynamodb.create_table(
+        TableName="state",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return dynamodb
+
+
+def key(name: str) -> dict[str, Any]:
+    return {"pk": {"S": name}, "sk": {"S": name}}
+
+
+def put(name: str, n: int, **more: Any) -> dict[str, Any]:
+    return {"Put": {"TableName": "state", "Item": {**key(name), "n": {"N": str(n)}}, **more}}
+
+
+def update(name: str, *, seen: int) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": "state",
+            "Key": key(name),
+            "UpdateExpression": "SET n = n + :one",
+            "ConditionExpression": "n = :seen",
+            "ExpressionAttributeValues": {":one": {"N": "1"}, ":seen": {"N": str(seen)}},
+        }
+    }
+
+
+def numbers(dynamodb: Any) -> dict[str, str]:
+    """n by pk of all items."""
+    return {item["pk"]["S"]: item["n"]["N"] for item in dynamodb.scan(TableName="state")["Items"]}
+
+
+def test_of_a_transaction_whose_last_condition_fails_nothing_is_written(keyed: Any) -> None:
+    keyed.transact_write_items(TransactItems=[put("a", 1), put("b", 1), put("c", 1)])
+    deleted = {"Delete": {"TableName": "state", "Key": key("c")}}
+    with pytest.raises(ClientError, match="TransactionCanceled") as caught:
+        keyed.transact_write_items(TransactItems=[update("a", seen=1), deleted, put("d", 1), update("b", seen=9)])
+    reasons = [reason["Code"] for reason in caught.value.response["CancellationReasons"]]
+    assert reasons == ["None", "None", "None", "ConditionalCheckFailed"]
+    assert numbers(keyed) == {"a": "1", "b": "1", "c": "1"}
+
+
+def test_a_transaction_that_holds_is_written_whole(keyed: Any) -> None:
+    keyed.transact_write_items(TransactItems=[put("a", 1), put("c", 1)])
+    deleted = {"Delete": {"TableName": "state", "Key": key("c")}}
+    keyed.transact_write_items(TransactItems=[update("a", seen=1), deleted, put("d", 5)])
+    assert numbers(keyed) == {"a": "2", "d": "5"}
+    new = {"ConditionExpression": "attribute_not_exists(pk)"}
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        keyed.transact_write_items(TransactItems=[put("a", 9, **new)])
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        keyed.transact_write_items(TransactItems=[{"Delete": {"TableName": "none", "Key": key("a")}}])
+
+
+def test_a_transaction_looks_at_the_items_that_it_names_alone(keyed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moto.dynamodb.models import Table  # noqa: PLC0415 - moto is heavy
+
+    for number in range(20):
+        keyed.put_item(TableName="state", Item={**key(f"user{number}"), "n": {"N": "0"}})
+    copied: list[int] = []
+
+    def count(self: Any, memo: Any) -> Any:
+        copied.append(sum(len(part) for part in self.items.values()))
+        made = copy.copy(self)
+        made.items = copy.deepcopy(self.items, memo)
+        return made
+
+    monkeypatch.setattr(Table, "__deepcopy__", count, raising=False)
+    keyed.transact_write_items(TransactItems=[put("user1", 5), put("new", 1)])
+    assert copied
+    assert max(copied) <= 2
+    assert numbers(keyed)["user1"] == "5"
+    assert len(numbers(keyed)) == 21

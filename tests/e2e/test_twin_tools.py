@@ -24,6 +24,7 @@ PROBE = """
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: functions/probe
+      Role: !GetAtt IngestStreamRole.Arn
       Layers: [!Ref CoreLayer]
       Environment: {Variables: {PROBE: "WORD"}}
 """

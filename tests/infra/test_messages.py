@@ -101,7 +101,6 @@ UNFINISHED = {
     "twin/cloudwatch/expression.py",
     "twin/firehose/configuration.py",
     "twin/firehose/faults.py",
-    "twin/moto_patches/stepfunctions.py",
     "twin/sagemaker/search.py",
     "twin/sagemaker/tuning_request.py",
     "twin/stepfunctions/definition.py",

@@ -64,23 +64,23 @@ class ExecutionEnvironment:
 
     def invoke(self, invocation: Invocation) -> Outcome:
         """Run one event; never raises: a timeout, a crash or an error is an Outcome as on AWS."""
-        said, init_ms = self._initialise()
+        reported, init_ms = self._initialise()
         log = [*(self._output.take() if init_ms else ()), report.start(self.revision, invocation.request_id)]
         started = time.perf_counter()
         limit_seconds = INIT_SECONDS
-        if said.kind == "ready":
+        if reported.kind == "ready":
             limit_seconds = self.revision.timeout_seconds
             self._api.offer(invocation, time.time() + limit_seconds)
-            said = self._await(invocation.request_id, started + limit_seconds)
+            reported = self._await(invocation.request_id, started + limit_seconds)
         duration_ms = (time.perf_counter() - started) * 1000
         memory_mb = _peak_mb(self.pid)
-        if said.kind in _BROKEN:
+        if reported.kind in _BROKEN:
             children.end(self._process)
-        response = report.response(said, invocation, limit_seconds)
+        response = report.response(reported, invocation, limit_seconds)
         outcome = Outcome(
             request_id=invocation.request_id,
             payload=response.payload,
-            failed=said.kind != "response",
+            failed=reported.kind != "response",
             duration_ms=duration_ms,
             init_ms=init_ms,
             memory_mb=memory_mb,
@@ -101,20 +101,20 @@ class ExecutionEnvironment:
             return Report("ready"), None
         started, self._started = self._started, None
         try:
-            said = self._api.reports.get(timeout=INIT_SECONDS)
+            reported = self._api.reports.get(timeout=INIT_SECONDS)
         except queue.Empty:
-            said = Report("timeout")
-        return said, (time.perf_counter() - started) * 1000
+            reported = Report("timeout")
+        return reported, (time.perf_counter() - started) * 1000
 
     def _await(self, request_id: str, until: float) -> Report:
         """The runtime's response to one event; other reports belong to earlier events."""
         while True:
             try:
-                said = self._api.reports.get(timeout=max(0.0, until - time.perf_counter()))
+                reported = self._api.reports.get(timeout=max(0.0, until - time.perf_counter()))
             except queue.Empty:
                 return Report("timeout")
-            if said.kind == "exited" or (said.kind != "ready" and said.request_id == request_id):
-                return said
+            if reported.kind == "exited" or (reported.kind != "ready" and reported.request_id == request_id):
+                return reported
 
     def _closing_lines(self, outcome: Outcome, limit_seconds: float) -> list[LogLine]:
         lines = list(self._output.take())

@@ -30,7 +30,7 @@ class ArchiveError(ValueError):
 
 
 class LayerError(RuntimeError):
-    """A layer that this interpreter cannot use; one line that says why."""
+    """A layer that this interpreter cannot use; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _installing = threading.Lock()  # one at a time: uv uses every core as it is
 
 
 class PinsError(RuntimeError):
-    """A list cannot be installed here; one line that says what to do."""
+    """A list cannot be installed here; the message says what to do."""
 
 
 def cache() -> Path:

@@ -50,7 +50,7 @@ class RuntimeApi:
         self._events.put((invocation, deadline))
 
     def next(self) -> tuple[Invocation, float] | None:
-        """Wait for an event; None: the environment ends. Only a runtime that has finished its init asks."""
+        """Wait for an event; None: the environment ends. Only a runtime that has finished its init requests one."""
         self.reports.put(Report("ready"))
         return self._events.get()
 

@@ -176,7 +176,7 @@ def _refuse_unsupported(**settings: Any) -> None:
 
 
 def _given(stack: Stack, parameters: list[dict[str, Any]]) -> dict[str, str]:
-    """Parameter values of an update: given, or as they were where the caller asks for that."""
+    """Parameter values of an update: given, or the previous ones where the caller wants them (UsePreviousValue)."""
     result = {}
     for parameter in parameters or []:
         key = parameter["ParameterKey"]

@@ -34,7 +34,7 @@ class Resource:
     status_reason: str | None = None
     changed_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
-    # The names that moto's answers are built from.
+    # The names from which moto builds responses.
     @property
     def logical_resource_id(self) -> str:
         return self.logical_id

@@ -33,7 +33,7 @@ PATCHES = (
         "moto.athena.responses:AthenaResponse.update_work_group",
         "twin.athena.responses:update_work_group",
         "there is no UpdateWorkGroup",
-        "test_cloudformation_types.py::test_a_workgroup_is_updated",
+        "test_resource_types.py::test_a_workgroup_is_updated",
         adds=True,
     ),
 )

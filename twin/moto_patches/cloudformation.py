@@ -32,7 +32,7 @@ PATCHES = (
     Patch(
         "moto.cloudformation.responses:CloudFormationResponse.list_stack_resources",
         "twin.cloudformation.backend:list_stack_resources",
-        "says CREATE_COMPLETE of every resource",
+        "returns CREATE_COMPLETE for every resource",
         "test_cloudformation.py::test_resources_are_listed_with_their_own_status",
     ),
     Patch(

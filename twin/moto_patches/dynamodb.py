@@ -38,7 +38,7 @@ PATCHES = (
         _TRANSACT,
         "twin.moto_patches.dynamodb:transact_write_items",
         "copies the whole table for each write of a transaction",
-        "test_dynamodb_transactions.py::test_a_transaction_looks_at_the_items_that_it_names_alone",
+        "test_dynamodb.py::test_a_transaction_looks_at_the_items_that_it_names_alone",
     ),
 )
 

@@ -15,7 +15,7 @@ PATCHES = (
         "moto.glue.responses:GlueResponse.update_table",
         "twin.moto_patches.glue:update_table",
         "ignores VersionId, so concurrent Iceberg commits overwrite each other",
-        "test_glue_versions.py::test_of_many_updates_of_one_version_at_once_one_succeeds",
+        "test_glue.py::test_of_many_updates_of_one_version_at_once_one_succeeds",
     ),
 )
 

@@ -27,25 +27,25 @@ PATCHES = (
         "moto.s3.notifications:_send_event_bridge_message",
         "twin.moto_patches.s3:send_to_event_bridge",
         "other fields than AWS's, and lost events are not logged",
-        "test_s3_events.py::test_the_event_of_a_new_object_has_awss_shape",
+        "test_s3.py::test_the_event_of_a_new_object_has_awss_shape",
     ),
     Patch(
         "moto.s3.notifications:send_event",
         "twin.moto_patches.s3:send_event",
         "sends two events for a completed multipart upload, and a tagging event for each new object",
-        "test_s3_events.py::test_a_multipart_upload_is_one_event",
+        "test_s3.py::test_a_multipart_upload_is_one_event",
     ),
     Patch(
         "moto.s3.responses:S3Response.setup_class",
         "twin.moto_patches.s3:setup_class",
         "stores nothing of a body with a form's content type",
-        "test_s3_events.py::test_a_body_is_stored_whatever_its_content_type",
+        "test_s3.py::test_a_body_is_stored_whatever_its_content_type",
     ),
     Patch(
         "moto.s3.models:FakeBucket.get_permission",
         "twin.moto_patches.s3:get_permission",
         "applies a statement that denies requests without TLS to every request",
-        "test_s3_events.py::test_a_policy_that_wants_tls_does_not_lock_the_twin_out",
+        "test_s3.py::test_a_policy_that_wants_tls_does_not_lock_the_twin_out",
     ),
 )
 

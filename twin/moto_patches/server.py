@@ -17,7 +17,7 @@ PATCHES = (
         "moto.moto_server.werkzeug_app:DomainDispatcherApplication.get_backend_for_host",
         "twin.moto_patches.server:backend_for_host",
         "lists its own folder twice for each request",
-        "test_requests.py::test_the_service_of_a_host_is_found_once",
+        "test_server.py::test_the_service_of_a_host_is_found_once",
     ),
 )
 

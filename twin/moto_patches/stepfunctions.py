@@ -11,7 +11,7 @@ PATCHES = (
     Patch(
         "moto.stepfunctions.responses:get_backend",
         "twin.stepfunctions.backend:get_backend",
-        "canned answers unless a setting says otherwise",
+        "returns canned results unless a setting changes that",
         "test_stepfunctions_executions.py::test_a_state_machine_is_interpreted",
     ),
     Patch(
@@ -35,13 +35,13 @@ PATCHES = (
     Patch(
         "moto.stepfunctions.parser.backend.execution:Execution.start",
         "twin.stepfunctions.backend:start",
-        "tells nobody that an execution runs",
+        "sends no event when an execution starts",
         "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
     ),
     Patch(
         "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication._reflect_execution_status",
         "twin.stepfunctions.backend:reflect",
-        "tells nobody that an execution has ended",
+        "sends no event when an execution ends",
         "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
     ),
     Patch(
