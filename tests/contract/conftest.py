@@ -104,7 +104,7 @@ def function(
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    """`eventually(probe, seconds=10)`: what `probe()` returns as soon as that is truthy; fails after `seconds`."""
+    """`eventually(probe, seconds=60)`: what `probe()` returns as soon as it is truthy; fails after `seconds`."""
 
     def wait(probe: Callable[[], Any], seconds: float = 60.0) -> Any:
         until = time.monotonic() + seconds

@@ -93,5 +93,5 @@ def test_what_a_run_builds_on_is_made_and_goes_with_the_stack(
     assert client("ecr").describe_repositories()["repositories"][0]["repositoryName"] == "u/usher-recommender"
     assert client("codebuild").list_projects()["projects"] == [made["ids"]["Build"]]
     client("cloudformation").delete_stack(StackName="s")
-    eventually(lambda: client("codebuild").list_projects()["projects"] == [], seconds=30)
+    eventually(lambda: client("codebuild").list_projects()["projects"] == [], seconds=60)
     eventually(lambda: client("ecr").describe_repositories()["repositories"] == [])

@@ -207,7 +207,7 @@ def test_a_variant_whose_process_dies_comes_back(lab: Lab) -> None:
         except ClientError:
             return None
 
-    assert lab.eventually(answered, seconds=20) != before
+    assert lab.eventually(answered, seconds=60) != before
     assert lab.endpoint()["EndpointStatus"] == "InService"
 
 
@@ -218,7 +218,7 @@ def test_a_variant_that_no_longer_answers_ping_is_started_again(lab: Lab, monkey
     lab.deploy(A=("m", 1))
     before = lab.call()[0]["pid"]
     lab.call({"ping": 503})  # from now on it answers calls, and says that it is not well
-    lab.eventually(lambda: _pid(lab) not in (None, before), seconds=30)
+    lab.eventually(lambda: _pid(lab) not in (None, before), seconds=60)
 
 
 # ── what works ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,7 @@ def _ended(lab: Lab) -> dict[str, Any]:
         found: dict[str, Any] = lab.sagemaker.describe_processing_job(ProcessingJobName="job")
         return found if found["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    found: dict[str, Any] = lab.eventually(ended, seconds=20)
+    found: dict[str, Any] = lab.eventually(ended, seconds=60)
     return found
 
 

@@ -30,7 +30,7 @@ def _busy(lab: Lab) -> list[int]:
     lab.deploy(A=("m", 1), B=("m", 0))
     lab.sagemaker.create_training_job(**lab.training("job", {"epochs": "120", "pause": "0.5"}))
     describe = lab.sagemaker.describe_training_job
-    lab.eventually(lambda: describe(TrainingJobName="job").get("FinalMetricDataList"), seconds=20)
+    lab.eventually(lambda: describe(TrainingJobName="job").get("FinalMetricDataList"), seconds=60)
     (account,) = [item for item in used_accounts() if item.all(TrainingJob)]
     training = account.all(TrainingJob)["job"].process_id
     return [training, *(lab.call(TargetVariant=name)[0]["pid"] for name in "AB")]

@@ -213,7 +213,7 @@ def test_jobs_wait_for_a_free_instance_and_may_be_stopped_meanwhile(lab: Lab) ->
         describe = lab.sagemaker.describe_training_job
         return sorted(describe(TrainingJobName=name)["SecondaryStatus"] for name in names)
 
-    lab.eventually(lambda: secondary() == ["Starting", *["Training"] * INSTANCES], seconds=30)
+    lab.eventually(lambda: secondary() == ["Starting", *["Training"] * INSTANCES], seconds=60)
     (waiting,) = (
         name
         for name in names

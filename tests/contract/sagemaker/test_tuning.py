@@ -120,7 +120,7 @@ def test_trials_that_print_no_objective_fail_the_tuning_job(lab: Lab) -> None:
 
 def test_stopping_a_tuning_job_stops_its_trials(lab: Lab) -> None:
     lab.sagemaker.create_hyper_parameter_tuning_job(**_request(lab, static={"epochs": "100", "pause": "0.5"}))
-    lab.eventually(lambda: _describe(lab)["TrainingJobStatusCounters"]["InProgress"] == 2, seconds=20)
+    lab.eventually(lambda: _describe(lab)["TrainingJobStatusCounters"]["InProgress"] == 2, seconds=60)
     lab.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="hpo")
     job = _ended(lab)
     assert job["HyperParameterTuningJobStatus"] == "Stopped"

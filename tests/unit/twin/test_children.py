@@ -90,8 +90,8 @@ def test_a_killed_janitor_is_replaced_and_knows_the_children_of_the_first() -> N
     assert made._janitor.poll() is None
     assert made._janitor.stdin
     made._janitor.stdin.close()
-    made._janitor.wait(10)
-    assert first.wait(5) == second.wait(5) == -signal.SIGKILL
+    made._janitor.wait(60)
+    assert first.wait(60) == second.wait(60) == -signal.SIGKILL
 
 
 def test_a_command_that_does_not_exist_is_an_error_and_leaves_nothing(children: Children) -> None:
