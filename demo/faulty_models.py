@@ -85,10 +85,9 @@ def build(target: Target, champion: str, run_id: str, damage: Callable[[Path], N
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         s3.upload_file(str(path), bucket, f"{prefix}bundle/{path.relative_to(folder)}")
     s3.upload_file(str(archive), bucket, f"{prefix}model.tar.gz")
-    for name in ("evaluation.json", "report.html"):  # the champion's: the damaged model was never evaluated
-        s3.copy_object(
-            Bucket=bucket, Key=f"{prefix}{name}", CopySource=f"{bucket}/{s3_paths.run_prefix(champion)}{name}"
-        )
+    # The champion's evaluation: the damaged model was never evaluated.
+    source = f"{bucket}/{s3_paths.run_prefix(champion)}evaluation.json"
+    s3.copy_object(Bucket=bucket, Key=f"{prefix}evaluation.json", CopySource=source)
 
 
 def write_manifest(folder: Path, run_id: str) -> None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from cli import runs
 from cli.commands.recommend import ask, show
-from cli.commands.report import Trial, trials
+from cli.commands.report import trials
 from cli.commands.runs import cost, verdict
 from cli.errors import CommandError
+from cli.formatting.run_report import Trial
 from cli.formatting.terminal import out, printable, say
 from cli.runs import Run
 from cli.target import Target

@@ -1,86 +1,86 @@
-"""`usher report ID`: a run's report, one page without anything from elsewhere, saved and opened.
-
-The page is the container's; what came after it (the gate's verdict) or stood outside of it (SageMaker's trials) is put
-in where the page has a comment for it.
-"""
+"""`usher report ID`: render a run's evaluation as one HTML page, save it and open it in the browser."""
 
 from __future__ import annotations
 
-import html
+import json
 import tempfile
 import webbrowser
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli import runs
 from cli.commands.runs import verdict
 from cli.errors import CommandError
+from cli.formatting.run_report import Trial, page
 from cli.formatting.terminal import remark, say
-from cli.runs import Run
+from cli.runs import Run, find
 from cli.target import Target, TargetCommand, chosen
 
 app = typer.Typer()
 
-REPORT_MAX_BYTES = 16 * 1024 * 1024
-VERDICT, TRIALS = "<!-- usher: verdict -->", "<!-- usher: trials -->"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One training job of a tuning. objective: None where it never measured any."""
-
-    algorithm: str
-    name: str
-    status: str
-    objective: float | None
-    hyperparameters: str
+EVALUATION_MAX_BYTES = 16 * 1024 * 1024
 
 
 @app.command(cls=TargetCommand)
 def report(
     ctx: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="[ID]", help="The run, or the beginning of its id.")] = "last",
+    run_id: Annotated[str, typer.Argument(metavar="[ID]", help="Run id, or the beginning of one.")] = "last",
     *,
-    save: Annotated[Path | None, typer.Option("--save", help="Write the page here instead of opening it.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    save: Annotated[Path | None, typer.Option("--save", help="Save the page here instead of opening it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """A run's report: data, trials, champion against candidate, slices, examples."""
+    """Open the evaluation report of a run: data, trials, champion against candidate, slices, examples."""
     if save is not None and save.exists() and not force:
-        raise CommandError(f"{save} is there already: --force replaces it")
+        raise CommandError(f"{save} exists already: replace it with --force")
     target = chosen(ctx)
-    found = runs.find(target, run_id)
-    page = complete(fetch(target, found.run_id), found, trials(target, found.run_id))
+    found = find(target, run_id)
+    rendered = render(target, found)
     path = save or Path(tempfile.mkdtemp(prefix="usher-report-")) / f"{found.run_id}.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(rendered, encoding="utf-8")
     say(str(path))
     if save is None and not webbrowser.open(path.resolve().as_uri()):
-        remark("There is no browser here: open the file above")
+        remark("No browser was found: open the file above")
 
 
-def fetch(target: Target, run_id: str) -> str:
-    """The page as the container wrote it; CommandError when the run did not come so far."""
+def render(target: Target, run: Run) -> str:
+    """The run's page; CommandError when the run was not evaluated, or by another version."""
+    evaluation, decided = read_evaluation(target, run.run_id), verdict(run)
+    passed = bool((run.record.get("gate") or {}).get("passed"))
+    shown = f"{run.overall_status}. {decided}" if decided else run.overall_status
+    try:
+        return page(evaluation, shown, passed=passed, trials=trials(target, run.run_id))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CommandError(
+            f"the evaluation.json of run {run.run_id} does not fit this version ({error}): start a new run"
+        ) from error
+
+
+def read_evaluation(target: Target, run_id: str) -> Any:
+    """The run's evaluation.json; CommandError when the run has none, or it is not JSON."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
 
     from usher.schema import s3_paths  # noqa: PLC0415
 
-    bucket, key = target.resources.lake_bucket, f"{s3_paths.run_prefix(run_id)}report.html"
+    bucket, key = target.resources.lake_bucket, f"{s3_paths.run_prefix(run_id)}evaluation.json"
     try:
-        answer = target.client("s3").get_object(Bucket=bucket, Key=key)
+        response = target.client("s3").get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        raise CommandError(f"run {run_id} has no report: it did not come to evaluate (`usher run {run_id}`)") from error
-    if answer["ContentLength"] > REPORT_MAX_BYTES:
-        raise CommandError(f"s3://{bucket}/{key} has {answer['ContentLength']} bytes: that is no report")
-    return str(answer["Body"].read().decode("utf-8", "replace"))
+        raise CommandError(f"run {run_id} was not evaluated: `usher run {run_id}` shows its states") from error
+    if response["ContentLength"] > EVALUATION_MAX_BYTES:
+        raise CommandError(
+            f"s3://{bucket}/{key} has {response['ContentLength']:,} bytes, more than an evaluation: start a new run"
+        )
+    try:
+        return json.loads(response["Body"].read())
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"s3://{bucket}/{key} is not JSON: start a new run") from error
 
 
 def trials(target: Target, run_id: str) -> list[Trial]:
-    """The trials of the run's tuning jobs, best first within an algorithm; none where nothing was tuned."""
+    """The trials of the run's tuning jobs, the best first within an algorithm; empty when nothing was tuned."""
     sagemaker = target.client("sagemaker")
     found = []
     listed = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=f"{run_id}-", MaxResults=100)
@@ -94,32 +94,6 @@ def trials(target: Target, run_id: str) -> list[Trial]:
     return found
 
 
-def complete(page: str, run: Run, found: Sequence[Trial]) -> str:
-    """The page with the gate's verdict and the trials."""
-    said = verdict(run)
-    style = "good" if (run.record.get("gate") or {}).get("passed") else "bad"
-    words = (
-        f'<p class="verdict {style}">{html.escape(f"{run.overall_status}. {said}" if said else run.overall_status)}</p>'
-    )
-    return page.replace(VERDICT, words, 1).replace(TRIALS, _trials_table(found), 1)
-
-
-def _trials_table(found: Sequence[Trial]) -> str:
-    if not found:
-        return "<h2>Trials</h2><p class=soft>Nothing was tuned: the last winner's hyperparameters were fitted anew.</p>"
-    head = "<tr><th>algorithm</th><th>trial</th><th>hyperparameters</th><th>status</th><th class=n>objective</th></tr>"
-    rows = "".join(_row(trial) for trial in found)
-    said = "<h2>Trials</h2><p class=soft>Fitted on the training rows, scored on validation.</p>"
-    return f"{said}<table>{head}{rows}</table>"
-
-
-def _row(trial: Trial) -> str:
-    cells = (trial.algorithm, trial.name, trial.hyperparameters, trial.status)
-    said = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-    objective = "" if trial.objective is None else f"{trial.objective:.4f}"
-    return f"<tr>{said}<td class=n>{objective}</td></tr>"
-
-
 def _trial(algorithm: str, summary: dict[str, Any]) -> Trial:
     objective = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
     tuned = ", ".join(f"{name}={_short(value)}" for name, value in sorted(summary["TunedHyperParameters"].items()))
@@ -128,7 +102,7 @@ def _trial(algorithm: str, summary: dict[str, Any]) -> Trial:
 
 
 def _short(value: str) -> str:
-    """A number with four digits, anything else as it is: a trial's 0.12368406490508825 says no more than 0.1237."""
+    """A number with four digits; any other value unchanged."""
     try:
         return f"{float(value):.4g}"
     except ValueError:

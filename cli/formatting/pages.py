@@ -1,4 +1,4 @@
-"""The frame of a page that needs nothing else: its style, its head, its tables. Every text is escaped here."""
+"""Self-contained HTML pages: style, document, tables; foreign text is escaped here."""
 
 from __future__ import annotations
 
@@ -31,11 +31,17 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;marg
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule);vertical-align:top;
 overflow-wrap:break-word}
 td.n,th.n{text-align:right}td.t{white-space:nowrap}
+svg text.ink{font-size:12px;fill:var(--ink)}rect.soft{fill:var(--soft)}svg tspan.soft{fill:var(--soft)}
+svg line{stroke:var(--soft)}line.good,circle.good{stroke:var(--good);fill:var(--good)}
+line.bad,circle.bad{stroke:var(--bad);fill:var(--bad)}line.open,circle.open{stroke:var(--soft);fill:var(--soft)}
+.user{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 1.5rem;
+border-bottom:1px solid var(--rule);padding:.5rem 0}.user h3{grid-column:1/-1;font-size:1rem;margin:.2rem 0}
+.user ul,.user ol{margin:.2rem 0;padding-left:1.3rem}.hit{color:var(--good);font-weight:600}
 """
 
 
 def document(title: str, body: str) -> str:
-    """A whole page. body: HTML, escaped already. Nothing is loaded, whatever the body says."""
+    """A whole page. body: HTML with escaped text. The content security policy forbids loading anything."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -51,7 +57,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[
 
 
 def pairs(rows: Sequence[tuple[str, Any]]) -> str:
-    """A table of names and what they stand for."""
+    """A table of names and values."""
     return (
         "<table>"
         + "".join(f"<tr><th>{text(name)}</th><td>{text(value)}</td></tr>" for name, value in rows)
@@ -60,7 +66,7 @@ def pairs(rows: Sequence[tuple[str, Any]]) -> str:
 
 
 def text(value: Any) -> str:
-    """`value` as it may stand in a page."""
+    """`value` as escaped text."""
     return html.escape(str(value))
 
 

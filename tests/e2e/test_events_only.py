@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from cli.formatting.run_report import page
 from demo.generator.files import Kinds, generate
 from demo.generator.world import Size
 
@@ -136,7 +137,7 @@ def test_events_alone_bring_a_model_into_service(first_run: tuple[str, Any], run
     metrics = facts["metrics"]
     assert metrics["candidate"]["ndcg@10"] > metrics["popularity"]["ndcg@10"]
     assert facts["prepared"]["kinds"]["purchase"] > 0
-    assert "Left out: fm: there are no ratings" in runs.read(run_id, "report.html")
+    assert "Left out: fm: there are no ratings" in page(facts)
     endpoint = twin.client("sagemaker").describe_endpoint(EndpointName=twin.outputs["EndpointName"])
     assert endpoint["EndpointStatus"] == "InService"
     assert runs.item("ROUTER", "ROUTER")["models"] == {"A": run_id, "B": run_id}

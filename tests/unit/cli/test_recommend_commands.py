@@ -270,14 +270,24 @@ def test_a_run_says_how_it_stands_and_what_to_do() -> None:
 # The report
 
 
-def test_a_run_without_a_report_says_how_far_it_came(run: Run, target: Target, tmp_path: Path) -> None:
+def test_a_report_needs_an_evaluation_and_replaces_a_file_only_with_force(
+    run: Run, target: Target, tmp_path: Path
+) -> None:
     machine = target.resources.train_workflow_arn
     target.client("stepfunctions").start_execution(stateMachineArn=machine, name="r1-1", input="{}")
-    assert failure(run("report", "r1-1")) == "run r1-1 has no report: it did not come to evaluate (`usher run r1-1`)"
+    assert failure(run("report", "r1-1")) == "run r1-1 was not evaluated: `usher run r1-1` shows its states"
     there = tmp_path / "page.html"
     there.write_text("mine")
-    assert failure(run("report", "r1-1", "--save", there)).endswith("is there already: --force replaces it")
-    page = "<p><!-- usher: verdict --><!-- usher: trials -->"
-    target.client("s3").put_object(Bucket="lake", Key="runs/r1-1/report.html", Body=page.encode())
+    assert failure(run("report", "r1-1", "--save", there)).endswith("exists already: replace it with --force")
+    evaluation = {
+        **{"run_id": "r1-1", "model_id": "r1-1", "champion_model_id": None, "trained_until": "2026", "leaks": []},
+        "window": dict.fromkeys(("users", "new_users", "later_rows", "liked_rows", "rated_rows"), 1),
+        **{"prepared": {}, "intervals": {}, "metrics": {}, "slices": {}, "examples": []},
+    }
+    for body, reason in ((b"{", "is not JSON"), (b"{}", "does not fit this version"), (b"[]", "does not fit")):
+        target.client("s3").put_object(Bucket="lake", Key="runs/r1-1/evaluation.json", Body=body)
+        assert reason in failure(run("report", "r1-1"))
+    body = json.dumps(evaluation).encode()
+    target.client("s3").put_object(Bucket="lake", Key="runs/r1-1/evaluation.json", Body=body)
     assert str(there) in run("report", "r1-1", "--save", there, "--force").output.replace("\n", "")
     assert "Nothing was tuned" in there.read_text()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cli.formatting.run_report import page
 from usher.runs.gate import judge as gate
 from usher.schema.interactions import CLICK, KINDS, PURCHASE, RATING, VIEW
 from usher_models.artifacts import TrainingResult, read_result, write_result
@@ -20,7 +21,6 @@ from usher_models.container import Paths
 from usher_models.errors import DataError
 from usher_models.evaluation import leakage
 from usher_models.evaluation.build_bundle import Prepared, build_bundle
-from usher_models.evaluation.page import page
 from usher_models.evaluation.program import evaluate_models
 from usher_models.evaluation.window import split_window
 from usher_models.prepare.program import prepare

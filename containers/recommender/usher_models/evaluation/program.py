@@ -16,14 +16,13 @@ from usher_models.container import Paths
 from usher_models.evaluation import leakage
 from usher_models.evaluation.build_bundle import Prepared, build_bundle, load_champion, read_prepared, read_results
 from usher_models.evaluation.bundle_scores import score_bundle, score_popularity
-from usher_models.evaluation.page import page
 from usher_models.evaluation.report import SCHEMA, Comparison, examples, facts
 from usher_models.evaluation.window import split_window
 from usher_models.prepare.sources import microseconds
 
 
 def evaluate(paths: Paths) -> dict[str, Any]:
-    """Write run/{evaluation.json, report.html, bundle/, model.tar.gz}: exactly the bytes that were evaluated ship.
+    """Write run/{evaluation.json, bundle/, model.tar.gz}: exactly the bytes that were evaluated ship.
 
     Reads processing/input/{prepared, models, champion}. The gate decides later, from evaluation.json.
     """
@@ -37,7 +36,6 @@ def evaluate(paths: Paths) -> dict[str, Any]:
         result = evaluate_models(prepared, trained, candidate, champion)
     pack(output / "bundle", output / "model.tar.gz")
     text = json.dumps(result, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    (output / "report.html").write_text(page(result), encoding="utf-8")
     (output / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     return result
 

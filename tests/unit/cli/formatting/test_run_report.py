@@ -1,19 +1,16 @@
-"""The report: what others sent stands in it as text, nothing is loaded from elsewhere, and gaps break nothing."""
+"""The report page: foreign text is escaped, nothing is loaded, missing values leave gaps."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from cli.commands import report
-from usher_models.evaluation import page as container_page
-from usher_models.evaluation.drawing import bars, intervals
-from usher_models.evaluation.page import page
+from cli.formatting.charts import horizontal_bars, intervals
+from cli.formatting.run_report import Trial, page
 from usher_models.evaluation.program import evaluate_models
 from usher_scorer.bundle import Bundle
 
@@ -23,12 +20,12 @@ VOID = {"meta", "rect", "line", "circle", "p", "li"}
 
 @pytest.fixture(scope="module")
 def evaluation(prepared: Any, trained: Any, bundle: Bundle) -> dict[str, Any]:
-    """A candidate against itself as the champion, so that every section is there."""
+    """A candidate against itself as the champion, so that the page has every section."""
     return evaluate_models(prepared, trained, bundle, bundle)
 
 
 class Tags(HTMLParser):
-    """Checks that what is opened is closed, in order."""
+    """Checks that every opened tag is closed, in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +50,7 @@ def checked(text: str) -> str:
     return text
 
 
-def test_what_others_sent_is_text(evaluation: dict[str, Any]) -> None:
+def test_foreign_text_is_escaped(evaluation: dict[str, Any]) -> None:
     facts = copy.deepcopy(evaluation)
     for one in facts["examples"]:
         one["user_id"] = EVIL
@@ -61,26 +58,26 @@ def test_what_others_sent_is_text(evaluation: dict[str, Any]) -> None:
         one["shown"] = [{"title": EVIL, "hit": True}]
     facts["leaks"] = [EVIL]
     facts["model_id"] = facts["champion_model_id"] = facts["trained_until"] = EVIL
-    facts["trained"] = {EVIL: {"hyperparameters": {EVIL: EVIL}, "metrics": {EVIL: 1.0}}}
+    facts["algorithms"] = {EVIL: {"hyperparameters": {EVIL: EVIL}, "metrics": {EVIL: 1.0}}}
     facts["prepared"]["snapshots"] = {EVIL: EVIL}
     text = checked(page(facts))
     assert text.count("&lt;script&gt;") > 8
     assert "alert('x')" not in text
 
 
-def test_nothing_is_loaded_from_elsewhere(evaluation: dict[str, Any]) -> None:
+def test_the_page_loads_nothing(evaluation: dict[str, Any]) -> None:
     text = page(evaluation)
     assert not re.search(r"https?:|src=|@import|url\(", text)
     assert "default-src 'none'" in text
 
 
-def test_metrics_that_are_no_numbers_and_a_first_model_leave_gaps(evaluation: dict[str, Any]) -> None:
+def test_null_metrics_and_a_missing_champion_leave_gaps(evaluation: dict[str, Any]) -> None:
     facts = copy.deepcopy(evaluation)
     facts["champion_model_id"] = None
     for result in (facts["metrics"], facts["slices"]):
         del result["champion"]
     facts["metrics"]["candidate"]["ndcg@10"] = None
-    facts["intervals"], facts["examples"], facts["trained"] = {}, [], {}
+    facts["intervals"], facts["examples"], facts["algorithms"] = {}, [], {}
     text = checked(page(facts))
     assert "it is the first" in text
     assert "Examples" not in text and "minus the others" not in text
@@ -110,28 +107,15 @@ def test_an_interval_is_coloured_by_what_it_shows(low: float, high: float, more_
     assert f'circle class="{style}"' in drawn
 
 
-def test_bars_of_nothing_and_of_zeros_are_drawn() -> None:
-    assert bars([]) == ""
-    assert 'width="1.0"' in bars([("a", "candidate", 0.0)])
+def test_no_bars_and_bars_of_zero_are_drawn() -> None:
+    assert horizontal_bars([]) == ""
+    assert 'width="1.0"' in horizontal_bars([("a", "candidate", 0.0)])
 
 
-def test_the_command_fills_in_the_verdict_and_the_trials(
-    evaluation: dict[str, Any], make_run: Callable[..., Any]
-) -> None:
-    assert (report.VERDICT, report.TRIALS) == (container_page.VERDICT, container_page.TRIALS)
-    run = make_run(status="refused", gate={"passed": False, "verdict": "worse", "reason": f"it is {EVIL}"})
-    trial = report.Trial("fm", "r1-fm-hpo-001", "Completed", 0.25, f"num_factors={EVIL}")
-    text = checked(report.complete(page(evaluation), run, [trial]))
-    assert "refused. worse: it is &lt;script&gt;" in text and "0.2500" in text
-    assert "<!-- usher" not in text
-    assert "Nothing was tuned" in report.complete(page(evaluation), run, [])
-
-
-@pytest.fixture
-def make_run() -> Callable[..., Any]:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from cli.runs import Run  # noqa: PLC0415
-
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    return lambda **record: Run("r1-1", "SUCCEEDED", at, at, "arn", record)
+def test_verdict_and_trials_are_on_the_page(evaluation: dict[str, Any]) -> None:
+    trial = Trial("fm", "r1-fm-hpo-001", "Completed", 0.25, f"num_factors={EVIL}")
+    text = checked(page(evaluation, f"refused. worse: it is {EVIL}", trials=[trial]))
+    assert '<p class="verdict bad">refused. worse: it is &lt;script&gt;' in text and "0.2500" in text
+    assert "num_factors=&lt;script&gt;" in text
+    assert '<p class="verdict good">' in page(evaluation, "succeeded", passed=True)
+    assert "Nothing was tuned" in page(evaluation)
