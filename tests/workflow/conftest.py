@@ -357,8 +357,8 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     from moto.awslambda.responses import LambdaResponse  # noqa: PLC0415 - moto is heavy
     from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415
 
-    from twin.sagemaker import images  # noqa: PLC0415
     from twin.sagemaker.account import SageMaker  # noqa: PLC0415
+    from twin.sagemaker.container import IMAGES, Image  # noqa: PLC0415
     from usher import clients  # noqa: PLC0415
 
     moto_api_backend.reset()
@@ -372,12 +372,12 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         return functions.invoke(name, body)
 
     monkeypatch.setattr(LambdaResponse, "invoke", invoke)
-    program = images.Image(
+    program = Image(
         entry=(sys.executable, "-u", "-P", "-S", str(Path(__file__).with_name("program.py"))),
         module="usher_models",
         environment={"WORKFLOW_SCRIPT": str(tmp_path / "script.json")},
     )
-    monkeypatch.setitem(images.IMAGES, "usher-recommender", program)
+    monkeypatch.setitem(IMAGES, "usher-recommender", program)
     settings = {
         "LAKE_BUCKET": "lake",
         "DATABASE": "usher",

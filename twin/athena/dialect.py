@@ -113,7 +113,7 @@ def _literal(text: str) -> str:
 
 
 def _columns(tree: exp.Expression) -> frozenset[str] | None:
-    """Every identifier is a candidate: too many columns read is slow, one too few is wrong."""
+    """The columns that a query may read, None for all. Every identifier counts: a missing column would be wrong."""
     stars = (star for star in tree.find_all(exp.Star) if not isinstance(star.parent, exp.Count))
     if next(stars, None) is not None:
         return None
@@ -160,7 +160,7 @@ def _reference(node: exp.Table, database: str) -> Reference:
 
 
 def _point(node: exp.Table, local: str) -> None:
-    """Make a node name the local table, under the name by which the query speaks of it."""
+    """Point a node at the local table, keeping the query's name as its alias."""
     spoken = node.alias_or_name
     node.set("this", exp.to_identifier(local))
     for part in ("db", "catalog"):
@@ -177,7 +177,7 @@ def _write(tree: exp.Expression) -> str:
 
 
 def _same_meaning(node: exp.Expression) -> exp.Expression:
-    """A node that DuckDB understands as Trino does."""
+    """Rewrite a node for DuckDB with Trino's meaning."""
     if isinstance(node, exp.Column) and node.args.get("db"):  # db.table.column: the table is local now
         node.set("db", None)
         node.set("catalog", None)

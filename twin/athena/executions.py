@@ -46,7 +46,7 @@ class Request:
 
 
 class Execution:
-    """One query on its way. Reads and writes of its state come from the API's threads and from its own."""
+    """One query execution. The API's threads and its own thread read and write its state."""
 
     def __init__(self, request: Request, folder: Path) -> None:
         self.id = str(uuid.uuid4())
@@ -75,7 +75,7 @@ class Execution:
         self._check()
 
     def stop(self, reason: str = "Query was cancelled by user") -> None:
-        """Cancel it, at once when it computes and before its next read otherwise; nothing when it has ended."""
+        """Cancel it: at once while it computes, otherwise before its next read; idempotent."""
         with self._lock:
             if self.ended or self._stop_reason is not None:
                 return
@@ -114,7 +114,7 @@ class Execution:
 
 
 def explain(error: BaseException) -> str:
-    """A fault as Athena's StateChangeReason: one line."""
+    """An exception as Athena's StateChangeReason, in one line."""
     if isinstance(error, QueryError):
         return str(error)
     text = " ".join(str(error).split("\n\n", 1)[0].split())
@@ -127,7 +127,7 @@ def explain(error: BaseException) -> str:
 
 
 class Executions:
-    """All executions of the twin, the oldest forgotten first."""
+    """All executions of the twin, the oldest dropped first."""
 
     def __init__(self, compute: Callable[[Execution], None]) -> None:
         self._compute = compute
@@ -154,7 +154,7 @@ class Executions:
         return execution
 
     def get(self, query_id: str) -> Execution:
-        """KeyError for an unknown id."""
+        """The execution of that id; KeyError when it is unknown."""
         return self._known[query_id]
 
     def _forget(self) -> None:

@@ -69,7 +69,7 @@ def check(tree: exp.Expression, sql: str) -> None:
 
 
 def same_meaning(node: exp.Expression) -> exp.Expression:
-    """Write a node anew where DuckDB's function of the same name means something else; Unsupported where none fits."""
+    """Rewrite a function that DuckDB defines differently; Unsupported when it has no equivalent."""
     rewrite = _REWRITES.get(type(node))
     return node if rewrite is None else rewrite(node)
 
@@ -94,7 +94,7 @@ def _slice(node: exp.Expression) -> exp.Expression:
 
 
 def _regexp_extract(node: exp.Expression) -> exp.Expression:
-    """Without a match Trino gives NULL, DuckDB an empty text."""
+    """Without a match Trino gives NULL, DuckDB an empty string."""
     group = node.args.get("group") or exp.Literal.number(0)
     found = _anonymous("regexp_extract", node.this, node.args["expression"], group)
     return exp.Case().when(_anonymous("regexp_matches", node.this, node.args["expression"]), found)
@@ -113,7 +113,7 @@ def _regexp_replace(node: exp.Expression) -> exp.Expression:
 
 
 def _split_part(node: exp.Expression) -> exp.Expression:
-    """Past the last part Trino gives NULL, DuckDB an empty text."""
+    """Past the last part Trino gives NULL, DuckDB an empty string."""
     text, delimiter, index = node.this, node.args["delimiter"], node.args["part_index"]
     parts = _anonymous("len", _anonymous("string_split", text, delimiter))
     found = _anonymous("split_part", text, delimiter, index)

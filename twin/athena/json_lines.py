@@ -119,7 +119,7 @@ def is_json(table: Mapping[str, Any]) -> bool:
 
 
 def select(table: Mapping[str, Any], source: str, columns: frozenset[str] | None) -> str:
-    """DuckDB's SQL that makes typed columns of the stream `source` (the line and each partition column, as text)."""
+    """DuckDB's SQL that makes typed columns of the stream `source` (the line and each partition column, as strings)."""
     shown = []
     for column in table["StorageDescriptor"]["Columns"]:
         if columns is None or column["Name"].lower() in columns:

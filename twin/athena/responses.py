@@ -92,7 +92,7 @@ def get_query_results(self: Any) -> Response:
 
 
 def stop_query_execution(self: Any) -> Response:
-    """StopQueryExecution: of an ended query it is a no-op."""
+    """StopQueryExecution; idempotent."""
     execution = _find(self._get_param("QueryExecutionId"))
     if isinstance(execution, tuple):
         return execution

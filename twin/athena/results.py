@@ -48,7 +48,7 @@ class QueryError(Exception):
 
 
 class Unsupported(QueryError):
-    """Athena could do it, the twin cannot."""
+    """Athena supports it, the twin does not."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"not supported by the twin: {what}")
@@ -59,7 +59,7 @@ class Cancelled(Exception):
 
 
 class Page(NamedTuple):
-    """One answer of GetQueryResults: rows of cells, and where the next page starts (None: at the end)."""
+    """One page of GetQueryResults: rows of cells, and where the next page starts (None: at the end)."""
 
     rows: list[list[str | None]]
     next_offset: int | None

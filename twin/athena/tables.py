@@ -33,7 +33,7 @@ Scanned = Callable[[int], None]
 
 
 def open_session(spill: Path) -> Any:
-    """A locked connection of its own, in memory, spilling to `spill`."""
+    """A DuckDB connection in memory without files, network and settings; it spills to `spill`."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -61,7 +61,7 @@ def is_iceberg(table: Mapping[str, Any]) -> bool:
 
 
 def open_table(table: Mapping[str, Any]) -> StaticTable:
-    """The table at the metadata that the catalogue points to now: what happens later is not seen."""
+    """The table at its present metadata; later commits are not seen."""
     location = table["Parameters"]["metadata_location"]
     running = context.current()
     properties = {

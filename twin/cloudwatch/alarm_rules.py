@@ -67,24 +67,19 @@ def evaluate(rule: Rule, points: Sequence[float | None], state: State) -> State:
         return "ALARM" if possible else "OK"
     if rule.missing == "ignore":
         return "OK" if recent and not possible else state
-    return _with_gaps(rule, points, state, breaching, len(recent))
-
-
-def _with_gaps(rule: Rule, points: Sequence[float | None], state: State, breaching: int, known: int) -> State:
-    """Missing data stay missing. What is known may be too little for an alarm, though all of it is bad."""
-    if known == 0:
+    if not recent:
         return "INSUFFICIENT_DATA"
-    return _all_known_breach(rule, points, state) if breaching == known else "OK"
+    return _with_gaps(rule, points, state) if breaching == len(recent) else "OK"
 
 
-def _all_known_breach(rule: Rule, points: Sequence[float | None], state: State) -> State:
-    """All that is known is bad, but it is little: an alarm once the oldest of it is as old as the alarm asks for."""
+def _with_gaps(rule: Rule, points: Sequence[float | None], state: State) -> State:
+    """All known values breach, but they are few: an alarm once the oldest is as old as the alarm asks for."""
     age = next(len(points) - index for index, value in enumerate(points) if value is not None)
     return "ALARM" if age >= rule.datapoints else state
 
 
 def reason(rule: Rule, points: Sequence[float | None], state: State, previous: State) -> str:
-    """AWS's words for a change."""
+    """The reason of a state change in AWS's words."""
     recent = [value for value in points if value is not None][-rule.periods :]
     if state == "INSUFFICIENT_DATA" or not recent:
         unit = "period" if rule.periods == 1 else "periods"

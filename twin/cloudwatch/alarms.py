@@ -1,4 +1,4 @@
-"""The alarm evaluator: judges every metric alarm on the scaled clock, changes states and has actions taken.
+"""The alarm evaluator: evaluates every metric alarm on the scaled clock, changes states and takes actions.
 
 `Alarms(context).start()` begins, `stop()` ends. Each round first publishes SQS's own metrics.
 """
@@ -21,7 +21,7 @@ from twin.cloudwatch.series import Arrivals, Metric, StatisticError, statistic_o
 from twin.context import Context
 
 ROUND_SECONDS = 30.0
-"""AWS judges an alarm every minute. Twice in each period, so that a period never passes without a look at the data."""
+"""AWS evaluates an alarm every minute; the twin twice in that time, so that no period passes unseen."""
 FAST_ROUND_SECONDS = 5.0
 """The same for alarms whose period is below a minute."""
 _SHORTEST_ROUND_SECONDS = 0.05
@@ -31,7 +31,7 @@ _log = logging.getLogger("usher.twin.cloudwatch")
 
 
 class Alarms:
-    """A service of the twin. now: real seconds since 1970; tests turn it by hand and call `evaluate`."""
+    """A service of the twin. now: real seconds since 1970; tests set it and call `evaluate`."""
 
     def __init__(self, context: Context, now: Callable[[], float] = time.time) -> None:
         self._context = context
@@ -42,12 +42,12 @@ class Alarms:
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
 
     def start(self) -> Self:
-        """Begin to judge."""
+        """Start the evaluation thread."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Judge no more."""
+        """Stop the evaluation thread."""
         self._stopping.set()
         self._thread.join(_END_SECONDS)
 
@@ -62,7 +62,7 @@ class Alarms:
             try:
                 self._evaluate(alarm, now)
             except (StatisticError, expression.ExpressionError) as error:
-                _log.error("alarm %s cannot be judged: %s", alarm.name, error)
+                _log.error("alarm %s cannot be evaluated: %s", alarm.name, error)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause_seconds()):

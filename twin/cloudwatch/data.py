@@ -29,7 +29,7 @@ class Datum:
 
 
 def publish(account: str, region: str, namespace: str, data: Iterable[Datum]) -> None:
-    """What PutMetricData does, without the way through HTTP."""
+    """Store metric data as PutMetricData does, without HTTP."""
     from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415 - moto is heavy, and not always there
 
     backend = cloudwatch_backends[account][region]

@@ -51,7 +51,7 @@ def evaluate(expression: str, series: Mapping[str, Series]) -> dict[float, float
 
 
 class _AnyName(dict[str, Series]):
-    """Stands for every series while an expression is only checked."""
+    """Accepts every id while an expression is only checked."""
 
     def __missing__(self, key: str) -> Series:
         return {}
@@ -118,7 +118,7 @@ def _combine(apply: Callable[[float, float], float], left: Series | float, right
 
 
 def _choose(condition: Series | float, then: Series | float, otherwise: Series | float) -> Series:
-    """IF: per period of the condition, the value of one side; none where that side has none."""
+    """IF: per period of the condition, the value of one side; no value where that side has none."""
     if isinstance(condition, float):
         raise ExpressionError("the condition of IF compares a metric")
     found = {}

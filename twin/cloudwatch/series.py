@@ -33,7 +33,7 @@ class StatisticError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What identifies a time series."""
+    """The identity of a time series: namespace, name and exact dimensions."""
 
     namespace: str
     name: str
@@ -57,7 +57,7 @@ def check(statistic: str) -> None:
 
 
 def statistic_of(statistic: str, data: Sequence[Any]) -> float:
-    """One number for at least one of moto's data, single values and statistic sets together."""
+    """The statistic of one or more of moto's data, both single values and statistic sets."""
     if statistic == "Sum":
         return math.fsum(_sum(datum) for datum in data)
     if statistic == "SampleCount":
@@ -113,7 +113,7 @@ def _count(datum: Any) -> float:
 
 
 class Index:
-    """The data of one backend that have been looked at, by their series."""
+    """The indexed data of one backend by series."""
 
     def __init__(self) -> None:
         self._indexed = 0
@@ -128,7 +128,7 @@ class Index:
 
 
 def data_of(backend: Any, metric: Metric) -> list[Any]:
-    """All data of a series: what was put, and for AWS's namespaces what moto counts by itself."""
+    """All data of a series: published data, and for AWS's namespaces moto's own counts."""
     with _lock:
         index: Index = backend.__dict__.setdefault(_PLACE, Index())
         found = index.of(backend.metric_data, metric)

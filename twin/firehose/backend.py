@@ -120,7 +120,7 @@ class Backend(FirehoseBackend):
         self.streams.pop(delivery_stream_name).close()
 
     def tag_delivery_stream(self, delivery_stream_name: str, tags: list[dict[str, str]]) -> None:
-        """moto's; a tag of `twin.firehose.faults` takes effect at once."""
+        """moto's; a fault tag takes effect at once."""
         if delivery_stream_name in self.faults:
             for tag in tags:
                 self.faults[delivery_stream_name].set(tag["Key"], tag.get("Value", ""))
@@ -142,7 +142,7 @@ class Backend(FirehoseBackend):
 
 
 def _created(create: Callable[..., str], *arguments: Any, **named: Any) -> str:
-    """Create by moto what the twin can serve."""
+    """moto's creation, for configurations that the twin supports."""
     # The order of moto's arguments.
     names = ("region", "name", "kind", "source", "encryption", "s3", "extended_s3")
     given = dict(zip(names, arguments, strict=False)) | named
@@ -153,7 +153,7 @@ def _created(create: Callable[..., str], *arguments: Any, **named: Any) -> str:
 
 
 class Firehose:
-    """A service of the twin. A twin that ends takes its lake with it, so what is still under way is not delivered."""
+    """Firehose as a service of the twin; records that are not delivered at its end are dropped with the lake."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -36,7 +36,7 @@ _ERROR_TYPE = "error-output-type"
 
 @dataclass(frozen=True, slots=True)
 class Transformation:
-    """The function that checks and changes records.
+    """The Lambda function that transforms records.
 
     buffer_bytes, buffer_seconds: when a batch is sent, of AWS's time. retries: after the first try.
     """
@@ -49,7 +49,7 @@ class Transformation:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where records go.
+    """The S3 destination of a stream.
 
     prefix, error_prefix: with Firehose's expressions. extension: of the objects' names.
     buffer_bytes, buffer_seconds: when an object is written, of AWS's time.

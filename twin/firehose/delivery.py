@@ -65,7 +65,7 @@ def errors_object(destination: Destination, stream: str, version: str, batch: Se
 def put(bucket: str, key: str, body: bytes, wait: Wait, log_error: LogError) -> bool:
     """Write an object, and try again for a day when S3 fails; whether it was written.
 
-    wait: lets so many of AWS's seconds pass; False when the stream ends meanwhile. log_error: takes its code and text.
+    wait: waits this many of AWS's seconds; False when the stream ends. log_error: takes a code and a message.
     """
     waited, pause = 0.0, _FIRST_PAUSE_SECONDS
     while True:

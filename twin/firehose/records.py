@@ -78,9 +78,7 @@ class _Due:
 
 
 class Incoming(_Due):
-    """Records that wait for their transformation, in columns: as objects, they would keep Python's collector busier
-    than all the rest of a put does.
-    """
+    """Records that wait for their transformation, in columns: as objects they would dominate garbage collection."""
 
     def __init__(self, size_bytes: int, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(size_bytes, seconds, monotonic)
@@ -120,7 +118,7 @@ class Incoming(_Due):
 
 
 class Buffer(_Due, Generic[T]):
-    """Things that wait to be written as one object."""
+    """Batches or failures that wait to be written as one object."""
 
     def __init__(self, size_bytes: int, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(size_bytes, seconds, monotonic)

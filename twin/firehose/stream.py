@@ -33,7 +33,7 @@ _log = logging.getLogger("usher.twin.firehose")
 
 
 class Metrics:
-    """One stream's. Thread-safe."""
+    """Counters and values of one stream until they are published. Thread-safe."""
 
     def __init__(self, account: str, region: str, stream: str) -> None:
         self._account, self._region = account, region
@@ -49,7 +49,7 @@ class Metrics:
                 self._sums[name.replace("__", ".")] += value
 
     def observe(self, name: str, value: float) -> None:
-        """One value of a metric of which averages count."""
+        """Add one value of a metric that is averaged."""
         with self._lock:
             self._values[name].append(value)
 
@@ -59,7 +59,7 @@ class Metrics:
         return bool(self._sums or self._values)
 
     def publish(self) -> None:
-        """Give to CloudWatch what came since the last time."""
+        """Publish everything since the last call."""
         with self._lock:
             sums, self._sums = self._sums, Counter()
             values, self._values = self._values, defaultdict(list)
@@ -92,7 +92,7 @@ class Stream:
         self.configure(version, destination)
 
     def configure(self, version: str, destination: Destination) -> None:
-        """Take on settings; records that wait are treated by the new ones."""
+        """Apply settings, also to waiting records."""
         with self._lock:
             self.version, self.destination = version, destination
             first = destination.transformation
@@ -105,7 +105,7 @@ class Stream:
 
     @property
     def undelivered_bytes(self) -> int:
-        """What was accepted and is not in S3 yet."""
+        """Bytes that were accepted and are not in S3 yet."""
         return self._incoming.bytes + self._at_work_bytes + self._outgoing.bytes + self._failures.bytes
 
     @property
@@ -125,7 +125,7 @@ class Stream:
         return ids
 
     def close(self, *, wait: bool = True) -> None:
-        """End at once; what is not delivered goes, as it does with a stream that is deleted. wait: for the thread."""
+        """End at once and drop undelivered records, as a deleted stream does. wait: for the thread."""
         with self._lock:
             self._ending = True
             self._lock.notify_all()
@@ -223,11 +223,11 @@ class Stream:
             _log.error("%s discarded %d records: S3 failed for a day", self.name, len(batch))
 
     def _pause(self, seconds: float) -> bool:
-        """Let so many of AWS's seconds pass; False when the stream ends."""
+        """Wait this many of AWS's seconds; False when the stream ends."""
         return self._wait(seconds / self._speed)
 
     def _wait(self, seconds: float) -> bool:
-        """The same in real seconds."""
+        """Wait in real seconds; False when the stream ends."""
         with self._lock:
             self._lock.wait_for(lambda: self._ending, seconds)
             return not self._ending

@@ -47,20 +47,19 @@ _MESSAGES = {
 
 
 class _Failed(Exception):
-    """An invocation that gave no verdicts; the text is Firehose's error code."""
+    """An invocation without results; the text is Firehose's error code."""
 
 
 @dataclass(slots=True)
 class Transformed:
-    """What became of a batch.
+    """The result of a batch.
 
-    delivered: the data of each good record. dropped: how many records. attempts: invocations made. seconds: they took,
+    delivered: the data of each good record. attempts: invocations made. seconds: they took,
     real ones.
     """
 
     delivered: list[bytes] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
-    dropped: int = 0
     attempts: int = 0
     seconds: float = 0.0
 
@@ -78,9 +77,9 @@ def count_that_fit(records: Sequence[Record]) -> int:
 def transform(
     settings: Transformation, stream_arn: str, records: Sequence[Record], wait: Callable[[float], bool]
 ) -> Transformed:
-    """Invoke the function until it gives verdicts, or the retries are used up.
+    """Invoke the function until it returns results or the retries are used up.
 
-    wait: lets so many real seconds pass; False when the stream ends meanwhile.
+    wait: waits this many real seconds; False when the stream ends meanwhile.
     """
     done = Transformed()
     pause = RETRY_SECONDS
@@ -101,7 +100,7 @@ def transform(
 
 
 def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> dict[str, Any]:
-    """The function's verdicts by record id; _Failed with Firehose's code."""
+    """The function's results by record id; _Failed with Firehose's code."""
     _, _, _, region, account, _, *_ = function_arn.split(":")
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - moto is heavy
 
@@ -118,7 +117,7 @@ def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> di
 
 
 def event(stream_arn: str, region: str, records: Sequence[Record]) -> dict[str, Any]:
-    """What the function is given."""
+    """The event of one invocation."""
     return {
         "invocationId": str(uuid.uuid4()),
         "deliveryStreamArn": stream_arn,
@@ -154,11 +153,9 @@ def _sort_results(done: Transformed, records: Sequence[Record], answers: Mapping
                 done.delivered.append(binascii.a2b_base64(answer["data"], strict_mode=True))
             except (binascii.Error, KeyError, TypeError, ValueError):
                 _fail(done, [record], "Lambda.JsonProcessingException")
-        elif result == "Dropped":
-            done.dropped += 1
         elif result == "ProcessingFailed":
             _fail(done, [record], "Lambda.ProcessingFailedStatus")
-        else:
+        elif result != "Dropped":
             _fail(done, [record], "Lambda.FunctionError")
 
 

@@ -2,5 +2,5 @@
 
 moto answers at once with invented results. Here `api` takes the calls (checked by `validation` against AWS's own
 model), `training`, `processing` and `tuning` run jobs, `hosting` keeps one `serve` process a variant, `registry` holds
-model packages. `images` maps an image to its program. `account.SageMaker` ends all processes with the twin.
+model packages. `container` runs an image's program. `account.SageMaker` ends all processes with the twin.
 """

@@ -12,53 +12,20 @@ from moto.sagemaker.exceptions import SagemakerClientError
 from twin.sagemaker import processing, registry, training_actions, tuning_actions, validation
 from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import Refused, unsupported
-from twin.sagemaker.hosting import actions as endpoints
-from twin.sagemaker.hosting import config as configs
-from twin.sagemaker.hosting import model as models
+from twin.sagemaker.hosting import actions, config, model
 
 Action = Callable[[Account, Request], dict[str, Any]]
 
-_ANSWERED: tuple[Action, ...] = (
-    training_actions.create_training_job,
-    training_actions.describe_training_job,
-    training_actions.stop_training_job,
-    training_actions.list_training_jobs,
-    processing.create_processing_job,
-    processing.describe_processing_job,
-    processing.stop_processing_job,
-    processing.list_processing_jobs,
-    tuning_actions.create_hyper_parameter_tuning_job,
-    tuning_actions.describe_hyper_parameter_tuning_job,
-    tuning_actions.stop_hyper_parameter_tuning_job,
-    tuning_actions.list_hyper_parameter_tuning_jobs,
-    tuning_actions.list_training_jobs_for_hyper_parameter_tuning_job,
-    registry.create_model_package_group,
-    registry.describe_model_package_group,
-    registry.list_model_package_groups,
-    registry.delete_model_package_group,
-    registry.create_model_package,
-    registry.describe_model_package,
-    registry.update_model_package,
-    registry.list_model_packages,
-    registry.delete_model_package,
-    models.create_model,
-    models.describe_model,
-    models.list_models,
-    models.delete_model,
-    configs.create_endpoint_config,
-    configs.describe_endpoint_config,
-    configs.list_endpoint_configs,
-    configs.delete_endpoint_config,
-    endpoints.create_endpoint,
-    endpoints.describe_endpoint,
-    endpoints.list_endpoints,
-    endpoints.update_endpoint,
-    endpoints.update_endpoint_weights_and_capacities,
-    endpoints.delete_endpoint,
-)
+_MODULES = (processing, registry, training_actions, tuning_actions, actions, config, model)
+_VERBS = ("create_", "delete_", "describe_", "list_", "stop_", "update_")
 
-#: The API's name → the function that answers it; every other call is moto's.
-ACTIONS: dict[str, Action] = {action.__name__.title().replace("_", ""): action for action in _ANSWERED}
+#: The API's name → the function that answers it, such as CreateModel → model.create_model; other calls are moto's.
+ACTIONS: dict[str, Action] = {
+    name.title().replace("_", ""): function
+    for module in _MODULES
+    for name, function in vars(module).items()
+    if name.startswith(_VERBS)
+}
 
 #: Work that moto reports as done without doing it; the twin refuses it.
 PRETENDED = {

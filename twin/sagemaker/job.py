@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twin import context
-from twin.sagemaker import images
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
-from twin.sagemaker.container import Container
-from twin.sagemaker.errors import JobFailed
+from twin.sagemaker.container import Container, find_image
+from twin.sagemaker.errors import JobFailed, invalid
 
 #: Jobs that run at once on this machine; two at least, so that parallel trials are parallel everywhere.
 INSTANCES = max(2, os.cpu_count() or 1)
@@ -73,7 +72,7 @@ class Job(Resource, abc.ABC):
 
     @abc.abstractmethod
     def _work(self) -> str:
-        """Do the work, return the final status. JobFailed: Failed, with its text as the reason."""
+        """Do the work and return the final status; JobFailed means Failed, with its text as the reason."""
 
     @property
     def finished(self) -> bool:
@@ -93,11 +92,11 @@ class Job(Resource, abc.ABC):
         return max(1, math.ceil(((self.ended or now()) - self.started).total_seconds()))
 
     def launch(self) -> None:
-        """Begin; the caller has put the job into the account."""
+        """Start the thread; the caller has put the job into the account."""
         self._thread.start()
 
     def stop(self) -> bool:
-        """Ask it to stop; False when it has ended, or is stopping already."""
+        """Request a stop; False when the job has ended or is stopping already."""
         with self._changing:
             if self.finished or self.status == "Stopping":
                 return False
@@ -106,8 +105,14 @@ class Job(Resource, abc.ABC):
         self._stop.set()
         return True
 
+    def stop_call(self, kind: str) -> Request:
+        """Answer a Stop call; Refused when the job has ended. kind: the job's name in the message."""
+        if not self.stop() and self.finished:
+            raise invalid(f"The request was rejected because the {kind} job is in status {self.status}.")
+        return {}
+
     def abandon(self) -> None:
-        """The twin ends: kill it at once."""
+        """Kill the container at once, as the twin ends."""
         self._abandoned = True
         self._stop.set()
 
@@ -147,7 +152,7 @@ class Job(Resource, abc.ABC):
         """
         entrypoint = specification.get("ContainerEntrypoint") or ()
         try:
-            image = images.find(image_uri)
+            image = find_image(image_uri)
             command = image.command(entrypoint, arguments)
         except KeyError:
             kind = "algorithm" if role == "training" else role

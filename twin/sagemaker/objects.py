@@ -75,7 +75,7 @@ def upload_folder(folder: Path, uri: str) -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """What SageMaker makes of /opt/ml/model: a tar.gz of the folder's content; equal content gives equal bytes."""
+    """Pack a folder's content as tar.gz, as SageMaker does with /opt/ml/model; equal content gives equal bytes."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,

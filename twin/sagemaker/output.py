@@ -28,7 +28,7 @@ class LogStream:
         self.group, self.stream = group, stream
 
     def write(self, lines: list[str]) -> None:
-        """Append; group and stream are made when they are not there. Empty lines are no events, as on AWS."""
+        """Append lines; group and stream are created when missing. Empty lines are skipped, as on AWS."""
         moment = int(time.time() * 1000)
         events = [{"timestamp": moment, "message": line} for line in lines if line.strip()]
         if not events:
@@ -90,7 +90,7 @@ class Metrics:
 
 
 def publish_training(account: str, region: str, job: str, found: list[Metric]) -> None:
-    """Where the SDK's analytics read them: CloudWatch."""
+    """Publish to CloudWatch, where the SDK's analytics read."""
     if found:
         dimensions = (("TrainingJobName", job),)
         publish(account, region, NAMESPACE, [Datum(item.name, item.value, "None", dimensions) for item in found])

@@ -20,7 +20,7 @@ _ROOT = "/opt/ml/processing/"
 
 
 def check(request: Request) -> None:
-    """Refused with AWS's reason, or with what the twin lacks."""
+    """Raise Refused for a request that AWS refuses or the twin does not support."""
     if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
         raise unsupported("processing on more than one instance")
     inputs = request.get("ProcessingInputs") or []
@@ -144,10 +144,7 @@ def describe_processing_job(account: Account, request: Request) -> dict[str, Any
 
 
 def stop_processing_job(account: Account, request: Request) -> dict[str, Any]:
-    job = _find(account, request)
-    if not job.stop() and job.finished:
-        raise invalid(f"The request was rejected because the processing job is in status {job.status}.")
-    return {}
+    return _find(account, request).stop_call("processing")
 
 
 def list_processing_jobs(account: Account, request: Request) -> dict[str, Any]:

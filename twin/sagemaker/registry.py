@@ -68,10 +68,6 @@ def describe_model_package_group(account: Account, request: Request) -> dict[str
     return _group(account, request["ModelPackageGroupName"]).describe()
 
 
-def list_model_package_groups(account: Account, request: Request) -> dict[str, Any]:
-    return listing.page("ModelPackageGroupSummaryList", account.all(Group), Group.describe, request)
-
-
 def delete_model_package_group(account: Account, request: Request) -> dict[str, Any]:
     group = _group(account, request["ModelPackageGroupName"])
     with account.lock:

@@ -131,7 +131,7 @@ class Search:
         self._tried: set[tuple[str, ...]] = set()
 
     def propose(self) -> Proposal:
-        """New hyperparameters; only when the space seems exhausted ones that were tried before."""
+        """New hyperparameters; repeated ones only when the space seems exhausted."""
         for _ in range(_ASK_MAX):
             trial = self._study.ask(self._distributions)
             tuned = {item.name: item.text(trial.params[item.name]) for item in self._ranges}
@@ -142,7 +142,7 @@ class Search:
         return Proposal(tuned, self._study.ask(self._distributions))
 
     def learn(self, proposal: Proposal, value: float | None) -> None:
-        """The objective of a proposal; None: it gave none."""
+        """Report the objective of a proposal; None when it has none."""
         import optuna  # noqa: PLC0415
 
         if proposal.trial is not None:
@@ -151,5 +151,5 @@ class Search:
 
 
 def seed_of(name: str, given: int | None) -> int:
-    """RandomSeed, or one that depends on the job's name alone: the twin repeats itself."""
+    """RandomSeed, or one that depends on the job's name alone, so that runs are repeatable."""
     return zlib.crc32(name.encode()) if given is None else given

@@ -21,7 +21,7 @@ _UNSUPPORTED = {
 
 
 def check(request: Request) -> None:
-    """Refused with AWS's reason, or with what the twin lacks."""
+    """Raise Refused for a request that AWS refuses or the twin does not support."""
     for field, name in _UNSUPPORTED.items():
         if request.get(field):
             raise unsupported(name)
@@ -34,7 +34,7 @@ def check(request: Request) -> None:
 
 
 def check_algorithm(algorithm: dict[str, Any] | None) -> None:
-    """The image is ours to run; built-in algorithms and pipes are not."""
+    """A training image with files as input; no Marketplace algorithm, no Pipe mode."""
     if not algorithm:
         raise invalid("AlgorithmSpecification is required.")
     if algorithm.get("AlgorithmName"):
@@ -105,10 +105,7 @@ def describe_training_job(account: Account, request: Request) -> dict[str, Any]:
 
 
 def stop_training_job(account: Account, request: Request) -> dict[str, Any]:
-    job = _find(account, request)
-    if not job.stop() and job.finished:
-        raise invalid(f"The request was rejected because the training job is in status {job.status}.")
-    return {}
+    return _find(account, request).stop_call("training")
 
 
 def list_training_jobs(account: Account, request: Request) -> dict[str, Any]:

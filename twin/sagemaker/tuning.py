@@ -22,7 +22,7 @@ _NOT_FOR_TRIALS = _DEFINITION_ONLY | {"DefinitionName", "TuningObjective", "Retr
 
 @dataclass(eq=False)
 class Trial:
-    """One training job of a tuning job, and what it was to try."""
+    """One training job of a tuning job, with its proposal."""
 
     job: TrainingJob
     proposal: Proposal

@@ -17,7 +17,7 @@ _SUMMARY = """HyperParameterTuningJobName HyperParameterTuningJobArn HyperParame
 
 
 def check(request: Request) -> None:
-    """Refused with AWS's reason, or with what the twin lacks."""
+    """Raise Refused for a request that AWS refuses or the twin does not support."""
     config = request["HyperParameterTuningJobConfig"]
     if request.get("TrainingJobDefinitions"):
         raise unsupported("several training job definitions in one tuning job")
@@ -89,10 +89,7 @@ def describe_hyper_parameter_tuning_job(account: Account, request: Request) -> d
 
 
 def stop_hyper_parameter_tuning_job(account: Account, request: Request) -> dict[str, Any]:
-    job = _find(account, request)
-    if not job.stop() and job.finished:
-        raise invalid(f"The request was rejected because the tuning job is in status {job.status}.")
-    return {}
+    return _find(account, request).stop_call("tuning")
 
 
 def list_hyper_parameter_tuning_jobs(account: Account, request: Request) -> dict[str, Any]:

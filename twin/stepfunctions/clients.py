@@ -110,7 +110,7 @@ def _client(endpoint: str, service: str, region: str) -> Any:
 
 
 class Boto3:
-    """What the interpreter takes for the module boto3."""
+    """Replaces the module boto3 in the interpreter."""
 
     client = staticmethod(client)
 

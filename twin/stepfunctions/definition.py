@@ -15,7 +15,7 @@ _NESTED = ("ItemProcessor", "Iterator", "Branches")
 
 
 def faults(definition: str) -> list[str]:
-    """Everything wrong with a definition that its grammar does not show, each with its place."""
+    """The faults of a definition beyond its grammar, each with its place."""
     if len(definition.encode()) > MAX_BYTES:
         return [f"the definition has {len(definition.encode())} bytes: at most {MAX_BYTES} are allowed"]
     try:

@@ -78,7 +78,7 @@ def evaluate_with_timeout(self: Any, env: Any) -> None:
 
 
 class _Result:
-    """What a state gives, evaluated in the background."""
+    """The output of a state, evaluated in the background."""
 
     def __init__(self, state: Any, frame: Any) -> None:
         self._ended = threading.Event()
@@ -170,7 +170,7 @@ def error_equals(self: Any, env: Any) -> None:
 
 
 def retrier(self: Any, env: Any) -> None:
-    """One Retrier's verdict; its back-off ends with the execution."""
+    """The outcome of one Retrier; its back-off ends with the execution."""
     self.error_equals.eval(env)
     if not env.stack.pop():
         env.stack.append(RetrierOutcome.Skipped)

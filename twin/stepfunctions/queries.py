@@ -52,7 +52,7 @@ def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """JSON only: times as ISO 8601, whole numbers without a fraction. TypeError for anything that JSON has not."""
+    """JSON only: times as ISO 8601, whole numbers without a fraction. TypeError for values without a JSON form."""
     if value is None or isinstance(value, bool | str | int):
         return value
     if value is Utils.NULL_VALUE:
@@ -75,7 +75,7 @@ def _text(value: Any) -> str:
 
 
 def _bound(value: Any) -> Any:
-    """A value as the engine wants it: a null inside is a null, not nothing."""
+    """A value as the engine wants it: a null inside stays a null."""
     if value is None:
         return Utils.NULL_VALUE
     if isinstance(value, Mapping):

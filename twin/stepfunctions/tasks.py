@@ -179,7 +179,7 @@ class JobTask(StateTaskServiceCallback):
 
 
 class _JobPoller:
-    """One job that is followed: called, it gives the description of a job that has succeeded, or None."""
+    """Polls one job: a call returns the description of a succeeded job, None while it runs."""
 
     def __init__(self, job: Job, client: Any, address: dict[str, Any], failure: Callable[[str], Any]) -> None:
         self._job = job
@@ -203,7 +203,7 @@ class _JobPoller:
 
 
 def state_task_service_for(service_name: str) -> Any:
-    """The class for `arn:aws:states:::<service_name>:…`; an integration that would only be forwarded is refused."""
+    """The class for `arn:aws:states:::<service_name>:…`; ValueError for an integration that moto would only forward."""
     if service_name in ACTIONS:
         return JobTask()
     task = original(FACTORY)(service_name=service_name)
@@ -225,7 +225,7 @@ def check_sdk_resource(self: Any) -> None:
 def normalise_parameters(
     self: Any, parameters: dict[str, Any], boto_service_name: str | None = None, service_action_name: str | None = None
 ) -> None:
-    """Parameters in the API's own case, with objects as JSON text where the API takes text."""
+    """Parameters in the API's own case, with objects as JSON where the API takes a string."""
     operation = _operation(self, boto_service_name, service_action_name)
     if operation is not None and operation.input_shape is not None:
         self._to_boto_request(parameters, operation.input_shape)
@@ -234,7 +234,7 @@ def normalise_parameters(
 def normalise_response(
     self: Any, response: Any, boto_service_name: str | None = None, service_action_name: str | None = None
 ) -> None:
-    """Answers in Step Functions' case; streams become text."""
+    """Answers in Step Functions' case; streams become strings."""
     operation = _operation(self, boto_service_name, service_action_name)
     if operation is not None and operation.output_shape is not None:
         self._from_boto_response(response, operation.output_shape)

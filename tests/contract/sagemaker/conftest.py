@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from twin.context import Context
-from twin.sagemaker import images
 from twin.sagemaker.account import SageMaker
+from twin.sagemaker.container import IMAGES, Image
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/program:1"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
@@ -141,7 +141,7 @@ def lab(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lab]:
     program = Path(__file__).with_name("program.py")
-    image = images.Image(entry=(sys.executable, "-u", "-P", str(program)), environment={"COLOUR": "red"})
-    monkeypatch.setitem(images.IMAGES, "program", image)
+    image = Image(entry=(sys.executable, "-u", "-P", str(program)), environment={"COLOUR": "red"})
+    monkeypatch.setitem(IMAGES, "program", image)
     yield Lab(client, eventually)
     SageMaker(server).stop()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from twin.sagemaker.images import Image, find
+from twin.sagemaker.container import Image, find_image
 
 IMAGE = Image(entry=("python", "-m", "usher_models"), module="usher_models")
 
@@ -22,7 +22,7 @@ IMAGE = Image(entry=("python", "-m", "usher_models"), module="usher_models")
 )
 def test_another_image_is_not_known(uri: str) -> None:
     with pytest.raises(KeyError):
-        find(uri)
+        find_image(uri)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_another_image_is_not_known(uri: str) -> None:
     ],
 )
 def test_our_image_is_known_with_and_without_registry_tag_and_digest(uri: str) -> None:
-    assert find(uri).entry[0] == sys.executable
+    assert find_image(uri).entry[0] == sys.executable
 
 
 @pytest.mark.parametrize("entrypoint", [["bash", "-c", "train"], ["python3", "-m", "other"], ["python3", "train.py"]])

@@ -20,7 +20,7 @@ _IDLE_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class ContainerResponse:
-    """What a container answered. seconds: how long it took."""
+    """A container's response. seconds: how long it took."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,16 +41,16 @@ class CallFailed(Exception):
 
 
 class NoResponse(Exception):
-    """The container did not answer properly; in words, as the ModelError's message."""
+    """The container gave no valid response; the text becomes the ModelError's message."""
 
 
 def invalid_call(message: str) -> CallFailed:
-    """The caller's fault."""
+    """An error of the caller."""
     return CallFailed("ValidationError", 400, message)
 
 
 def unavailable(message: str) -> CallFailed:
-    """Nothing is there to answer right now; a retry is of use."""
+    """No variant is available now; a retry may succeed."""
     return CallFailed("ServiceUnavailable", 503, message)
 
 
@@ -62,7 +62,7 @@ class Connections:
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(_IDLE_MAX)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> ContainerResponse:
-        """NoResponse when none comes in time, it is too large, or the container broke off."""
+        """The container's response; NoResponse when it is late, too large or cut off."""
         began = time.monotonic()
         kept = self._take()
         try:
@@ -77,7 +77,7 @@ class Connections:
                 "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoResponse(f"the container broke off: {type(error).__name__}") from error
+            raise NoResponse(f"the container closed the connection: {type(error).__name__}") from error
 
     def ping(self) -> bool:
         """Whether GET /ping answers 200 within two seconds."""

@@ -89,7 +89,7 @@ class Endpoint(Resource):
         self._begin(status, lambda: self._deploy(deployment), deployment)
 
     def set_weights(self, wanted: dict[str, tuple[float | None, int | None]]) -> None:
-        """New weights and counts, in the background; Refused while busy, or for variants that are not there."""
+        """New weights and counts, in the background; Refused while busy, or for unknown variants."""
         with self._lock:
             unknown = sorted(set(wanted) - {state.name for state in self.states})
             if unknown and self.status == "InService":
@@ -169,7 +169,7 @@ class Endpoint(Resource):
         self._swap(deployment, served, {**kept, **started})
 
     def _start(self, wanted: list[dict[str, Any]], served: dict[str, Served]) -> dict[str, Variant]:
-        """The new variants, healthy; JobFailed, and none of them left, when one is not."""
+        """Start the new variants and wait until all are healthy; else close them and raise JobFailed."""
         names = [item["VariantName"] for item in wanted]
         limits = [item.get("ContainerStartupHealthCheckTimeoutInSeconds", START_SECONDS) for item in wanted]
         variants = [Variant(self.account, self.name, name, served[name], self._closing) for name in names]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from twin.sagemaker import images, listing, objects
+from twin.sagemaker import listing, objects
 from twin.sagemaker.account import Account, Request, Resource
+from twin.sagemaker.container import find_image
 from twin.sagemaker.errors import invalid, unsupported
 
 #: The supported fields of a container; others are refused.
@@ -44,7 +45,7 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
         raise invalid("PrimaryContainer and Containers cannot both be specified.")
     served = _served(_container(request))
     try:
-        images.find(served.image)
+        find_image(served.image)
     except KeyError:
         raise invalid(f"Requested image {served.image} not found.") from None
     if served.data and not objects.exists(served.data):

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 from twin import context
 from twin.cloudwatch.data import Datum, publish
-from twin.sagemaker import images, objects
+from twin.sagemaker import objects
 from twin.sagemaker.account import Account
-from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
+from twin.sagemaker.container import START_FLOOR_SECONDS, Container, find_image, start_seconds
 from twin.sagemaker.errors import JobFailed
 from twin.sagemaker.hosting.connections import RESPONSE_SECONDS, Connections, ContainerResponse, NoResponse, unavailable
 from twin.sagemaker.hosting.model import Served
@@ -21,7 +21,6 @@ from twin.sagemaker.output import LogStream
 
 NAMESPACE = "AWS/SageMaker"
 _COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")
-_LATENCIES = ("ModelLatency", "OverheadLatency")
 
 log = logging.getLogger(__name__)
 
@@ -41,33 +40,35 @@ class Traffic:
         self._account, self._region = account, region
         self._dimensions = (("EndpointName", endpoint), ("VariantName", variant))
         self._lock = threading.Lock()
-        self._counts: dict[str, list[int]] = {name: [] for name in _COUNTS}
-        self._latencies: dict[str, list[float]] = {name: [] for name in _LATENCIES}
+        self._calls: list[tuple[int, float, float]] = []
 
     def count(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
-        """One call that the container answered with `status` (0: it did not)."""
-        client_error, server_error = 400 <= status < 500, status == 0 or status >= 500
-        values = (1, int(client_error), int(server_error), int(client_error or server_error))
+        """One call that the container answered with `status` (0: no response)."""
         with self._lock:
-            for name, value in zip(_COUNTS, values, strict=True):
-                self._counts[name].append(value)
-            for name, seconds in zip(_LATENCIES, (model_seconds, overhead_seconds), strict=True):
-                self._latencies[name].append(max(0.0, seconds) * 1e6)
+            self._calls.append((status, model_seconds, overhead_seconds))
 
     def publish(self) -> None:
-        """Hand over what was gathered: counts as statistic sets (0 or 1 a call), latencies in microseconds."""
+        """Publish the calls: counts as statistic sets (0 or 1 a call), latencies in microseconds."""
         with self._lock:
-            counts, self._counts = self._counts, {name: [] for name in _COUNTS}
-            latencies, self._latencies = self._latencies, {name: [] for name in _LATENCIES}
-        if not counts["Invocations"]:
+            calls, self._calls = self._calls, []
+        if not calls:
             return
-        data = [Datum(name, values, "Count", self._dimensions, as_set=True) for name, values in counts.items()]
-        data += [Datum(name, values, "Microseconds", self._dimensions) for name, values in latencies.items()]
+        client_errors = [int(400 <= status < 500) for status, *_ in calls]
+        server_errors = [int(status == 0 or status >= 500) for status, *_ in calls]
+        errors = [max(pair) for pair in zip(client_errors, server_errors, strict=True)]
+        values = ([1] * len(calls), client_errors, server_errors, errors)
+        data = [
+            Datum(name, counts, "Count", self._dimensions, as_set=True)
+            for name, counts in zip(_COUNTS, values, strict=True)
+        ]
+        for name, column in (("ModelLatency", 1), ("OverheadLatency", 2)):
+            microseconds = [max(0.0, call[column]) * 1e6 for call in calls]
+            data.append(Datum(name, microseconds, "Microseconds", self._dimensions))
         publish(self._account, self._region, NAMESPACE, data)
 
 
 class Variant:
-    """A variant's process. `start` returns when it is healthy; from then on it looks after itself until `close`."""
+    """A variant's process. `start` returns when it is healthy; from then on it is monitored until `close`."""
 
     def __init__(self, account: Account, endpoint: str, name: str, served: Served, ending: threading.Event) -> None:
         """ending: set when the endpoint ends, also while the variant still starts."""
@@ -89,7 +90,7 @@ class Variant:
     def start(self, limit_seconds: float) -> None:
         """Load the model, run `serve`, wait for /ping; JobFailed when it is not healthy in time or keeps exiting.
 
-        Whoever started it closes it, also after a failure.
+        The caller closes it, also after a failure.
         """
         self._download()
         deadline = time.monotonic() + start_seconds(limit_seconds)
@@ -119,18 +120,18 @@ class Variant:
         return answer
 
     def enter(self) -> None:
-        """A call is on its way to this variant: `drain` waits until it has `left`."""
+        """Count a call in: `drain` waits for it."""
         with self._idle:
             self._calls += 1
 
     def leave(self) -> None:
-        """That call has its answer."""
+        """Count the call out."""
         with self._idle:
             self._calls -= 1
             self._idle.notify_all()
 
     def drain(self) -> None:
-        """Wait for the calls that are on their way, no longer than an answer may take."""
+        """Wait for pending calls, at most as long as a response may take."""
         with self._idle:
             self._idle.wait_for(lambda: self._calls == 0, RESPONSE_SECONDS)
 
@@ -155,7 +156,7 @@ class Variant:
 
     def _spawn(self) -> None:
         try:
-            image = images.find(self.served.image)
+            image = find_image(self.served.image)
         except KeyError:
             raise JobFailed(f"The image of variant {self.name} does not exist: {self.served.image}") from None
         self._connections.close()
