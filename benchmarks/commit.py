@@ -17,7 +17,7 @@ from typing import Any
 
 import boto3
 
-from usher.store.ingested_objects import Ledger
+from usher.store.ingested_objects import IngestedObjects
 from usher_lake.commit import catalog_batch
 from usher_lake.ingest import ingest_object
 from usher_lake.landing import parse_event
@@ -61,7 +61,7 @@ def prepare(objects: int) -> dict[str, str]:
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
     )
     ensure_tables(open_catalog(), "usher", "lake")
-    ledger = Ledger(boto3.resource("dynamodb"), "state")
+    ingested = IngestedObjects(boto3.resource("dynamodb"), "state")
     messages = {}
     for number in range(objects):
         key = f"ratings/upload/{number}.csv"
@@ -71,7 +71,7 @@ def prepare(objects: int) -> dict[str, str]:
         ]
         detail = {"bucket": {"name": "landing"}, "object": {"key": key, "etag": etag, "size": 1}}
         event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-        entry = ledger.record(ingest_object(s3, parse_event(json.dumps(event)), "lake", lambda: 900.0))
+        entry = ingested.record(ingest_object(s3, parse_event(json.dumps(event)), "lake", lambda: 900.0))
         messages[f"m{number}"] = json.dumps({"dataset": entry.dataset, "digest": entry.digest})
     return messages
 
@@ -91,10 +91,10 @@ def main() -> None:
 
 def measure(objects: int) -> None:
     messages = prepare(objects)
-    ledger = Ledger(boto3.resource("dynamodb"), "state")
+    ingested = IngestedObjects(boto3.resource("dynamodb"), "state")
     catalog = open_catalog()
     start, wall = time.process_time(), time.monotonic()
-    result = catalog_batch(messages, ledger, lambda name: load_table(catalog, "usher", name), "lake")
+    result = catalog_batch(messages, ingested, lambda name: load_table(catalog, "usher", name), "lake")
     seconds, wall = time.process_time() - start, time.monotonic() - wall
     assert not result.errors and len(result.snapshots) == objects, result.errors
     assert len(set(result.snapshots.values())) == 1

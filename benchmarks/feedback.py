@@ -23,7 +23,7 @@ from cli.target import Choice, Target, find
 from demo.api_client import ApiClient
 from twin import lifecycle
 from usher.api.signing_keys import current_key
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.signing import Recommendation, sign
 from usher.store import keys
 from usher.store.codec import stored
@@ -56,7 +56,7 @@ class Bench:
         """A click that follows a recommendation."""
         event = self.event(n, "click")
         recommendation = Recommendation(
-            EXPERIMENT, 2, "B", user_hash(event["user_id"]), int(time.time()), "r", (event["item_id"],)
+            EXPERIMENT, 2, "B", hash_user_id(event["user_id"]), int(time.time()), "r", (event["item_id"],)
         )
         return event | {"recommendation_id": sign(recommendation, self._key)}
 
@@ -95,7 +95,7 @@ class Bench:
         fields = {name: getattr(router, name) for name in Router.__dataclass_fields__}
         self.table.put_item(Item=keys.experiment(EXPERIMENT).item() | {"attribution_seconds": 3600})
         for user in range(USERS):
-            key = keys.exposure(user_hash(f"user-{user}"), EXPERIMENT).item()
+            key = keys.exposure(hash_user_id(f"user-{user}"), EXPERIMENT).item()
             self.table.put_item(Item=key | stored({"variant": "B", "version": 2, "enrolled_at": time.time()}))
         self.table.put_item(Item=keys.ROUTER.item() | stored(fields))
         time.sleep(ROUTER_CACHE_SECONDS)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
-    from usher.store.ingested_objects import Ledger
+    from usher.store.ingested_objects import IngestedObjects
 
 DEFAULT_STACK = "usher"
 
@@ -95,11 +95,11 @@ class Target:
             )
         return self._clients[service]
 
-    def ledger(self) -> Ledger:
+    def ingested_objects(self) -> IngestedObjects:
         """The records of ingested objects."""
-        from usher.store.ingested_objects import Ledger  # noqa: PLC0415 - imports botocore
+        from usher.store.ingested_objects import IngestedObjects  # noqa: PLC0415 - imports botocore
 
-        return Ledger(self.dynamodb(), self.resources.state_table)
+        return IngestedObjects(self.dynamodb(), self.resources.state_table)
 
     def state_table(self) -> Any:
         """The state table, a boto3 Table resource."""

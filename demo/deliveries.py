@@ -22,7 +22,7 @@ from cli.uploads.send import Sent
 from demo.data_split import Delivery
 
 if TYPE_CHECKING:
-    from usher.store.ingested_objects import Entry
+    from usher.store.ingested_objects import IngestedObject
 
 _POLL_SECONDS = 0.5
 GOOD_ROWS = 200
@@ -128,7 +128,7 @@ def write_bad_rows(path: Path) -> int:
 
 
 def count_mismatches(
-    target: Target, sent: Sequence[Sent], entries: Mapping[str, Entry], expected_bad: Mapping[str, int]
+    target: Target, sent: Sequence[Sent], entries: Mapping[str, IngestedObject], expected_bad: Mapping[str, int]
 ) -> list[str]:
     """For each object, compare rows sent, rows recorded by ingest, and rows that Athena counts; [] when they agree.
 

@@ -24,7 +24,7 @@ from cli.uploads.send import Sent, faults, follow, measure, send
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from usher.store.ingested_objects import Entry
+    from usher.store.ingested_objects import IngestedObject
 
 app = typer.Typer()
 
@@ -134,9 +134,11 @@ def _progress() -> Iterator[Progress]:
         yield bar
 
 
-def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float, console: Console) -> Mapping[str, Entry]:
+def watch(
+    target: Target, sent: Sequence[Sent], timeout_seconds: float, console: Console
+) -> Mapping[str, IngestedObject]:
     """Show the row counts until all objects have ended; returns the last records."""
-    entries: Mapping[str, Entry] = {}
+    entries: Mapping[str, IngestedObject] = {}
     if not console.is_terminal:
         entries = list(follow(target, sent, timeout_seconds))[-1]
         console.print(_table(sent, entries))
@@ -147,7 +149,7 @@ def watch(target: Target, sent: Sequence[Sent], timeout_seconds: float, console:
     return entries
 
 
-def _table(sent: Sequence[Sent], entries: Mapping[str, Entry]) -> Table:
+def _table(sent: Sequence[Sent], entries: Mapping[str, IngestedObject]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for name in ("file", "data set", "bytes", "rows in", "accepted", "quarantined", "state"):
         table.add_column(name, justify="left" if name in ("file", "data set", "state") else "right", no_wrap=True)
@@ -162,7 +164,7 @@ def _table(sent: Sequence[Sent], entries: Mapping[str, Entry]) -> Table:
     return table
 
 
-def _record(item: Sent, entry: Entry | None) -> dict[str, Any]:
+def _record(item: Sent, entry: IngestedObject | None) -> dict[str, Any]:
     record: dict[str, Any] = {
         "file": str(item.measured.file.path),
         "dataset": item.measured.file.dataset,

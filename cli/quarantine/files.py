@@ -150,7 +150,7 @@ def find_original(target: Target, file: QuarantineFile, header: str) -> Original
     """
     if is_stream_digest(file.digest):
         return Original(file.key, file.dataset, "jsonl", b"")
-    entry = target.ledger().find(file.digest)
+    entry = target.ingested_objects().find(file.digest)
     if entry is None:
         raise CommandError(
             f"the state table has no record of object {file.digest}: wait until it is ingested, or upload it again"

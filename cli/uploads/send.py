@@ -18,7 +18,7 @@ from usher.schema.ids import object_digest
 from usher.schema.s3_paths import upload_key
 
 if TYPE_CHECKING:
-    from usher.store.ingested_objects import Entry
+    from usher.store.ingested_objects import IngestedObject
 
 _CHUNK = 1 << 20
 #: Larger files are uploaded in parallel parts.
@@ -147,24 +147,24 @@ def follow(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
-) -> Iterator[Mapping[str, Entry]]:
+) -> Iterator[Mapping[str, IngestedObject]]:
     """Yield the records by digest at each poll, until all objects have ended or the time is over."""
-    ledger, deadline = target.ledger(), clock() + timeout_seconds
+    ingested, deadline = target.ingested_objects(), clock() + timeout_seconds
     digests = [item.digest for item in sent]
     while True:
-        entries = ledger.find_all(digests)
+        entries = ingested.find_all(digests)
         yield entries
         if not unfinished(entries, digests) or clock() >= deadline:
             return
         sleep(POLL_SECONDS)
 
 
-def unfinished(entries: Mapping[str, Entry], digests: Sequence[str]) -> list[str]:
+def unfinished(entries: Mapping[str, IngestedObject], digests: Sequence[str]) -> list[str]:
     """The digests of objects that are not ingested yet."""
     return [digest for digest in digests if digest not in entries or entries[digest].status not in _ENDED]
 
 
-def faults(entries: Mapping[str, Entry], sent: Sequence[Sent]) -> list[str]:
+def faults(entries: Mapping[str, IngestedObject], sent: Sequence[Sent]) -> list[str]:
     """One line for each object that was not ingested, was deleted, or whose row counts do not add up."""
     lines = []
     for item in sent:

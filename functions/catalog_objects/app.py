@@ -12,7 +12,7 @@ from usher.clients import client, dynamodb
 from usher.runs.trigger import check_later
 from usher.schema.settings import Settings
 from usher.sqs_batches import answer
-from usher.store.ingested_objects import Ledger
+from usher.store.ingested_objects import IngestedObjects
 from usher.store.run_progress import RunProgress
 from usher_lake.commit import catalog_batch
 from usher_lake.tables import load_table, open_catalog
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     messages = {record["messageId"]: record["body"] for record in event["Records"]}
     result = catalog_batch(
         messages,
-        Ledger(dynamodb(), settings.state_table),
+        IngestedObjects(dynamodb(), settings.state_table),
         functools.partial(load_table, _catalog(), settings.database),
         settings.lake_bucket,
     )

@@ -15,7 +15,7 @@ from usher.errors import InputError, ObjectGone
 from usher.metrics import count
 from usher.schema.settings import Settings
 from usher.sqs_batches import each_message
-from usher.store.ingested_objects import Entry, Ledger
+from usher.store.ingested_objects import IngestedObject, IngestedObjects
 from usher_lake.ingest import ingest_object
 from usher_lake.landing import LandingObject, parse_event
 
@@ -31,12 +31,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _ingest(settings: Settings, context: Any, record: Mapping[str, Any]) -> None:
     """Read the object unless its entry exists, and request its commit unless it is committed."""
-    ledger = Ledger(dynamodb(), settings.state_table)
+    ingested = IngestedObjects(dynamodb(), settings.state_table)
     try:
         landing = parse_event(record["body"])
         if landing.is_folder:
             return
-        entry = ledger.find(landing.digest) or ledger.record(_read(landing, settings, context))
+        entry = ingested.find(landing.digest) or ingested.record(_read(landing, settings, context))
     except InputError:
         count({"ObjectsRefused": 1}, service=SERVICE, dataset="none")
         raise
@@ -45,7 +45,7 @@ def _ingest(settings: Settings, context: Any, record: Mapping[str, Any]) -> None
         client("sqs").send_message(QueueUrl=settings.catalog_queue_url, MessageBody=message)
 
 
-def _read(landing: LandingObject, settings: Settings, context: Any) -> Entry:
+def _read(landing: LandingObject, settings: Settings, context: Any) -> IngestedObject:
     try:
         entry = ingest_object(
             client("s3"), landing, settings.lake_bucket, lambda: context.get_remaining_time_in_millis() / 1000
@@ -53,7 +53,7 @@ def _read(landing: LandingObject, settings: Settings, context: Any) -> Entry:
     except ObjectGone as gone:
         logger.warning("gone", extra={"key": landing.key, "reason": str(gone)})
         count({"ObjectsGone": 1}, service=SERVICE, dataset=landing.dataset)
-        return Entry(landing.digest, landing.dataset, landing.bucket, landing.key, "gone")
+        return IngestedObject(landing.digest, landing.dataset, landing.bucket, landing.key, "gone")
     logger.info("read", extra=entry.item())
     rows = {"RowsIn": entry.rows_in, "RowsAccepted": entry.rows_ok, "RowsQuarantined": entry.rows_bad}
     count(rows, service=SERVICE, dataset=entry.dataset)

@@ -79,7 +79,7 @@ class Application:
         return [item for page in pages for item in page["Items"] if item["sk"] == sort_key]
 
     def set_status(self, entry: dict[str, Any], status: str) -> None:
-        """Put an object's ledger back, as a crash leaves it."""
+        """Put an object's item back, as a crash leaves it."""
         self._state.update_item(
             Key={"pk": entry["pk"], "sk": entry["sk"]},
             UpdateExpression="SET #s = :s",
@@ -312,7 +312,7 @@ def application(twin: Any, monkeypatch: pytest.MonkeyPatch) -> Application:
 
 
 def settled(application: Application) -> list[dict[str, Any]]:
-    """The ledger once every object has come to its end and no message waits."""
+    """The OBJECT items once every object has come to its end and no message waits."""
 
     def look() -> list[dict[str, Any]] | None:
         entries = application.items("OBJECT")
@@ -364,7 +364,7 @@ def arrived(application: Application) -> int:
 
 
 def crash_a_commit(application: Application, entries: Sequence[dict[str, Any]]) -> None:
-    """As after a crash between a commit and the ledger's last word: the message comes again."""
+    """As after a crash between a commit and the last write to the object's item: the message comes again."""
     for entry in [entry for entry in entries if entry["status"] == "committed" and entry["rows_ok"]][:3]:
         application.set_status(entry, "committing")
         message = {"dataset": entry["dataset"], "digest": entry["pk"].partition("#")[2]}

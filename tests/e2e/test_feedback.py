@@ -18,7 +18,7 @@ import pytest
 
 from cli import api_client
 from cli.target import Target
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.store import keys
 from usher.store.codec import stored
 from usher.store.popular import write_lists
@@ -204,7 +204,7 @@ def test_in_an_open_experiment_a_recommendation_enrols_and_one_outcome_counts(se
     write_router(
         serving.table, Router(2, now, "testing", EXPERIMENT, "A", {"A": 0.5, "B": 0.5}, {"A": MODEL, "B": MODEL})
     )
-    exposure = keys.exposure(user_hash("u4"), EXPERIMENT).item()
+    exposure = keys.exposure(hash_user_id("u4"), EXPERIMENT).item()
 
     def enrolled() -> Any:
         shown = serving.recommend("u4")

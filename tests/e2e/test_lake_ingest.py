@@ -23,7 +23,7 @@ FILES = {"ratings.csv": "ratings", "movies.csv": "items", "tags.csv": "tags", "l
 
 
 class Lake:
-    """The twin's landing bucket, ledger and tables, reached as any client of AWS reaches them."""
+    """The twin's landing bucket, state table and tables, reached as any client of AWS reaches them."""
 
     def __init__(self, twin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in twin.environment.items():
@@ -39,7 +39,7 @@ class Lake:
         return key
 
     def entries(self, *keys: str) -> dict[str, dict[str, Any]]:
-        """The ledger's items of these objects."""
+        """The OBJECT items of these objects."""
         pages = self.state.meta.client.get_paginator("scan").paginate(TableName=self.state.name, ConsistentRead=True)
         items = [item for page in pages for item in page["Items"]]
         return {str(item["key"]): item for item in items if item["sk"] == "OBJECT" and item["key"] in keys}
@@ -185,7 +185,7 @@ def test_after_a_row_delete_a_redelivered_message_brings_nobody_back(lake: Lake)
     key = lake.put("ratings/upload/erased.csv", HEADER + b"erased,2,3.5,964982703\nkept,2,3.5,964982703\n")
     entry = lake.wait(key)[key]
     lake.table("ratings").delete("user_id = 'erased'")
-    lake.state.update_item(  # as after a crash between the commit and the ledger's last word
+    lake.state.update_item(  # as after a crash between the commit and the last write to the object's item
         Key={"pk": entry["pk"], "sk": entry["sk"]},
         UpdateExpression="SET #s = :s",
         ExpressionAttributeNames={"#s": "status"},

@@ -88,9 +88,9 @@ def invoke(target: Target, name: str) -> Any:
 
 
 def committed(target: Target) -> dict[str, tuple[str, int]]:
-    """What the ledger says of each landing object: status, and rows in the lake."""
+    """What the state table says of each landing object: status, and rows in the lake."""
     digest = json.loads(sample.fill(target, "catalog_objects")["Records"][0]["body"])["digest"]
-    return {key: (entry.status, entry.rows_ok) for key, entry in target.ledger().find_all([digest]).items()}
+    return {key: (entry.status, entry.rows_ok) for key, entry in target.ingested_objects().find_all([digest]).items()}
 
 
 def taken_once(target: Target, answer: Any) -> bool:

@@ -37,6 +37,25 @@ CONTRACTS = {f"usher.{folder}.{path.stem}" for folder in SHIPPED for path in (CO
 CONTRACTS |= {"usher.algorithms.ALGORITHMS"}
 
 
+#: File → why it may build keys of the state table itself.
+KEYS_ELSEWHERE = {
+    **dict.fromkeys(
+        ("benchmarks/feedback.py", "benchmarks/running_twin.py", "benchmarks/tick.py"),
+        "they prepare the table as no product code does",
+    ),
+    **dict.fromkeys(
+        (
+            "cli/experiments/operator_commands.py",
+            *(f"layers/core/python/usher/experiments/{name}.py" for name in ("finishing", "opening", "strata")),
+            "layers/core/python/usher/experiments/operator_commands.py",
+        ),
+        "the experiment's items, until the store has their functions",
+    ),
+}
+#: (package, package) → why the import is not counted.
+IMPORTS_UPWARD = {("store", "experiments"): "the record of a tick, until its types are the store's"}
+
+
 def modules(path: Path) -> set[str]:
     """The modules that a file imports, wherever in it; a name that is imported from a package counts as its module."""
     found = set()
@@ -114,6 +133,55 @@ def test_every_function_with_the_scorer_has_the_contracts() -> None:
 def test_the_image_ships_what_the_contracts_are() -> None:
     dockerfile = (PROJECT / "containers/recommender/Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"^COPY layers/core/python/usher/(\w+) ", dockerfile, re.M) == list(SHIPPED)
+
+
+def core_imports() -> dict[str, set[str]]:
+    """Package or top-level module of usher → those that it imports. experiments.stats is pure, and counts by itself."""
+
+    def node(module: str) -> str:
+        parts = module.split(".")[1:]
+        return ".".join(parts[:2] if parts[:2] == ["experiments", "stats"] else parts[:1])
+
+    found: dict[str, set[str]] = {}
+    for path in CORE.rglob("*.py"):
+        here = node(".".join(["usher", *path.relative_to(CORE).with_suffix("").parts]))
+        wanted = {node(name) for name in modules(path) if name.startswith("usher.")} - {here}
+        found.setdefault(here, set()).update(name for name in wanted if (here, name) not in IMPORTS_UPWARD)
+    return found
+
+
+def test_the_packages_of_usher_do_not_import_each_other_in_circles() -> None:
+    left = core_imports()
+    while free := [name for name, wanted in left.items() if not wanted & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"circle among {sorted(left)}"
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("schema", set()),
+        ("experiments.stats", set()),
+        ("store", {"schema", "errors", "experiments.stats"}),
+        ("api", {"schema", "errors"}),
+        ("serving", {"schema", "errors", "store", "api", "experiments.stats", "metrics"}),
+        ("feedback", {"schema", "errors", "store", "api", "metrics"}),
+    ],
+)
+def test_a_package_of_usher_imports_only_those_below_it(package: str, allowed: set[str]) -> None:
+    assert core_imports()[package] <= allowed
+
+
+def test_only_the_store_builds_keys_of_the_state_table() -> None:
+    """What reads or writes an item is a function of usher.store, so that a stored item has one owner."""
+    wrong = {
+        str(path.relative_to(PROJECT))
+        for folder in (*MAY_IMPORT, "benchmarks")
+        for path in (PROJECT / folder).rglob("*.py")
+        if path.parent != CORE / "store" and any(name.startswith("usher.store.keys") for name in modules(path))
+    }
+    assert wrong <= KEYS_ELSEWHERE.keys(), wrong - KEYS_ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize("folder", SHIPPED)

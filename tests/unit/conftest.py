@@ -185,7 +185,7 @@ class Lake:
         return bodies
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        """The ledger's items by the object's key."""
+        """The OBJECT items by the object's key."""
         items = self.dynamodb.Table(self.state_table).scan()["Items"]
         return {str(item["key"]): item for item in items if item["sk"] == "OBJECT"}
 

@@ -20,7 +20,7 @@ from cli import main
 from cli.errors import explain
 from cli.target import Target
 from usher.schema.ids import object_digest
-from usher.store.ingested_objects import Entry
+from usher.store.ingested_objects import IngestedObject
 
 RATINGS = b"userId,movieId,rating,timestamp\n1,2,3.5,964982703\n1,3,4.0,964982703\n"
 
@@ -211,12 +211,12 @@ def test_what_does_not_add_up_is_an_error(  # noqa: PLR0917 - fixtures and param
     assert words in failure(run("upload", path, "--wait", "--timeout", "1"))
 
 
-def record(target: Target, **fields: Any) -> Entry:
-    """Write the ledger entry of the only landing object, as ingest does."""
+def record(target: Target, **fields: Any) -> IngestedObject:
+    """Write the item of the only landing object, as ingest does."""
     version = target.client("s3").list_object_versions(Bucket="landing")["Versions"][0]
     digest = object_digest("landing", version["Key"], version["VersionId"])
-    entry = Entry(digest=digest, dataset="ratings", bucket="landing", key=version["Key"], **fields)
-    target.ledger().record(entry)
+    entry = IngestedObject(digest=digest, dataset="ratings", bucket="landing", key=version["Key"], **fields)
+    target.ingested_objects().record(entry)
     return entry
 
 
@@ -271,7 +271,9 @@ NASTY = [
 ]
 
 
-def refuse(target: Target, lines: list[tuple[int, bytes, int]], body: bytes = RATINGS, name: str = "x.csv") -> Entry:
+def refuse(
+    target: Target, lines: list[tuple[int, bytes, int]], body: bytes = RATINGS, name: str = "x.csv"
+) -> IngestedObject:
     """A landing object and its quarantine file, as ingest leaves them. lines: (number, raw, whole length)."""
     s3 = target.client("s3")
     s3.put_object(Bucket="landing", Key=f"ratings/upload/{name}", Body=body)
@@ -296,7 +298,7 @@ def refuse(target: Target, lines: list[tuple[int, bytes, int]], body: bytes = RA
     return entry
 
 
-def nasty(target: Target) -> Entry:
+def nasty(target: Target) -> IngestedObject:
     return refuse(target, [(number, raw, len(raw)) for number, raw in enumerate(NASTY, start=2)])
 
 

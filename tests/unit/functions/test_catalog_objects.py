@@ -18,7 +18,7 @@ from pyiceberg.exceptions import CommitFailedException
 
 from usher import clients
 from usher.errors import CommitContended, UnreadableFile
-from usher.store.ingested_objects import Ledger
+from usher.store.ingested_objects import IngestedObjects
 from usher.store.run_progress import Commit, count_commits
 from usher_lake import commit
 from usher_lake.commit import ObjectFiles, commit_objects, committed_objects
@@ -62,12 +62,12 @@ def assert_all_there_once(lake: Any) -> None:
 # -- crashes ----------------------------------------------------------------------------------------------------------
 
 CRASH_POINTS = [
-    (Ledger, "committing", 0),
-    (Ledger, "committing", 1),
+    (IngestedObjects, "committing", 0),
+    (IngestedObjects, "committing", 1),
     (commit, "_append", 0),
     (GlueCatalog, "_update_glue_table", 0),
-    (Ledger, "committed", 0),
-    (Ledger, "committed", 1),
+    (IngestedObjects, "committed", 0),
+    (IngestedObjects, "committed", 1),
     (commit, "count_commits", 0),
 ]
 
@@ -106,20 +106,20 @@ def _crash(patch: pytest.MonkeyPatch, point: tuple[Any, str, int], when: str) ->
     return calls
 
 
-@pytest.mark.parametrize("point", ["ledger", "queue"])
+@pytest.mark.parametrize("point", ["state", "queue"])
 def test_after_a_crash_of_ingest_the_redelivered_event_completes_it(
     lake: Any, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     lake.make_tables("ratings")
     event = lake.put("ratings/upload/a.csv", rating_file("a", "b", "c", "d", "e"))
     with monkeypatch.context() as patch:
-        if point == "ledger":
-            patch.setattr(Ledger, "record", _raise)
+        if point == "state":
+            patch.setattr(IngestedObjects, "record", _raise)
         else:
             patch.setattr(clients.client("sqs"), "send_message", _raise)
         with pytest.raises(Crash):
             lake.ingest(event)
-    assert lake.entries() == {} if point == "ledger" else lake.entries()
+    assert lake.entries() == {} if point == "state" else lake.entries()
     assert lake.ingest(event) == []
     assert lake.catalog() == []
     assert_all_there_once(lake)
@@ -142,7 +142,7 @@ def test_a_repeated_message_does_not_restore_deleted_rows(ready: Any) -> None:
     assert ready.catalog(*ready.messages) == []
     ready.table("ratings").delete("user_id = 'a'")
     state = ready.dynamodb.Table("state")
-    for entry in ready.entries().values():  # as if the crash had come before the ledger's last word
+    for entry in ready.entries().values():  # as if the crash had come before the last write to the object's item
         state.update_item(
             Key={"pk": entry["pk"], "sk": "OBJECT"},
             UpdateExpression="SET #s = :s",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.errors import NotAnEvent, UnknownPlace
+from usher.errors import NotAnEvent, UnknownLandingKey
 from usher_lake.firehose import FirehoseBatch, check_batch
 
 ARN = "arn:aws:firehose:eu-west-1:123456789012:deliverystream/usher-"
@@ -64,12 +64,14 @@ def handle(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("name", ["films", "", "ratings-2"])
 def test_an_unknown_delivery_stream_fails_with_the_known_ones(handle: Any, name: str) -> None:
-    with pytest.raises(UnknownPlace, match="none of usher-ratings, usher-items, usher-tags, usher-links, usher-events"):
+    with pytest.raises(
+        UnknownLandingKey, match="none of usher-ratings, usher-items, usher-tags, usher-links, usher-events"
+    ):
         handle(event(rating(), dataset=name))
 
 
 def test_the_delivery_stream_of_another_stack_fails(handle: Any) -> None:
-    with pytest.raises(UnknownPlace, match="'other-ratings'"):
+    with pytest.raises(UnknownLandingKey, match="'other-ratings'"):
         handle({**event(rating()), "deliveryStreamArn": "arn:aws:firehose:eu-west-1:1:deliverystream/other-ratings"})
 
 
@@ -85,7 +87,7 @@ def test_the_delivery_stream_of_another_stack_fails(handle: Any) -> None:
     ],
 )
 def test_an_event_of_another_kind_fails(handle: Any, change: dict[str, Any]) -> None:
-    with pytest.raises((NotAnEvent, UnknownPlace)):
+    with pytest.raises((NotAnEvent, UnknownLandingKey)):
         handle({**event(rating()), **change})
 
 

@@ -1,28 +1,28 @@
-"""What can go wrong, as one tree: whose fault it is, and whether a retry is any use.
+"""The tree of Usher's errors: whose fault each is, and whether a retry helps.
 
     UsherError
-    ├── InputError               a producer's fault: no retry helps, the message goes to the dead-letter queue
-    │   ├── NotAnEvent           the message is no "Object Created" event, or no catalog message
-    │   ├── UnknownPlace         an object under a key that no data set has
-    │   └── ObjectGone           deleted or overwritten before it was read: counted, nothing to retry
-    ├── NotYet                   nobody's fault: the same work succeeds later
-    │   ├── OutOfTime            the function's time would not do; another invocation takes the object
-    │   ├── CommitContended      other committers were faster every time
-    │   ├── NotInLedger          a catalog message came before (or without) its ledger item
-    │   ├── ProfileContended     other writers of one person's profile were faster every time
+    ├── InputError               the producer's fault: no retry helps, the message goes to the dead-letter queue
+    │   ├── NotAnEvent           the message is not an "Object Created" event, or not a catalog message
+    │   ├── UnknownLandingKey    the key of the object belongs to no data set
+    │   └── ObjectGone           deleted or overwritten before it was read: counted, no retry
+    ├── NotYet                   nothing is wrong: the same work succeeds later
+    │   ├── OutOfTime            the function's remaining time is too short; another invocation takes the object
+    │   ├── CommitContended      other commits to the table came first at every attempt
+    │   ├── ObjectNotRecorded    a catalog message arrived before, or without, the object's item in the state table
+    │   ├── ProfileContended     other writes to the user's profile came first at every attempt
     │   ├── RunInProgress        another run holds the lock
     │   ├── RouterMoved          another writer changed the router meanwhile, or an experiment is open
-    │   └── TickUnderWay         another tick holds the experiment's lease, or was faster
+    │   └── TickUnderWay         another tick holds the experiment's lease, or came first
     └── OperatorError            the deployment's fault: the message says what to change
-        ├── TableMissing         catalog_tables did not run, or somebody dropped the table
-        ├── IncompatibleSchema   the table cannot become what the data set's definition says
+        ├── TableMissing         catalog_tables did not run, or the table was dropped
+        ├── IncompatibleSchema   the table cannot be changed to the data set's definition
         ├── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
         ├── OverBudget           a run would cost more than BudgetUsd
-        ├── NoPrice              an instance type that the price table does not know
+        ├── NoPrice              the price table does not have the instance type
         ├── NotDeployable        a run whose results, names or lists cannot be deployed
-        └── RouterUnreadable     the router's item lacks what a router has: it was edited by hand
+        └── RouterUnreadable     the router's item lacks a field: it was edited by hand
 
-Class names are contracts: workflows and metrics name them. AWS's errors are told apart here, by code.
+Class names are contracts: workflows and metrics name them. AWS errors are recognised here, by code.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from botocore.exceptions import ClientError
 
 
 class UsherError(Exception):
-    """Everything that Usher raises on purpose; the message says what happened, to which id, and what to do."""
+    """Any error that Usher raises on purpose; the message says what happened, to which id, and what to do."""
 
 
 class InputError(UsherError):
-    """A producer's fault: no retry helps."""
+    """The producer's fault: a retry does not help."""
 
 
 class NotAnEvent(InputError):
     """The message is not what its queue carries."""
 
 
-class UnknownPlace(InputError):
-    """An object under a key that no data set has."""
+class UnknownLandingKey(InputError):
+    """The object's key or the delivery stream belongs to no data set."""
 
 
 class ObjectGone(InputError):
@@ -51,23 +51,23 @@ class ObjectGone(InputError):
 
 
 class NotYet(UsherError):
-    """The same work succeeds later."""
+    """The same work succeeds later: retry."""
 
 
 class OutOfTime(NotYet):
-    """The function's remaining time would not do."""
+    """The function's remaining time is too short."""
 
 
 class CommitContended(NotYet):
-    """Other committers were faster every time."""
+    """Other commits to the table came first at every attempt."""
 
 
-class NotInLedger(NotYet):
-    """A catalog message without its ledger item."""
+class ObjectNotRecorded(NotYet):
+    """A catalog message for an object that the state table does not have."""
 
 
 class ProfileContended(NotYet):
-    """Other writers of one person's profile were faster every time."""
+    """Other writes to the user's profile came first at every attempt."""
 
 
 class RunInProgress(NotYet):
@@ -79,19 +79,19 @@ class RouterMoved(NotYet):
 
 
 class TickUnderWay(NotYet):
-    """Another tick holds the experiment's lease, or was faster."""
+    """Another tick holds the experiment's lease, or came first."""
 
 
 class OperatorError(UsherError):
-    """The deployment's fault."""
+    """The deployment's fault: the message says what the operator has to change."""
 
 
 class TableMissing(OperatorError):
-    """The Iceberg table is not there."""
+    """The Iceberg table does not exist."""
 
 
 class IncompatibleSchema(OperatorError):
-    """The table cannot become what the data set's definition says."""
+    """The table cannot be changed to the data set's definition."""
 
 
 class UnreadableFile(OperatorError):
@@ -103,11 +103,11 @@ class OverBudget(OperatorError):
 
 
 class NoPrice(OperatorError):
-    """An instance type that the price table does not know."""
+    """The price table does not have the instance type."""
 
 
 class NotDeployable(OperatorError):
-    """A run whose results, names or lists cannot be deployed."""
+    """A run whose results, names or popularity lists cannot be deployed."""
 
 
 class RouterUnreadable(OperatorError):
@@ -115,16 +115,16 @@ class RouterUnreadable(OperatorError):
 
 
 def code(error: ClientError) -> str:
-    """AWS's code of an error; for a HEAD or a conditional GET that has none, the HTTP status."""
+    """The AWS error code; the HTTP status of a HEAD or a conditional GET, which have no code."""
     return str(error.response.get("Error", {}).get("Code") or error.response["ResponseMetadata"]["HTTPStatusCode"])
 
 
-#: What S3 says when a version is not there any more, or another has taken its place.
+#: S3's codes for a version that no longer exists or was overwritten.
 GONE_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed", "MethodNotAllowed", "404", "405", "412"})
 
 
 def is_gone(error: ClientError) -> bool:
-    """Whether S3 says that the object, or exactly this version of it, is not there any more."""
+    """Whether S3 reports that the object, or this version of it, no longer exists."""
     return code(error) in GONE_CODES
 
 

@@ -21,10 +21,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import TableProperties
 
-from usher.errors import CommitContended, NotAnEvent, NotInLedger, UnreadableFile
+from usher.errors import CommitContended, NotAnEvent, ObjectNotRecorded, UnreadableFile
 from usher.schema.ids import digest_list
 from usher.schema.s3_paths import data_key
-from usher.store.ingested_objects import Entry, Ledger
+from usher.store.ingested_objects import IngestedObject, IngestedObjects
 from usher.store.run_progress import Commit, count_commits
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class BatchResult:
 
 
 def catalog_batch(
-    messages: Mapping[str, str], ledger: Ledger, load: Callable[[str], Table], lake_bucket: str
+    messages: Mapping[str, str], ingested: IngestedObjects, load: Callable[[str], Table], lake_bucket: str
 ) -> BatchResult:
     """Commit the objects in these messages (body by id), one commit for each data set, independent of the others.
 
@@ -57,26 +57,32 @@ def catalog_batch(
     """
     result = BatchResult()
     digests = _digests(messages, result.errors)
-    entries = ledger.find_all(digests.values())
+    entries = ingested.find_all(digests.values())
     groups: dict[str, list[str]] = defaultdict(list)
     for message, digest in digests.items():
         if digest in entries:
             groups[entries[digest].dataset].append(message)
         else:
-            result.errors[message] = NotInLedger(f"object {digest} is not in the state table: upload the object again")
+            result.errors[message] = ObjectNotRecorded(
+                f"object {digest} is not in the state table: upload the object again"
+            )
     for dataset, group in groups.items():
-        commit = functools.partial(_commit, functools.partial(load, dataset), ledger, lake_bucket)
+        commit = functools.partial(_commit, functools.partial(load, dataset), ingested, lake_bucket)
         commit({message: entries[digests[message]] for message in group}, result)
     return result
 
 
 def _commit(
-    load: Callable[[], Table], ledger: Ledger, lake_bucket: str, chosen: Mapping[str, Entry], result: BatchResult
+    load: Callable[[], Table],
+    ingested: IngestedObjects,
+    lake_bucket: str,
+    chosen: Mapping[str, IngestedObject],
+    result: BatchResult,
 ) -> None:
     """Commit the objects of one data set (by message id). An unreadable data file is isolated by halving the batch."""
     try:
         entries = {entry.digest: entry for entry in chosen.values()}
-        result.snapshots.update(catalog_objects(load(), ledger, lake_bucket, entries.values()))
+        result.snapshots.update(catalog_objects(load(), ingested, lake_bucket, entries.values()))
     except Exception as error:  # noqa: BLE001 - the rest of the batch continues; the handler logs it
         messages = list(chosen)
         if len(messages) == 1 or not isinstance(error, UnreadableFile | FileNotFoundError):
@@ -84,7 +90,7 @@ def _commit(
             return
         half = len(messages) // 2
         for part in (messages[:half], messages[half:]):
-            _commit(load, ledger, lake_bucket, {message: chosen[message] for message in part}, result)
+            _commit(load, ingested, lake_bucket, {message: chosen[message] for message in part}, result)
 
 
 def _digests(messages: Mapping[str, str], errors: dict[str, Exception]) -> dict[str, str]:
@@ -97,7 +103,9 @@ def _digests(messages: Mapping[str, str], errors: dict[str, Exception]) -> dict[
     return found
 
 
-def catalog_objects(table: Table, ledger: Ledger, lake_bucket: str, entries: Iterable[Entry]) -> dict[str, int]:
+def catalog_objects(
+    table: Table, ingested: IngestedObjects, lake_bucket: str, entries: Iterable[IngestedObject]
+) -> dict[str, int]:
     """Commit these objects of one data set; the snapshot that contains each, by digest.
 
     Every step can be repeated: after a crash the redelivered message completes the work.
@@ -105,15 +113,15 @@ def catalog_objects(table: Table, ledger: Ledger, lake_bucket: str, entries: Ite
     waiting = [entry for entry in entries if entry.status in ("parsed", "committing")]
     for entry in waiting:
         if entry.status == "parsed":
-            ledger.committing(entry.digest)
+            ingested.committing(entry.digest)
     held = commit_objects(table, [_files_of(entry, lake_bucket) for entry in waiting])
     for digest, snapshot_id in held.items():
-        ledger.committed(digest, snapshot_id)
-    count_commits(ledger.table, table.name()[-1], commits(table))
+        ingested.committed(digest, snapshot_id)
+    count_commits(ingested.table, table.name()[-1], commits(table))
     return held
 
 
-def _files_of(entry: Entry, lake_bucket: str) -> ObjectFiles:
+def _files_of(entry: IngestedObject, lake_bucket: str) -> ObjectFiles:
     keys = (data_key(entry.dataset, entry.digest, part) for part in range(entry.files))
     return ObjectFiles(entry.digest, tuple(f"s3://{lake_bucket}/{key}" for key in keys))
 

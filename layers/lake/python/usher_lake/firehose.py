@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from usher.errors import NotAnEvent, UnknownPlace
+from usher.errors import NotAnEvent, UnknownLandingKey
 from usher.schema.datasets import dataset
 from usher.schema.ids import stream_digest
 from usher.schema.s3_paths import stream_dataset
@@ -53,7 +53,7 @@ class FirehoseBatch:
 
     @classmethod
     def of(cls, event: Mapping[str, Any], stream_prefix: str) -> FirehoseBatch:
-        """Read the event; NotAnEvent when it is malformed, UnknownPlace when the delivery stream is not Usher's."""
+        """Read the event; NotAnEvent when it is malformed, UnknownLandingKey when the stream is not Usher's."""
         try:
             stream = str(event["deliveryStreamArn"]).rpartition("/")[2]
             records = event["records"]
@@ -67,7 +67,7 @@ class FirehoseBatch:
         try:
             return cls(stream_dataset(stream, stream_prefix), digest, arrived_at, ids, data)
         except ValueError as error:
-            raise UnknownPlace(str(error)) from error
+            raise UnknownLandingKey(str(error)) from error
 
 
 def _lines(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from usher.errors import OutOfTime
 from usher.schema.datasets import Dataset, dataset
-from usher.store.ingested_objects import Entry
+from usher.store.ingested_objects import IngestedObject
 from usher_lake import parquet_rows
 from usher_lake.framer import BOM, DEFAULT_LIMITS, HEAD_BYTES, Limits, Source, frames
 from usher_lake.landing import LandingObject, OpenObject, RangedObject, open_object
@@ -32,11 +32,13 @@ _JSON_NAMES = (".jsonl", ".ndjson", ".json")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def ingest_object(s3: S3Client, landing: LandingObject, lake_bucket: str, seconds_left: Callable[[], float]) -> Entry:
+def ingest_object(
+    s3: S3Client, landing: LandingObject, lake_bucket: str, seconds_left: Callable[[], float]
+) -> IngestedObject:
     """Ingest one whole object; its entry in the state table. A repetition writes the same bytes to the same keys.
 
-    seconds_left: the function's remaining time. Raises OutOfTime when it is too short, UnknownPlace when the key is
-    not one of a data set, ObjectGone when the object was deleted or replaced.
+    seconds_left: the function's remaining time. Raises OutOfTime when it is too short, UnknownLandingKey when the
+    key belongs to no data set, ObjectGone when the object was deleted or replaced.
     """
     data = dataset(landing.dataset)
     if seconds_left() < START_SECONDS:
@@ -77,9 +79,9 @@ def _dataset_name(landing: LandingObject, header: Header | None) -> str:
 
 def _entry(
     landing: LandingObject, opened: OpenObject, header: Header | None, files: DataFiles | None, quarantine: Quarantine
-) -> Entry:
+) -> IngestedObject:
     rows_ok = files.rows if files is not None else 0
-    return Entry(
+    return IngestedObject(
         digest=landing.digest,
         dataset=_dataset_name(landing, header),
         bucket=landing.bucket,

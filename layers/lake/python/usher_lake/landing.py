@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from usher.errors import NotAnEvent, ObjectGone, UnknownPlace, is_gone
+from usher.errors import NotAnEvent, ObjectGone, UnknownLandingKey, is_gone
 from usher.schema.ids import object_digest
 from usher.schema.s3_paths import STREAM_ERRORS, LandingKey, parse_landing_key
 
@@ -43,12 +43,12 @@ class LandingObject:
 
     @property
     def dataset(self) -> str:
-        """The data set in the key; UnknownPlace when the key is not one of a data set."""
+        """The data set in the key; UnknownLandingKey when the key is not one of a data set."""
         return self._landing_key.dataset
 
     @property
     def is_stream_error(self) -> bool:
-        """Whether Firehose delivered records here that failed their transformation; UnknownPlace as `dataset`."""
+        """Whether Firehose delivered records here that failed their transformation; UnknownLandingKey as `dataset`."""
         return self._landing_key.origin == STREAM_ERRORS
 
     @property
@@ -56,7 +56,7 @@ class LandingObject:
         try:
             return parse_landing_key(self.key)
         except ValueError as error:
-            raise UnknownPlace(str(error)) from error
+            raise UnknownLandingKey(str(error)) from error
 
     @property
     def is_folder(self) -> bool:

@@ -16,7 +16,7 @@ from twin.moto_patches.dynamodb import serially
 from usher.feedback import bootstrap
 from usher.feedback.metrics import Telemetry
 from usher.feedback.service import Service, respond
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.settings import Settings
 from usher.schema.signing import Recommendation, sign
 from usher.store import keys
@@ -104,7 +104,7 @@ class Desk:
 
     def recent(self, user: str) -> list[tuple[str, float]]:
         """(item, rating) of a person's profile."""
-        rows = self.item(keys.profile(user_hash(user))).get("recent", [])
+        rows = self.item(keys.profile(hash_user_id(user))).get("recent", [])
         return [(row["item_id"], row["rating"]) for row in rows]
 
     def forwarded(self, dataset: str) -> list[dict[str, Any]]:
@@ -125,16 +125,16 @@ class Desk:
 
     def enrol(self, user: str, experiment: str = EXPERIMENT, at: float = NOW) -> None:
         """A person's first exposure."""
-        who = user_hash(user)
+        who = hash_user_id(user)
         fields = {"variant": "B", "version": 2, "enrolled_at": at, "GSI1pk": keys.exposure_shard(experiment, 2, who)}
         self.table.put_item(Item=keys.exposure(who, experiment).item() | stored(fields))
 
     def exposure(self, user: str, experiment: str = EXPERIMENT) -> dict[str, Any]:
-        return self.item(keys.exposure(user_hash(user), experiment))
+        return self.item(keys.exposure(hash_user_id(user), experiment))
 
     def recommendation(self, user: str, *items: str, experiment: str = EXPERIMENT, key: str = KEY) -> str:
         """A recommendation id as recommend_items signs it."""
-        said = Recommendation(experiment, 2, "B", user_hash(user), int(NOW), "r1-1", items or ("1", "2"))
+        said = Recommendation(experiment, 2, "B", hash_user_id(user), int(NOW), "r1-1", items or ("1", "2"))
         return sign(said, key.encode())
 
 

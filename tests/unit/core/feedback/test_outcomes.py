@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usher.errors import OperatorError
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.store import keys
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def test_a_router_that_was_damaged_by_hand_counts_nothing_and_loses_nothing(test
 
 def test_an_exposure_that_says_nothing_of_its_time_is_none(desk: Desk) -> None:
     desk.open_experiment()
-    desk.table.put_item(Item=keys.exposure(user_hash("u"), "xr1-1").item())
+    desk.table.put_item(Item=keys.exposure(hash_user_id("u"), "xr1-1").item())
     assert click(desk)[0] is False and click(desk, "e2", recommendation_id=None)[0] is False
     assert "converted_at" not in desk.exposure("u")
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usher.errors import ProfileContended
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.store import keys
 from usher.store.codec import stored
 from usher.store.profiles import ATTEMPTS, RECENT_MAX, SLACK, TTL_SECONDS, ProfileRating, Profiles, read_user
@@ -19,7 +19,7 @@ from usher.store.profiles import ATTEMPTS, RECENT_MAX, SLACK, TTL_SECONDS, Profi
 if TYPE_CHECKING:
     from tests.unit.core.feedback.conftest import Desk
 
-WHO = user_hash("u")
+WHO = hash_user_id("u")
 #: A profile of so many ratings takes no more without letting the oldest go.
 BRIM = RECENT_MAX + SLACK
 

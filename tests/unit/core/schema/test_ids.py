@@ -65,4 +65,4 @@ def test_two_objects_never_share_a_digest(one: tuple[str, str, str], other: tupl
 
 def test_a_batch_has_one_spelling() -> None:
     assert ids.digest_list(["b", "a"]) == ids.digest_list(["a", "b"]) == "a,b"
-    assert ids.user_hash("1") != ids.user_hash("2")
+    assert ids.hash_user_id("1") != ids.hash_user_id("2")

@@ -14,7 +14,7 @@ from twin.cloudwatch.emf import parse
 from usher.experiments.metrics import KINDS
 from usher.experiments.stats.errors import WeightError
 from usher.experiments.stats.presets import GUARDRAIL_KINDS
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.serving.assignment import Assignment, BadRouter, assign, check_router
 from usher.serving.circuit_breaker import BROKEN_SECONDS, FAILURES, SLOW_SECONDS, Breaker
 from usher.serving.fallback import SLOW_MS, Answer, AskResult, in_order
@@ -54,7 +54,7 @@ def meta(salt: str, champion: Variant) -> Meta:
 
 experiments = st.builds(meta, st.text(min_size=1, max_size=8), variants)
 exposures = st.none() | st.builds(Exposure, variants, st.integers(0, 9), st.floats(NOW - 9000, NOW + 9000))
-people = st.integers(0, 10**6).map(lambda n: user_hash(str(n)))
+people = st.integers(0, 10**6).map(lambda n: hash_user_id(str(n)))
 
 
 @given(routers, experiments, people, exposures)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from usher.api.docs import markdown
 from usher.api.problems import Problem
-from usher.api.ttl_cache import RETRY_SECONDS, ServeStale, TtlCache
 from usher.schema.ids import check_id
 from usher.serving import metrics
 from usher.serving.request import Request, read
@@ -78,50 +77,6 @@ def test_starting_up_loads_nothing_that_the_read_path_does_not_need() -> None:
 
 def test_the_documentation_is_made_from_the_document() -> None:
     assert (PROJECT / "docs/api.md").read_text() == markdown()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_value_that_cannot_be_read_again_serves_on_and_is_tried_later() -> None:
-    clock, failures = Clock(), list[Exception]()
-    answers: list[Any] = [None, None, "first", OSError("away"), "second"]
-
-    def reading() -> Any:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    cached = TtlCache(reading, 30.0, clock, ServeStale(failures.append))
-    assert [cached.get(), cached.get(), cached.get(), cached.get()] == [None, None, "first", "first"]
-    clock.now = 30.0
-    assert (cached.get(), cached.get(), len(failures)) == ("first", "first", 1)
-    clock.now += RETRY_SECONDS
-    assert cached.get() == "second"
-
-
-def test_a_value_that_never_was_read_is_worth_a_last_try_and_an_old_one_is_not() -> None:
-    clock, failures = Clock(), list[Exception]()
-    tries: list[Any] = [OSError("slow"), OSError("slow"), OSError("slow")]
-    patient: list[Any] = [OSError("away"), "first"]
-
-    def take(answers: list[Any]) -> Any:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    stale = ServeStale(failures.append, last_try=lambda: take(patient))
-    cached = TtlCache(lambda: take(tries), 30.0, clock, stale)
-    assert (cached.get(), len(failures)) == (None, 2)
-    assert (cached.get(), len(failures)) == ("first", 3)
-    clock.now = 30.0
-    assert (cached.get(), len(failures), patient) == ("first", 4, [])
 
 
 @pytest.mark.parametrize(

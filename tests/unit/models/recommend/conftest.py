@@ -19,7 +19,7 @@ from openapi_schema_validator import OAS31Validator
 import usher_scorer.bundle
 from usher.api import openapi
 from usher.api.responses import respond
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.settings import Settings
 from usher.schema.signing import Recommendation, verify
 from usher.serving.assignment import Assignment, assign
@@ -194,13 +194,13 @@ class Api:
 
     def exposure(self, person: str, experiment: str = NAME) -> dict[str, Any] | None:
         found: dict[str, Any] | None = loaded(
-            self.table.get_item(Key=keys.exposure(user_hash(person), experiment).item()).get("Item")
+            self.table.get_item(Key=keys.exposure(hash_user_id(person), experiment).item()).get("Item")
         )
         return found
 
     def expose(self, person: str, variant: str, at: float = NOW, experiment: str = NAME) -> None:
         fields = {"variant": variant, "version": 2, "enrolled_at": at}
-        self.table.put_item(Item=keys.exposure(user_hash(person), experiment).item() | stored(fields))
+        self.table.put_item(Item=keys.exposure(hash_user_id(person), experiment).item() | stored(fields))
 
     def serve(self, person: str) -> tuple[str, Recommendation]:
         """The variant that answered a person, and what the recommendation id says."""
@@ -212,7 +212,9 @@ class Api:
         """The people whom the hash gives to a variant, found without enrolling them."""
         experiment = self.service().serving.experiment_of(NAME)
         return [
-            person for person in PEOPLE if assign(TESTING, experiment, user_hash(person), None, NOW).variant == variant
+            person
+            for person in PEOPLE
+            if assign(TESTING, experiment, hash_user_id(person), None, NOW).variant == variant
         ]
 
     @staticmethod

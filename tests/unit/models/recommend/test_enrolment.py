@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.signing import verify
 from usher.store import keys
 from usher.store.exposures import TTL_SECONDS
@@ -34,9 +34,9 @@ def test_the_first_recommendation_enrols_and_the_id_says_so(opened: Api) -> None
         kept = opened.exposure(person)
         assert kept is not None
         assert (kept["variant"], kept["version"], kept["enrolled_at"]) == (variant, 2, NOW + 0.25)
-        assert kept["GSI1pk"] == keys.exposure_shard(NAME, 2, user_hash(person))
+        assert kept["GSI1pk"] == keys.exposure_shard(NAME, 2, hash_user_id(person))
         assert kept["expires_at"] == NOW + TTL_SECONDS
-        assert (said.experiment, said.version, said.variant, said.user) == (NAME, 2, variant, user_hash(person))
+        assert (said.experiment, said.version, said.variant, said.user) == (NAME, 2, variant, hash_user_id(person))
         variants[person] = variant
     assert set(variants.values()) == {"A", "B"}
     assert {experiment for experiment, _, _ in opened.told.asked} == {NAME}

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from usher.api.signing_keys import current_key, valid_keys
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.settings import SettingsError
 from usher.schema.signing import verify
 from usher.serving import bootstrap, circuit_breaker
@@ -37,7 +37,7 @@ def shown(body: dict[str, Any]) -> list[str]:
 
 def keep_profile(api: Api, user_id: str, *rows: tuple[str, float, int]) -> None:
     recent = [{"item_id": item, "rating": rating, "at": at} for item, rating, at in rows]
-    api.table.put_item(Item=keys.profile(user_hash(user_id)).item() | stored({"recent": recent}))
+    api.table.put_item(Item=keys.profile(hash_user_id(user_id)).item() | stored({"recent": recent}))
 
 
 # Bad requests
@@ -214,7 +214,7 @@ def test_fresh_feedback_is_folded_in_and_does_not_return(api: Api) -> None:
 
 def test_damaged_rows_of_a_profile_are_passed_over(api: Api) -> None:
     recent = [{"item_id": "m1", "rating": 99, "at": NOW}, {"rating": 4}, "x", {"item_id": "m3", "rating": 5, "at": NOW}]
-    api.table.put_item(Item=keys.profile(user_hash("odd")).item() | stored({"recent": recent}))
+    api.table.put_item(Item=keys.profile(hash_user_id("odd")).item() | stored({"recent": recent}))
     assert api("/recommendations", user_id="odd")[1]["level"] == "fold_in"
     assert api.variants.asked[-1][1]["profile"] == [["m3", 5.0, NOW]]
 

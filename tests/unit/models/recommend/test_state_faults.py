@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usher.api.ttl_cache import RETRY_SECONDS
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.profiles import PAGE_ITEMS
@@ -81,7 +81,7 @@ def test_exposures_of_other_experiments_do_not_count_however_many_there_are(open
         opened.expose(person, "A", experiment=f"x{number:02d}")  # before and behind this one, as names sort
         opened.expose(person, "A", experiment=f"xz{number:02d}")
     profile = {"recent": [{"item_id": "m1", "rating": 5, "at": NOW}]}
-    opened.table.put_item(Item=keys.profile(user_hash(person)).item() | stored(profile))
+    opened.table.put_item(Item=keys.profile(hash_user_id(person)).item() | stored(profile))
     variant, said = opened.serve(person)
     assert (variant, said.experiment) == ("B", NAME)
     assert opened.variants.asked[-1][1]["profile"] == [["m1", 5.0, NOW]]
@@ -92,7 +92,7 @@ def test_exposures_of_other_experiments_do_not_count_however_many_there_are(open
 @pytest.mark.parametrize("damage", [{"variant": "C"}, {"enrolled_at": "soon"}, {"version": None}])
 def test_a_damaged_exposure_is_no_enrolment_and_is_not_written_over(opened: Api, damage: dict[str, Any]) -> None:
     person = opened.given_to("B")[0]
-    kept = keys.exposure(user_hash(person), NAME).item() | stored(
+    kept = keys.exposure(hash_user_id(person), NAME).item() | stored(
         {"variant": "A", "version": 2, "enrolled_at": NOW} | damage
     )
     opened.table.put_item(Item=kept)

@@ -12,7 +12,7 @@ from usher.api.openapi import Operation
 from usher.api.problems import Problem
 from usher.api.requests import operation_of, read_json
 from usher.api.validation import Schema, check, refuse_unknown
-from usher.schema.ids import check_id, user_hash
+from usher.schema.ids import check_id, hash_user_id
 from usher.schema.interactions import KINDS, RATING, RATING_MAX, RATING_MIN, on_scale
 from usher.schema.times import iso, seconds_of
 
@@ -41,7 +41,7 @@ class Feedback:
     @property
     def user_id_hash(self) -> str:
         """The hash of the user id."""
-        return user_hash(self.user_id)
+        return hash_user_id(self.user_id)
 
     @property
     def event_key(self) -> str:

@@ -1,4 +1,4 @@
-"""Ids and digests: how objects, runs, jobs, experiments and people are named."""
+"""Ids and digests of objects, runs, jobs, experiments and users."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def is_stream_digest(digest: str) -> bool:
     return digest.startswith("stream")
 
 
-def user_hash(user_id: str) -> str:
-    """What stands for a person in the state table and in recommendation ids: 32 hex characters."""
+def hash_user_id(user_id: str) -> str:
+    """The hash of a user id, used in the state table and in recommendation ids: 32 hex characters."""
     return _hex32(user_id)
 
 

@@ -1,12 +1,10 @@
-"""GET /experiment: the newest experiment, in plain numbers; what it keeps secret (its salt) is not among them."""
+"""GET /experiment: the newest experiment as the API shows it, without its secret salt."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usher.store import keys
-from usher.store.codec import loaded
-from usher.store.experiments import ROLES, Meta, newest_id, read_meta
+from usher.store.experiments import ROLES, Meta, newest_id, read_meta, read_summary
 from usher.store.router import Router, read_router
 
 if TYPE_CHECKING:
@@ -16,14 +14,13 @@ if TYPE_CHECKING:
 def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
     """The open experiment, else the last one that was closed; None before the first.
 
-    StateError when its record cannot be true. All is read consistently: who looks on sees each move at once.
+    StateError when its record is inconsistent. All is read consistently, so that every change shows at once.
     """
     router = read_router(table)
     name = newest_id(table, router, now) if router is not None else None
     meta = read_meta(table, name, now) if name is not None else None
     if router is None or meta is None:
         return None
-    state: Any = loaded(table.get_item(Key=keys.experiment_state(meta.experiment_id).item(), ConsistentRead=True))
     return {
         "experiment_id": meta.experiment_id,
         "status": meta.status,
@@ -33,13 +30,13 @@ def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
         "models": {role: meta.models[role] for role in ROLES},
         "variants": {role: meta.variant(role) for role in ROLES},
         "weights": {role: _share(router, meta, role) for role in ROLES},
-        "summary": state.get("Item", {}).get("summary"),
+        "summary": read_summary(table, meta.experiment_id),
         "outcome": meta.outcome or None,
         "reason": meta.reason or None,
     }
 
 
 def _share(router: Router, meta: Meta, role: str) -> float:
-    """The share of people that the role's model has now: none where its variant holds another by now."""
+    """The share of users that the role's model serves now; 0 when its variant holds another model by now."""
     variant = meta.variant(role)
     return router.weights[variant] if router.models[variant] == meta.models[role] else 0.0

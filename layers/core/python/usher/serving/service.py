@@ -8,7 +8,7 @@ from typing import Any
 
 from usher.api.problems import Problem
 from usher.api.ttl_cache import TtlCache
-from usher.schema.ids import user_hash
+from usher.schema.ids import hash_user_id
 from usher.schema.signing import Recommendation, sign
 from usher.serving import request as requests
 from usher.serving.assignment import Assignment, assign
@@ -114,7 +114,7 @@ class Service:
 
     def _recommend(self, request: Request) -> dict[str, Any]:
         router = self.router.get()
-        user_id_hash = user_hash(request.user_id) if request.user_id is not None else ""
+        user_id_hash = hash_user_id(request.user_id) if request.user_id is not None else ""
         served = self.serving.serve(router, request, user_id_hash)
         answer = served.answer
         if answer is None:

@@ -1,4 +1,4 @@
-"""The ledger: one item of the state table for each landing object, so that no object is read or committed twice."""
+"""OBJECT items: one for each landing object that was ingested, so that no object is read or committed twice."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What is known of one landing object.
+class IngestedObject:
+    """What ingest and catalog recorded of one landing object.
 
     dataset:     where its rows went, which for Amazon Personalize's headers is not always what the key says.
     rows_in:     rows_ok + rows_bad, always.
-    files:       how many Parquet files hold the good rows (`places.data_key(dataset, digest, 0 … files - 1)`).
+    files:       how many Parquet files hold the good rows (`s3_paths.data_key(dataset, digest, 0 … files - 1)`).
     ignored:     columns that the data set has no field for.
-    snapshot_id: the commit that holds the rows; 0 before, and for an object without good rows.
+    snapshot_id: the commit that contains the rows; 0 before, and for an object without good rows.
     """
 
     digest: str
@@ -45,14 +45,14 @@ class Entry:
     snapshot_id: int = 0
 
     def item(self) -> dict[str, Any]:
-        """The entry as an item of the state table."""
+        """The object as an item of the state table."""
         fields = asdict(self) | {"ignored": list(self.ignored)}
         del fields["digest"]
         return keys.landing_object(self.digest).item() | fields
 
     @classmethod
-    def read(cls, item: Mapping[str, Any]) -> Entry:
-        """The entry of an item; numbers come back as Decimal."""
+    def read(cls, item: Mapping[str, Any]) -> IngestedObject:
+        """The object of an item; numbers come back as Decimal."""
         return cls(
             digest=str(item["pk"]).partition("#")[2],
             dataset=item["dataset"],
@@ -69,26 +69,26 @@ class Entry:
         )
 
 
-class Ledger:
-    """The OBJECT# items. Every write is conditional: an entry only moves forward, and a write twice is a write once."""
+class IngestedObjects:
+    """The OBJECT items. Every write is conditional and idempotent: an object's status only moves forward."""
 
     def __init__(self, dynamodb: DynamoDBServiceResource, table: str) -> None:
         self._dynamodb = dynamodb
         self._name = table
         self.table = dynamodb.Table(table)
 
-    def find(self, digest: str) -> Entry | None:
-        """The entry of an object, read consistently; None when the object was never recorded."""
+    def find(self, digest: str) -> IngestedObject | None:
+        """The record of an object, read consistently; None when the object was never recorded."""
         answer = self.table.get_item(Key=keys.landing_object(digest).item(), ConsistentRead=True)
-        return Entry.read(answer["Item"]) if "Item" in answer else None
+        return IngestedObject.read(answer["Item"]) if "Item" in answer else None
 
-    def find_all(self, digests: Iterable[str]) -> dict[str, Entry]:
-        """The entries of these objects by digest; what was never recorded is left out."""
+    def find_all(self, digests: Iterable[str]) -> dict[str, IngestedObject]:
+        """The records of these objects by digest, without those that were never recorded."""
         wanted = sorted(set(digests))
-        found: dict[str, Entry] = {}
+        found: dict[str, IngestedObject] = {}
         for start in range(0, len(wanted), _BATCH):
             for item in self._batch(wanted[start : start + _BATCH]):
-                entry = Entry.read(item)
+                entry = IngestedObject.read(item)
                 found[entry.digest] = entry
         return found
 
@@ -103,8 +103,8 @@ class Ledger:
             request = answer.get("UnprocessedKeys")
         return items
 
-    def record(self, entry: Entry) -> Entry:
-        """Write what reading an object gave, once; the entry that stands afterwards (perhaps another reader's)."""
+    def record(self, entry: IngestedObject) -> IngestedObject:
+        """Write the result of reading an object, once; returns the stored record, which may be another reader's."""
         try:
             self.table.put_item(Item=entry.item(), ConditionExpression="attribute_not_exists(pk)")
         except ClientError as error:
@@ -114,11 +114,11 @@ class Ledger:
         return entry
 
     def committing(self, digest: str) -> None:
-        """Say that a commit of this object may be under way."""
+        """Record that a commit of this object may be under way."""
         self._advance(digest, "SET #s = :to", ("parsed", "committing"), {":to": "committing"})
 
     def committed(self, digest: str, snapshot_id: int) -> None:
-        """Say that the commit `snapshot_id` holds this object's rows. A committed entry stays as it is."""
+        """Record that the commit `snapshot_id` contains this object's rows. A committed object stays as it is."""
         self._advance(
             digest,
             "SET #s = :to, snapshot_id = :snapshot",

@@ -1,14 +1,14 @@
-"""The state table's keys: every item that Usher writes to DynamoDB has its pk and sk made here."""
+"""The state table's keys: pk and sk of every item that Usher writes to DynamoDB."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-#: The index on GSI1pk, which exposures alone bear.
+#: The index on GSI1pk, an attribute of exposures alone.
 EXPOSURE_INDEX = "GSI1"
 
-#: How many partitions an experiment's exposures are spread over, so that counting them does not heat one key.
+#: The partitions that an experiment's exposures are spread over, so that counting them does not overload one.
 EXPOSURE_SHARDS = 8
 
 
@@ -30,7 +30,7 @@ POPULAR = Key("ROUTER", "POPULAR")
 
 
 def landing_object(digest: str) -> Key:
-    """The ledger of one landing object."""
+    """The item of one landing object."""
     return Key(f"OBJECT#{digest}", "OBJECT")
 
 
@@ -71,22 +71,22 @@ def command(experiment_id: str, time: str) -> Key:
     return Key(f"EXPERIMENT#{experiment_id}", f"COMMAND#{time}")
 
 
-def person(user_hash: str) -> str:
-    """The partition of a person: one Query on it gives the profile and the exposures."""
-    return f"USER#{user_hash}"
+def user(user_id_hash: str) -> str:
+    """The partition of a user: one Query on it returns the profile and the exposures."""
+    return f"USER#{user_id_hash}"
 
 
-def profile(user_hash: str) -> Key:
-    return Key(person(user_hash), "PROFILE")
+def profile(user_id_hash: str) -> Key:
+    return Key(user(user_id_hash), "PROFILE")
 
 
-def exposure(user_hash: str, experiment_id: str) -> Key:
-    return Key(person(user_hash), f"EXPOSURE#{experiment_id}")
+def exposure(user_id_hash: str, experiment_id: str) -> Key:
+    return Key(user(user_id_hash), f"EXPOSURE#{experiment_id}")
 
 
-def exposure_shard(experiment_id: str, version: int, user_hash: str) -> str:
+def exposure_shard(experiment_id: str, version: int, user_id_hash: str) -> str:
     """GSI1pk of an exposure: the experiment, the router version, and a shard of the user's hash."""
-    return f"EXPERIMENT#{experiment_id}#{version}#{int(user_hash[:8], 16) % EXPOSURE_SHARDS}"
+    return f"EXPERIMENT#{experiment_id}#{version}#{int(user_id_hash[:8], 16) % EXPOSURE_SHARDS}"
 
 
 def event(event_id: str) -> Key:

@@ -41,13 +41,13 @@ def check_weights(weights: Mapping[str, float]) -> None:
         raise WeightError(f"the weights sum to {sum(weights.values()):g}, not to one")
 
 
-def assign(salt: str, user_hash: str, weights: Mapping[str, float]) -> str:
+def assign(salt: str, user_id_hash: str, weights: Mapping[str, float]) -> str:
     """The role of the largest weight / −ln(u), u uniform by hash of (salt, role, user): P(role) is its weight.
 
     WeightError when the weights are no probabilities. A role at weight 0 is never assigned.
     """
     check_weights(weights)
-    return _highest(salt, user_hash, weights)
+    return _highest(salt, user_id_hash, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Split:
     broken: Collection[str] = ()
 
 
-def place(split: Split, user_hash: str, enrolment: Enrolment | None, now: float) -> Placement:
+def place(split: Split, user_id_hash: str, enrolment: Enrolment | None, now: float) -> Placement:
     """Serve the enrolled role until the attribution window ends, then the hash's; never one at weight 0 or broken.
 
     A user who enrolled stays in that stratum under that role, whatever serves later (intention to treat). Nobody enrols
@@ -72,17 +72,19 @@ def place(split: Split, user_hash: str, enrolment: Enrolment | None, now: float)
         raise WeightError("no role is left to serve: every weight is 0 or its role is broken")
     if enrolment and enrolment.role in alive and 0 <= now - enrolment.enrolled_at < split.attribution_seconds:
         return Placement(enrolment.role, enrols=False)
-    role = _highest(split.salt, user_hash, split.weights)
+    role = _highest(split.salt, user_id_hash, split.weights)
     if role in alive:
         return Placement(role, enrols=enrolment is None and not split.broken)
-    return Placement(_highest(split.salt, user_hash, alive), enrols=False)
+    return Placement(_highest(split.salt, user_id_hash, alive), enrols=False)
 
 
-def _highest(salt: str, user_hash: str, weights: Mapping[str, float]) -> str:
-    return max(weights, key=lambda role: weights[role] / -math.log(_uniform(salt, role, user_hash)))
+def _highest(salt: str, user_id_hash: str, weights: Mapping[str, float]) -> str:
+    return max(weights, key=lambda role: weights[role] / -math.log(_uniform(salt, role, user_id_hash)))
 
 
-def _uniform(salt: str, role: str, user_hash: str) -> float:
+def _uniform(salt: str, role: str, user_id_hash: str) -> float:
     """Strictly between 0 and 1, by 52 bits of a hash whose parts cannot run into each other."""
-    digest = hashlib.blake2b(user_hash.encode(), digest_size=8, key=hashlib.sha256(f"{salt}\0{role}".encode()).digest())
+    digest = hashlib.blake2b(
+        user_id_hash.encode(), digest_size=8, key=hashlib.sha256(f"{salt}\0{role}".encode()).digest()
+    )
     return ((int.from_bytes(digest.digest(), "big") >> 12) + 0.5) / 2.0**52
