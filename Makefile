@@ -1,10 +1,10 @@
-# Every target sets up what it needs first; `make` alone lists them.
+# Each target first sets up what it needs; `make` without a target lists them.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := build/sam/bin/sam
 UV     := $(BIN)/uv
-# The twin patches moto for a whole process: what runs on plain moto (unit, infra) runs in processes of its own.
+# The twin patches moto for a whole process, so tests on plain moto (unit, infra) run in processes of their own.
 PYTEST  = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,9 +15,9 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## the virtual environment, with everything pinned and hashed
+setup: $(VENV)/.ready ## create the virtual environment with pinned and hashed packages
 
-# uv comes from PyPI into the environment: nothing has to be installed by hand.
+# uv is installed from PyPI into the environment.
 $(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Usher needs Python 3.11, 3.12 or 3.13 and found {v[0]}.{v[1]}: run make PYTHON=python3.13 (or another of them)")'
 	@test -x $(BIN)/python || { echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
@@ -37,21 +37,21 @@ $(SAM): requirements/sam.txt $(VENV)/.ready
 pins: setup # the layers' packages for this interpreter: the twin's functions see these and nothing else
 	@$(BIN)/python -m twin.awslambda.pins
 
-demo: setup pins ## the whole loop on the twin; SCENARIO=bad-model or broken spoils the challenger
+demo: setup pins ## run the demo on the twin; SCENARIO=bad-model or broken makes the challenger faulty
 	@$(BIN)/usher demo $(if $(SCENARIO),--scenario $(SCENARIO))
 
-test: setup build pins ## the tests, under ten minutes
+test: setup build pins ## run the tests, under ten minutes
 	@$(PYTEST) -m "not slow and not exhaustive" tests/unit tests/infra
 	@$(PYTEST) -m "not slow and not exhaustive" tests/contract tests/workflow tests/e2e
 
-test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## the slow end-to-end tests that `make test` leaves out
+test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## run the slow end-to-end tests, which `make test` leaves out
 	@$(PYTEST) -m slow tests/unit
 	@$(PYTEST) -m slow tests/contract tests/workflow tests/e2e
 
-test-patches: setup pins ## after a change of moto or of the twin: each patch left out in turn turns its test red
+test-patches: setup pins ## after a change of moto or the twin: check that each patch is still needed
 	@$(PYTEST) -m exhaustive tests/contract/test_patches.py
 
-# A stamp, because bin/python is a link: touching it would touch the real interpreter.
+# A stamp file, because bin/python is a link to the real interpreter.
 build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready
 	@echo "Installing the SageMaker SDK into build/sagemaker"
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python build/sagemaker
@@ -64,23 +64,23 @@ build/awscli/bin/aws: requirements/awscli.txt $(VENV)/.ready
 	@VIRTUAL_ENV=build/awscli $(UV) pip sync --quiet --require-hashes requirements/awscli.txt
 	@touch $@
 
-check: setup $(SAM) ## lint, types, template, workflows
+check: setup $(SAM) ## check style, types, template and workflows
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(SAM) validate --lint --region eu-west-1
 
-build: setup $(SAM) ## the application for AWS, without Docker, into .aws-sam/build
+build: setup $(SAM) ## build the application for AWS into .aws-sam/build, without Docker
 	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
 
-docs: setup ## write the documents that are made from the code
+docs: setup ## generate the documents that come from the code
 	@$(BIN)/python -c 'from pathlib import Path; from usher.schema.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.api.docs import markdown; Path("docs/api.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.algorithms.documentation import with_algorithms; page = Path("docs/models.md"); page.write_text(with_algorithms(page.read_text()))'
 
-lock: setup ## resolve the requirement lists again, after a change to an *.in file
+lock: setup ## resolve the requirement lists, after a change of an *.in file
 	@scripts/lock
 
-clean: ## remove the environments and everything built
+clean: ## remove the environments and the build
 	rm -rf $(VENV) build .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
