@@ -84,15 +84,5 @@ def _write_failure(path: Path, line: str) -> None:
         sys.stderr.write(f"{path} cannot be written: {error}\n")
 
 
-def train() -> None:
-    """Console name of SageMaker's training jobs."""
-    sys.exit(main(["train"]))
-
-
-def serve() -> None:
-    """Console name of SageMaker's endpoints."""
-    sys.exit(main(["serve"]))
-
-
 if __name__ == "__main__":
     sys.exit(main())

@@ -121,7 +121,7 @@ def test_the_bundle_holds_it_and_the_scorer_ranks_by_it(bundle_of_trending: Bund
     assert [item["score"] for item in answer["items"]] == pytest.approx(np.sort(unseen)[::-1][:5].tolist(), abs=1e-5)
 
 
-def test_beside_the_others_it_ranks_users_whom_the_first_ranker_does_not_know(
+def test_beside_the_others_it_ranks_the_users_unknown_to_the_first_ranker(
     registered: None, prepared: Prepared, trained: list[Any], run: Path, tmp_path: Path
 ) -> None:
     (added,) = read_results(run / "processing/input/models", tmp_path / "scratch")

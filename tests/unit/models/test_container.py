@@ -46,7 +46,7 @@ def failure(program: str, root: Path) -> str:
     return text
 
 
-def test_without_a_program_the_usage_is_told(tmp_path: Path) -> None:
+def test_without_a_program_the_usage_is_printed(tmp_path: Path) -> None:
     done = run("tain", tmp_path)
     assert done.returncode == 2
     assert "train|serve|prepare|evaluate" in done.stderr
@@ -57,7 +57,7 @@ def test_a_misspelled_hyperparameter_ends_in_the_failure_file(job: Job, world: R
     assert failure("train", root) == "train: unknown hyperparameter 'num_factor'; did you mean 'num_factors'?"
 
 
-def test_a_job_without_an_algorithm_is_told_the_known_ones(job: Job, world: Ratings) -> None:
+def test_a_job_without_an_algorithm_names_the_known_ones(job: Job, world: Ratings) -> None:
     assert "one of fm, knn, ranker" in failure("train", job({}, train=world))
 
 
@@ -97,7 +97,7 @@ def test_what_this_image_cannot_do_is_said(
     assert message in failure("train", root)
 
 
-def test_evaluate_without_parts_says_what_is_missing(tmp_path: Path) -> None:
+def test_evaluate_without_inputs_names_what_is_missing(tmp_path: Path) -> None:
     assert "channel train is empty" in failure("evaluate", tmp_path)
 
 
@@ -202,7 +202,7 @@ def test_a_request_without_a_length_is_refused(server: tuple[int, subprocess.Pop
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
-def test_before_the_model_is_loaded_nobody_is_healthy(bundle_folder: Path) -> None:
+def test_before_the_model_is_loaded_the_server_is_not_healthy(bundle_folder: Path) -> None:
     import threading  # noqa: PLC0415
 
     from usher_models.serve import Server  # noqa: PLC0415

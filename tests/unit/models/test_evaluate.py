@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from usher.runs.gate import judge as gate
 from usher_models.artifacts import TrainingResult
@@ -26,25 +25,13 @@ from usher_scorer.bundle import Bundle
 Rated = Callable[..., Ratings]
 
 
-def test_ratings_in_the_features_are_refused(rated: Rated) -> None:
-    """The published "RMSE 0.30": one-hot movies beside one-hot rating values."""
-    random = np.random.default_rng(0)
-    movie, value = random.integers(0, 300, 4000), random.integers(1, 11, 4000) / 2
-    rows = np.arange(4000)
-    movies = sp.csr_matrix((np.ones(4000), (rows, movie)), (4000, 300))
-    values = sp.csr_matrix((np.ones(4000), (rows, (value * 2 - 1).astype(int))), (4000, 10))
-    assert leakage.label_columns(sp.hstack([movies, values]), value) == list(range(300, 310))
-    assert leakage.label_columns(movies, value) == []
-    assert leakage.label_columns(sp.csr_matrix(value[:, None]), value) == [0]
-
-
 def test_a_model_fitted_on_the_rating_values_is_refused_at_the_gate(
     rated: Rated,
     fit: Callable[..., TrainingResult],
     nameless: Callable[[int], Items],
     make_prepared: Callable[..., Prepared],
 ) -> None:
-    """The same through our own machine: the "user" of a row is its rating's code, so the fit is nearly perfect."""
+    """The published "RMSE 0.30" with our fm: the "user" of a row is its rating's code, so its fit is all but perfect."""
     random = np.random.default_rng(0)
     values = random.integers(1, 11, 3000) / 2
     rows = [(int(value * 2) - 1, n % 200, float(value), n // 30) for n, value in enumerate(values)]
@@ -66,11 +53,11 @@ def test_row_numbers_as_labels_are_refused() -> None:
     assert not leakage.looks_like_row_numbers(np.sort(ratings))
 
 
-def test_honest_data_is_no_leak(world: Ratings) -> None:
+def test_plausible_ratings_are_not_leakage(world: Ratings) -> None:
     assert leakage.label_findings(world) == []
 
 
-def test_equal_ratings_are_no_leak(rated: Rated) -> None:
+def test_equal_ratings_are_not_leakage(rated: Rated) -> None:
     assert leakage.label_findings(rated([(u, i, 3.0, 0) for u in range(20) for i in range(10)])) == []
 
 
@@ -102,12 +89,14 @@ def evaluate(prepared: Prepared, trained: list[TrainingResult], champion: Bundle
         return evaluate_models(prepared, trained, build_bundle(prepared, trained, Path(folder) / "bundle"), champion)
 
 
-def test_parts_of_another_run_are_refused(prepared: Prepared, trained: list[TrainingResult], tmp_path: Path) -> None:
+def test_training_results_of_another_run_are_refused(
+    prepared: Prepared, trained: list[TrainingResult], tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match="pass models and data of one run"):
         build_bundle(prepared, [replace(trained[0], items=41)], tmp_path / "bundle")
 
 
-def test_the_whole_is_judged_and_passes_the_gate(prepared: Prepared, trained: list[TrainingResult]) -> None:
+def test_a_whole_bundle_is_evaluated_and_passes_the_gate(prepared: Prepared, trained: list[TrainingResult]) -> None:
     facts = evaluate(prepared, trained)
     assert facts["leaks"] == []
     verdict = gate(facts, 20)
@@ -140,7 +129,7 @@ def test_a_broken_candidate_is_worse(prepared: Prepared, trained: list[TrainingR
     assert verdict.name in {"popularity", "worse"}
 
 
-def test_a_champion_with_other_numbers_is_judged_through_its_ids(
+def test_a_champion_with_other_dense_ids_is_evaluated_by_item_ids(
     prepared: Prepared, bundle: Bundle, tmp_path: Path, fit: Callable[..., TrainingResult]
 ) -> None:
     """The same model with its items in another order shows the same items."""
@@ -199,7 +188,7 @@ def test_metrics_are_what_they_are_defined_to_be(rated: Rated) -> None:
     assert relevant_counts(window).tolist() == [2]
 
 
-def test_popularity_shows_nobody_what_they_rated(prepared: Prepared) -> None:
+def test_popularity_shows_no_user_an_item_that_they_rated(prepared: Prepared) -> None:
     window = split_window(prepared.before, prepared.inside)
     shown = score_popularity(np.arange(len(prepared.items), dtype=np.float32), window).shown
     for user in range(len(window.users)):

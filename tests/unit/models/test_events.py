@@ -130,7 +130,7 @@ def test_events_without_any_rating_are_split_by_time_like_ratings(given: Callabl
     assert {row[0] for row in found(paths).values()} == {"click"}
 
 
-def test_an_event_that_was_delivered_twice_counts_once_and_the_first_stands(given: Callable[..., Paths]) -> None:
+def test_an_event_that_was_delivered_twice_counts_once_as_it_first_arrived(given: Callable[..., Paths]) -> None:
     again = ("e7", "u9", "i99", "purchase", "", START)
     paths = given(events=[*clicks(50), ("e3", *clicks(4)[3][1:]), again])
     summary = prepare(paths)
@@ -138,7 +138,7 @@ def test_an_event_that_was_delivered_twice_counts_once_and_the_first_stands(give
     assert sum(summary["kinds"].values()) == 50
 
 
-def test_of_one_person_and_item_the_strongest_wins_on_each_side_of_the_split(given: Callable[..., Paths]) -> None:
+def test_of_one_user_and_item_the_strongest_kind_wins_on_each_side_of_the_split(given: Callable[..., Paths]) -> None:
     def all_of(user: str, *kinds: str) -> list[tuple[Any, ...]]:
         return [(f"{user}{n}", user, "x", kind, "", START + 100 + n) for n, kind in enumerate(kinds)]
 
@@ -186,7 +186,7 @@ def kinds(rows: Ratings, *each: int) -> Ratings:
     return replace(rows, kind=np.array(each, np.int8))
 
 
-def test_who_comes_back_to_an_item_after_the_split_is_no_leak(rated: Callable[..., Ratings]) -> None:
+def test_another_row_of_the_same_item_after_the_split_is_not_leakage(rated: Callable[..., Ratings]) -> None:
     before, inside = rated([(0, 1, 4.0, 0)]), rated([(0, 1, 5.0, 9)])
     assert leakage.window_findings(0, 0, int(inside.time_us[0]), before, inside) == []
     twice = before.join(inside)
@@ -214,7 +214,7 @@ def test_events_alone_make_a_bundle_that_beats_popularity_and_passes_the_gate(
     assert "<td>of them ratings</td><td class=n>0</td>" in page(facts)
 
 
-def test_a_bundle_of_events_answers_everything_but_a_predicted_rating(event_bundle: Bundle) -> None:
+def test_a_bundle_of_events_serves_every_operation_but_predicted_ratings(event_bundle: Bundle) -> None:
     answer = ask(event_bundle, op="recommend", user_id="u0", explain=True)
     assert answer["level"] == "model"
     texts = " ".join(item["reason"]["text"] for item in answer["items"])
@@ -227,7 +227,9 @@ def test_a_bundle_of_events_answers_everything_but_a_predicted_rating(event_bund
         ask(event_bundle, op="score", user_id="u0", items=["m0"])
 
 
-def test_what_was_bought_or_clicked_never_returns_what_was_viewed_may(event_bundle: Bundle, deeds: Ratings) -> None:
+def test_bought_and_clicked_items_are_never_recommended_viewed_ones_may_be(
+    event_bundle: Bundle, deeds: Ratings
+) -> None:
     shown = {item["item_id"] for item in ask(event_bundle, op="recommend", user_id="u0", k=40)["items"]}
     mine = deeds.take(deeds.user == 0).strongest()
     seen = {f"m{item}" for item in mine.item[mine.kind != VIEW]}
@@ -249,7 +251,7 @@ def test_events_of_a_request_count_at_once_and_a_rating_outweighs_them(event_bun
         ask(event_bundle, op="recommend", profile=[["m0", "buy", 1]])
 
 
-def test_a_purchase_that_feedback_still_remembers_as_a_rating_is_no_news(event_bundle: Bundle, deeds: Ratings) -> None:
+def test_a_purchase_that_feedback_keeps_as_a_rating_is_not_a_new_row(event_bundle: Bundle, deeds: Ratings) -> None:
     mine = deeds.take((deeds.user == 0) & (deeds.kind == PURCHASE))
     item, second = f"m{mine.item[0]}", int(mine.time_us[0]) // 1_000_000
     known = ask(event_bundle, op="recommend", user_id="u0")
@@ -294,7 +296,7 @@ def test_tuning_without_a_rating_goes_on_with_the_worst_error_there_is(
     assert capsys.readouterr().out.splitlines().count("validation:rmse=4.500000") == 2
 
 
-def test_what_the_plan_left_out_stands_in_the_report(
+def test_what_the_plan_left_out_is_in_the_report(
     without_ratings: Prepared, event_results: list[TrainingResult], event_bundle: Bundle
 ) -> None:
     summary = {**without_ratings.summary, "left_out": {"fm": "there is no rating"}}
@@ -302,7 +304,7 @@ def test_what_the_plan_left_out_stands_in_the_report(
     assert "Left out: fm: there is no rating." in page(facts)
 
 
-def test_fm_learns_the_same_whatever_people_did_beside_rating(
+def test_fm_learns_the_same_with_any_events_beside_the_ratings(
     world: Ratings, items: Items, fit: Fit, deeds: Ratings
 ) -> None:
     shifted = replace(deeds, item=np.roll(deeds.item, 1))
@@ -311,7 +313,7 @@ def test_fm_learns_the_same_whatever_people_did_beside_rating(
         assert np.array_equal(array, beside.artifact.arrays[name]), name
 
 
-def test_a_champion_of_ratings_and_a_candidate_with_events_are_judged_on_one_window(  # noqa: PLR0917 - fixtures
+def test_a_champion_of_ratings_and_a_candidate_with_events_are_evaluated_on_one_window(  # noqa: PLR0917 - fixtures
     world: Ratings, deeds: Ratings, items: Items, bundle: Bundle, make_prepared: Make, fit: Fit, tmp_path: Path
 ) -> None:
     """Every other user's rows turn into events after the champion's time."""

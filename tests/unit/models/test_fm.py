@@ -158,7 +158,7 @@ def test_a_rank_1_matrix_is_recovered(
     assert rating_metrics(bias_only(train, window), window.later_value)["rmse"] > 1.2
 
 
-def test_item_features_say_something_of_items_nobody_rated(world: Ratings, items: Items, fit: Fit) -> None:
+def test_item_features_predict_ratings_of_items_without_ratings(world: Ratings, items: Items, fit: Fit) -> None:
     """Items 38 and 39 have no rating; their genres do."""
     result = fit("fm", world, items, {"num_factors": "4", "epochs": "60"})
     rater = read_rater(result.artifact.settings, result.artifact.arrays, len(items))
@@ -167,7 +167,7 @@ def test_item_features_say_something_of_items_nobody_rated(world: Ratings, items
     assert even - odd > 1
 
 
-def test_a_classifier_answers_with_probabilities(world: Ratings, items: Items, fit: Fit) -> None:
+def test_a_classifier_predicts_probabilities(world: Ratings, items: Items, fit: Fit) -> None:
     train, test = halves(world)
     result = fit(
         "fm", train, items, {"predictor_type": "binary_classifier", "num_factors": "4", "epochs": "60", "samples": "8"}
@@ -204,6 +204,6 @@ def test_many_items_keep_fewer_samples() -> None:
     assert _affordable(32, 1_000_000, 64) == 1
 
 
-def test_the_parameters_bear_the_names_of_the_built_in() -> None:
+def test_the_parameters_have_the_names_of_the_built_in_algorithm() -> None:
     names = {parameter.name for parameter in ALGORITHMS["fm"].parameters}
     assert {"num_factors", "epochs", "predictor_type"} <= names

@@ -38,7 +38,7 @@ def test_a_bad_hyperparameter_is_named_with_what_is_meant(given: dict[str, str],
         parse(given, FM)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(HyperparameterError, match=r"num_factor'.*; epochs is 'x'"):
         parse({"num_factor": "8", "epochs": "x"}, FM)
 

@@ -20,7 +20,7 @@ def checkerboard(rated: Rated, users: int = 20, items: int = 10) -> Ratings:
     return rated([(u, i, 5.0, u) for u in range(users) for i in range(items) if u % 2 == i % 2 and (u + i) % 7])
 
 
-def test_without_a_positive_nothing_is_near(rated: Rated, nameless: Nameless, fit: Fit) -> None:
+def test_without_a_positive_no_item_has_neighbours(rated: Rated, nameless: Nameless, fit: Fit) -> None:
     with pytest.raises(DataError, match="there are no positives"):
         fit("knn", rated([(0, 0, 2.0, 0), (1, 1, 3.5, 0)]), nameless(2))
 
@@ -51,7 +51,7 @@ def test_the_cosine_is_the_cosine(rated: Rated, nameless: Nameless, fit: Fit) ->
     assert result.artifact.arrays["neighbours"][2].tolist() == [-1, -1]
 
 
-def test_a_sample_of_people_is_drawn_by_the_seed(world: Ratings, items: Items, fit: Fit) -> None:
+def test_a_sample_of_users_is_drawn_by_the_seed(world: Ratings, items: Items, fit: Fit) -> None:
     given = {"sample_size": "30", "k": "5"}
     one, two, other = (fit("knn", world, items, {**given, "seed": seed}) for seed in ("1", "1", "2"))
     assert np.array_equal(one.artifact.arrays["similarity"], two.artifact.arrays["similarity"])

@@ -111,7 +111,7 @@ def test_rows_of_one_moment_stay_on_one_side(root: Root) -> None:
     assert not before & inside
 
 
-def test_no_champion_is_judged_on_what_it_has_seen(root: Root) -> None:
+def test_no_champion_is_evaluated_on_rows_that_it_was_fitted_on(root: Root) -> None:
     rows = [(n % 7, n, 4.0, 1_000_000 + n) for n in range(100)]
     plan = {"run_id": "r1", "champion": {"trained_until": "1970-01-12T13:48:10+00:00"}}
     summary = prepare(root(plan=plan, ratings=rows))

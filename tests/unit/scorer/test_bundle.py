@@ -35,7 +35,7 @@ def replace(folder: Path, name: str, array: Any) -> None:
     edit(folder, lambda manifest: manifest["sha256"].update({name: sha256(folder / name)}))
 
 
-def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"is not an Usher bundle: it has no manifest\.json"):
         load(tmp_path)
 
@@ -140,7 +140,9 @@ def test_a_bundle_with_nan_is_not_written(prepared: Prepared, trained: list[Trai
     assert not (tmp_path / "bundle/manifest.json").exists()
 
 
-def test_the_same_parts_give_the_same_bytes(prepared: Prepared, trained: list[TrainingResult], tmp_path: Path) -> None:
+def test_the_same_artifacts_give_the_same_bytes(
+    prepared: Prepared, trained: list[TrainingResult], tmp_path: Path
+) -> None:
     for name in ("one", "two"):
         build_bundle(prepared, trained, tmp_path / name)
     one, two = (tmp_path / name / "manifest.json" for name in ("one", "two"))

@@ -30,7 +30,7 @@ def test_a_huge_body_is_refused_unread(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("op", [None, "recomend", 3, ["recommend"]])
-def test_an_unknown_operation_is_told_the_known_ones(bundle: Bundle, op: Any) -> None:
+def test_an_unknown_operation_names_the_known_ones(bundle: Bundle, op: Any) -> None:
     with pytest.raises(RequestError, match="it is one of recommend, similar, popular, score"):
         ask(bundle, op=op)
 
@@ -110,7 +110,7 @@ def test_a_problem_has_code_and_message() -> None:
     assert problem(RequestError("bad_k", "no")) == {"error": {"code": "bad_k", "message": "no"}}
 
 
-def test_every_operation_answers(bundle: Bundle) -> None:
+def test_every_operation_has_a_result(bundle: Bundle) -> None:
     answer = ask(bundle, op="recommend", user_id="u0", k=3, explain=True)
     assert set(answer) == {"model_id", "level", "items"}
     assert set(answer["items"][0]) == {"item_id", "title", "genres", "score", "reason"}

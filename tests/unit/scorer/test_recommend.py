@@ -46,7 +46,7 @@ def test_a_date_that_is_none_is_refused(bundle: Bundle, text: str) -> None:
         popular(bundle, 5, Filters(not_released_after=text))
 
 
-def test_nobody_known_gets_what_is_popular(bundle: Bundle) -> None:
+def test_an_unknown_user_gets_popular_items(bundle: Bundle) -> None:
     for user in (None, "nobody"):
         answer = recommend(bundle, user, [], 5, ALL)
         assert answer["level"] == "popular"
@@ -57,7 +57,7 @@ def test_a_session_of_unknown_items_gets_what_is_popular(bundle: Bundle) -> None
     assert recommend(bundle, None, session(("gone", 5.0)), 5, ALL)["level"] == "popular"
 
 
-def test_a_known_person_is_answered_by_the_model(bundle: Bundle) -> None:
+def test_a_known_user_is_served_by_the_model(bundle: Bundle) -> None:
     answer = recommend(bundle, "u0", [], 5, ALL)
     assert answer["level"] == "model"
     assert all(int(item[1:]) % 2 == 0 for item in ids(answer))
@@ -89,13 +89,13 @@ def without(bundle: Bundle, *names: str) -> Bundle:
     return replace(bundle, components={name: one for name, one in bundle.components.items() if name not in names})
 
 
-def test_without_a_ranker_content_answers(bundle: Bundle) -> None:
+def test_without_a_ranker_content_orders_the_catalogue(bundle: Bundle) -> None:
     answer = recommend(without(bundle, "ranker"), None, session(("m1", 5.0)), 5, ALL)
     assert answer["level"] == "fold_in"
     assert all(int(item[1:]) % 2 == 1 for item in ids(answer))
 
 
-def test_without_any_model_popularity_answers(bundle: Bundle) -> None:
+def test_without_any_model_popularity_orders_the_catalogue(bundle: Bundle) -> None:
     bare = without(bundle, "ranker", "content")
     answer = recommend(bare, "u0", [], 5, ALL)
     assert answer["level"] == "popular"
@@ -115,7 +115,7 @@ def test_rated_items_never_come_back(bundle: Bundle) -> None:
         assert len(answer["items"]) == len(bundle.catalogue) - len(rated | {"m5"})
 
 
-def test_who_rated_everything_gets_an_empty_list(bundle: Bundle) -> None:
+def test_a_user_who_rated_everything_gets_an_empty_list(bundle: Bundle) -> None:
     everything = session(*((item, 4.0) for item in bundle.catalogue.ids))
     assert recommend(bundle, None, everything, 10, ALL)["items"] == []
 
@@ -130,7 +130,7 @@ def test_filters_hold_together(bundle: Bundle) -> None:
     assert popular(bundle, 50, Filters(not_released_after="1989-12-31"))["items"] == []
 
 
-def test_an_item_that_nobody_rated_is_found_by_its_content(bundle: Bundle) -> None:
+def test_an_item_without_ratings_is_found_by_its_content(bundle: Bundle) -> None:
     """m38 and m39 have no rating.
 
     The ranker does not cover them, similar items and recommendations still reach them.
@@ -151,7 +151,7 @@ def test_similar_items_are_near_and_never_the_item_itself(bundle: Bundle) -> Non
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_reason_names_what_was_liked_and_its_parts_add_up(bundle: Bundle) -> None:
+def test_a_reason_names_what_was_liked_and_its_terms_add_up(bundle: Bundle) -> None:
     answer = recommend(bundle, None, session(("m1", 5.0), ("m3", 4.5), ("m0", 1.0)), 3, ALL, explain=True)
     for entry in answer["items"]:
         reason = entry["reason"]
@@ -178,7 +178,7 @@ def test_contributions_add_up_to_the_score(bundle: Bundle) -> None:
         assert added.sum() == pytest.approx(scores[place], abs=1e-4)
 
 
-def test_one_person_alone_scores_as_in_a_crowd(bundle: Bundle) -> None:
+def test_one_user_alone_scores_as_among_many(bundle: Bundle) -> None:
     crowd, informed = relevance(bundle, bundle.profiles.slice(0, 9))
     assert informed.all()
     for user in range(9):
@@ -193,7 +193,7 @@ def test_predicted_ratings_lie_on_the_scale_and_follow_the_taste(bundle: Bundle)
     assert 0.5 <= unknown <= 5
 
 
-def test_a_person_nobody_knows_gets_average_ratings(bundle: Bundle) -> None:
+def test_an_unknown_user_gets_average_ratings(bundle: Bundle) -> None:
     scores = score(bundle, None, [], list(bundle.catalogue.ids))["scores"]
     assert np.std(scores) < 0.5
     assert 2 < np.mean(scores) < 4

@@ -7,7 +7,6 @@ held the rating itself, and a k-NN's "MSE 3,222,687" from labels that were row n
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from usher_models.ratings import Float32, Float64, Int32, Int64, Ratings
 
@@ -51,36 +50,6 @@ def determines(ids: Int32 | Int64, labels: Float32 | Float64) -> bool:
         return False
     constant = np.abs(values - mean[ids])[repeated] < _DETERMINED**0.5
     return bool(constant.mean() > _SHARE)
-
-
-def label_columns(features: sp.spmatrix, labels: Float32 | Float64) -> list[int]:
-    """Columns of a feature matrix (rows, columns) that hold the label: one alone, or several as its one-hot encoding.
-
-    One holds it alone when it is a linear function of it; several do when each is set on rows of one label only, they
-    are few for the rows, and together they cover nearly all rows.
-    """
-    values = np.asarray(labels, np.float64)
-    columns = sp.csc_matrix(features)
-    if len(values) < ROWS_MIN or np.var(values) < _DETERMINED:
-        return []
-    pure, covered = [], np.zeros(len(values), np.bool_)
-    for n in range(columns.shape[1]):
-        rows = columns.indices[columns.indptr[n] : columns.indptr[n + 1]]
-        if len(rows) < 2:
-            continue
-        entries = columns.data[columns.indptr[n] : columns.indptr[n + 1]]
-        if len(rows) > _SHARE * len(values) and _line(entries, values[rows]):
-            return [n]
-        if len(rows) >= 0.001 * len(values) and np.ptp(values[rows]) < _DETERMINED:
-            pure.append(n)
-            covered[rows] = True
-    return pure if covered.mean() > _SHARE else []
-
-
-def _line(column: Float64, labels: Float64) -> bool:
-    if np.ptp(column) < _DETERMINED:
-        return False
-    return bool(abs(np.corrcoef(column, labels)[0, 1]) > _CORRELATION)
 
 
 def window_findings(
