@@ -31,7 +31,7 @@ def test_a_model_fitted_on_the_rating_values_is_refused_at_the_gate(
     nameless: Callable[[int], Items],
     make_prepared: Callable[..., Prepared],
 ) -> None:
-    """The published "RMSE 0.30" with our fm: the "user" of a row is its rating's code, so its fit is all but perfect."""
+    """The published "RMSE 0.30" with our fm: the "user" of a row is its rating's code, and the fit is near perfect."""
     random = np.random.default_rng(0)
     values = random.integers(1, 11, 3000) / 2
     rows = [(int(value * 2) - 1, n % 200, float(value), n // 30) for n, value in enumerate(values)]
