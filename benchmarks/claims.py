@@ -14,7 +14,7 @@ import numpy as np
 from cli.simulation.monte_carlo import Results, simulate_in_blocks
 from cli.simulation.world import World
 from usher.experiments.stats import state as states
-from usher.experiments.stats.guardrails import Answers
+from usher.experiments.stats.guardrails import RequestCounts
 from usher.experiments.stats.numerics import Ints
 from usher.experiments.stats.presets import GUARDRAIL_KINDS, Preset, preset
 from usher.experiments.stats.rules import PROMOTES, Rule, minute_rules
@@ -172,9 +172,9 @@ def first_alarms(faults: Faults, preset: Preset, runs: int, seed: int) -> Ints:
     return alarms
 
 
-def _draw(faults: Faults, minute: int, size: int, rng: np.random.Generator) -> Answers:
+def _draw(faults: Faults, minute: int, size: int, rng: np.random.Generator) -> RequestCounts:
     shares = np.array([1 - faults.weight, faults.weight])
     requests = rng.poisson(faults.requests_per_minute * shares, (size, 2))
     bad = np.zeros((size, len(GUARDRAIL_KINDS), 2))
     bad[:, 0] = rng.binomial(requests, faults.rates(minute))
-    return Answers(requests.astype(np.float64), bad)
+    return RequestCounts(requests.astype(np.float64), bad)

@@ -23,11 +23,10 @@ from benchmarks.claims import CLAIMS, Faults, first_alarms
 from benchmarks.rival_policies import Rival, RivalResults, rivals, run_rival
 from cli.simulation.monte_carlo import simulate_in_blocks
 from cli.simulation.world import World
-from usher.experiments.stats import changes, rules
+from usher.experiments.stats import change_point, rules
 from usher.experiments.stats.numerics import Floats, Ints
 from usher.experiments.stats.presets import PRESETS, Preset
-from usher.experiments.stats.rules import PROMOTES, Rule
-from usher.experiments.stats.weights import Share, next_share
+from usher.experiments.stats.rules import PROMOTES, Rule, Share, next_share
 
 CYCLE = 0.5
 
@@ -107,8 +106,8 @@ def faults(runs: int, seed: int) -> Iterator[str]:
 
 def _minutes(world: Faults, runs: int, seed: int, mixture: bool) -> str:
     # Without the mixture every fault is assumed to begin at the start.
-    at_once = (changes.AT_ONCE, changes.INITIAL) if mixture else (1.0 - 1e-12, 0.0)
-    with patch.multiple(changes, AT_ONCE=at_once[0], INITIAL=at_once[1]):
+    at_once = (change_point.AT_ONCE, change_point.INITIAL) if mixture else (1.0 - 1e-12, 0.0)
+    with patch.multiple(change_point, AT_ONCE=at_once[0], INITIAL=at_once[1]):
         alarms = first_alarms(world, PRESETS["default"], runs, seed)
     late = np.where(alarms < 0, np.inf, alarms)
     return f"{np.median(late):.0f}" if np.isfinite(np.median(late)) else f"> {world.minutes}"

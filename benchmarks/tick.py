@@ -24,13 +24,15 @@ from typing import Any
 
 import boto3
 
-from usher.experiments.controller import Asked, Ticker
+from usher.experiments.controller import ExperimentController
 from usher.experiments.opening import Terms, open_experiment
-from usher.experiments.strata import Epoch, Strata
+from usher.experiments.strata import StratumCounter
+from usher.experiments.tick import TickRequest
 from usher.schema.settings import Settings
 from usher.store import keys
 from usher.store.experiments import Meta
 from usher.store.router import Router, write_router
+from usher.store.strata import Epoch
 
 TICKS = 30
 MODELS = ("raaaaaaaaaa-1", "rbbbbbbbbbb-1")
@@ -64,13 +66,13 @@ def ticks(endpoint: str) -> dict[str, list[float]]:
     first = Router.first(MODELS[0], begin)
     write_router(table, first)
     open_experiment(table, first, MODELS[1], Terms("default", 3600, 3600, 3600.0, 86400, 30.0), begin)
-    ticker = Ticker(table, {"cloudwatch": cloudwatch, "events": events, "sagemaker": None}, SETTINGS)
+    controller = ExperimentController(table, {"cloudwatch": cloudwatch, "events": events, "sagemaker": None}, SETTINGS)
     found: dict[str, list[float]] = {"a tick that changes nothing": [], "a tick that closes an epoch": []}
     for number in range(1, TICKS + 1):
         for kind, at in zip(found, (begin + number * 3600 - 60.0, begin + number * 3600.0), strict=True):
             _answers(cloudwatch, at - 90)
             started = time.process_time()
-            ticker.tick(Asked(str(at)), at)
+            controller.tick(TickRequest(str(at)), at)
             found[kind].append(time.process_time() - started)
     return found
 
@@ -87,9 +89,9 @@ def _answers(cloudwatch: Any, at: float) -> None:
 def count(endpoint: str) -> tuple[float, float, int]:
     """Seconds by the clock and of CPU, and how many were counted."""
     table = boto3.resource("dynamodb", endpoint_url=endpoint).Table("state")
-    strata = Strata(table, _meta())
+    counter = StratumCounter(table, _meta())
     wall, cpu = time.perf_counter(), time.process_time()
-    found = strata.count(Epoch(2, {"champion": 0.5, "challenger": 0.5}, 1_800_000_000, 1_800_003_600))
+    found = counter.count(Epoch(2, {"champion": 0.5, "challenger": 0.5}, 1_800_000_000, 1_800_003_600))
     assert not found.faults
     counted = sum(tally.n for tally in found.roles.values())
     return time.perf_counter() - wall, time.process_time() - cpu, counted

@@ -17,8 +17,7 @@ from cli.formatting import terminal
 from cli.simulation import monte_carlo, output
 from cli.simulation.one_experiment import DecisionPoint, simulate_one
 from cli.simulation.world import World
-from usher.experiments.stats.errors import PresetError
-from usher.experiments.stats.presets import Preset, preset
+from usher.experiments.stats.presets import Preset, PresetError, preset
 
 app = typer.Typer(add_completion=False)
 

@@ -20,7 +20,6 @@ from cli.formatting.terminal import printable, remark, say
 from cli.target import Target
 
 if TYPE_CHECKING:
-    from usher.store.keys import Key
     from usher.store.router import Router
 
 #: Seconds between two polls of the outcome.
@@ -81,7 +80,7 @@ def send(target: Target, action: str, experiment_id: str, why: str, wait_seconds
 
     Raises CommandError when the command is refused, or not executed in time (the next tick then executes it).
     """
-    from usher.store.experiment_history import put_command  # noqa: PLC0415 - only when a command runs
+    from usher.store.operator_commands import write_command  # noqa: PLC0415 - only when a command runs
 
     workflow = target.resources.shift_workflow_arn
     if not workflow:
@@ -90,14 +89,13 @@ def send(target: Target, action: str, experiment_id: str, why: str, wait_seconds
         )
     at, operator = round(time.time(), 6), operator_of(target)
     moment = datetime.fromtimestamp(at, UTC)
-    fields = {"action": action, "operator": operator, "why": why, "at": at, "status": "waiting"}
-    key = put_command(target.state_table(), experiment_id, moment.isoformat(timespec="microseconds"), fields)
+    sk = write_command(target.state_table(), experiment_id, action=action, operator=operator, why=why, at=at)
     name = f"command-{moment:%Y%m%dT%H%M%S%f}"  # an execution's name takes no colon
     execution = target.client("stepfunctions").start_execution(
-        stateMachineArn=workflow, name=name, input=json.dumps({"command": key.sk})
+        stateMachineArn=workflow, name=name, input=json.dumps({"command": sk})
     )["executionArn"]
     remark(f"sent as {operator}; execution {name}")
-    _print_outcome(target, action, experiment_id, _wait(target, key, execution, wait_seconds))
+    _print_outcome(target, action, experiment_id, _wait(target, (experiment_id, sk), execution, wait_seconds))
 
 
 def operator_of(target: Target) -> str:
@@ -114,15 +112,15 @@ def checked_reason(why: str) -> str:
     return line
 
 
-def _wait(target: Target, key: Key, execution: str, seconds: float) -> Item:
+def _wait(target: Target, command_key: tuple[str, str], execution: str, seconds: float) -> Item:
     """The command with its outcome; CommandError when the workflow fails before, or the time is over."""
-    from usher.store.experiment_history import read_command  # noqa: PLC0415 - only when a command runs
+    from usher.store.operator_commands import read_command  # noqa: PLC0415 - only when a command runs
 
     table, deadline = target.state_table(), time.monotonic() + seconds
     while True:
         # The execution first: an outcome that it stored before it failed is then seen.
         failure = _failure(target, execution)
-        command = read_command(table, key)
+        command = read_command(table, *command_key)
         if command.get("status") != "waiting":
             return command
         if failure or time.monotonic() >= deadline:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cli.simulation.world import Draw, World, draw
-from usher.experiments.stats.decisions import Decision, Minute, check_minute, close_epoch
+from usher.experiments.stats.decisions import Minute, Verdict, check_minute, close_epoch
 from usher.experiments.stats.presets import Preset
 from usher.experiments.stats.state import State, new_state
 from usher.experiments.stats.strata import RoleCount, Stratum
@@ -24,7 +24,7 @@ class DecisionPoint:
     """The end of an epoch, or the minute that ended the experiment. true_lift: of the simulated world at that time."""
 
     hours: float
-    decision: Decision
+    decision: Verdict
     true_lift: float
 
     def number(self, name: str) -> float:
@@ -53,8 +53,8 @@ def simulate_one(world: World, preset: Preset, seed: int, error_rate: float = 0.
         due = [open_windows.pop(0)] if len(open_windows) > world.window_epochs else []
         outcome = close_epoch(state, due, closes, preset)
         state = outcome.state
-        yield DecisionPoint(closes, outcome.decision, lift)
-        if outcome.decision.ends:
+        yield DecisionPoint(closes, outcome.verdict, lift)
+        if outcome.verdict.ends:
             return
 
 
@@ -88,11 +88,11 @@ class _Requests:
 
 def _minutes(
     state: State, preset: Preset, span: range, requests: _Requests
-) -> tuple[State, tuple[float, Decision] | None]:
+) -> tuple[State, tuple[float, Verdict] | None]:
     """Check the guardrails each minute; returns the hour and the decision that ended the experiment, if any."""
     for minute in span:
         outcome = check_minute(state, requests.minute(minute), preset)
         state = outcome.state
-        if outcome.decision.ends:
-            return state, ((minute + 1) / 60, outcome.decision)
+        if outcome.verdict.ends:
+            return state, ((minute + 1) / 60, outcome.verdict)
     return state, None

@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from usher.clients import client, dynamodb
-from usher.experiments import schedule
 from usher.experiments.opening import Terms
+from usher.experiments.side_effects import enable_schedule
 from usher.runs import deployment
 from usher.schema.settings import Settings
 from usher.store import popular
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     deployment.record(Runs(table), run_id, event)
     router = deployment.place(table, run_id, int(event["router_version"]), Terms.of(settings), now)
     if router.experiment_is_open:
-        schedule.enable(client("events"), settings.shift_rule_name)
+        enable_schedule(client("events"), settings.shift_rule_name)
     if router.models[router.champion] == run_id:
         popular.write_lists(table, run_id, lists)
     logger.info(

@@ -12,8 +12,7 @@ import pytest
 from moto import mock_aws
 
 from twin.cloudwatch.emf import parse
-from usher.experiments.calendar import Period
-from usher.experiments.metrics import Metrics
+from usher.experiments.metrics import Metrics, Period
 from usher.feedback import metrics as feedback
 from usher.serving import metrics as recommend
 from usher.serving.assignment import Assignment
@@ -75,7 +74,7 @@ def test_the_guardrails_see_what_was_asked_of_each_role_in_the_experiment_and_no
     for given, faults in asked:
         telemetry.variant_asked(given, faults)
     publish(cloudwatch, capsys.readouterr().out)
-    found = Metrics(cloudwatch, META).answers([Period(minute, 0), Period(minute + 60, 1)])  # a minute may end meanwhile
+    found = Metrics(cloudwatch, META).minutes([Period(minute, 0), Period(minute + 60, 1)])  # a minute may end meanwhile
     assert [sum(pair) for pair in zip(*(one.requests for one in found), strict=True)] == [5, 3]
     bad = {kind: sum(one.bad[kind][1] for one in found) for kind in ("errors", "slow", "empty")}
     assert bad == {"errors": 2, "slow": 1, "empty": 1}

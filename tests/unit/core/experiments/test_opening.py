@@ -1,4 +1,4 @@
-"""What deploy_experiment knows of presets without numpy, and what an opening writes."""
+"""What an opening writes, and which modules load no numpy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from moto import mock_aws
 
 from usher.errors import OperatorError, RouterMoved
 from usher.experiments import opening
-from usher.experiments.opening import OPENINGS, Terms, open_experiment
-from usher.experiments.stats.errors import StateError
+from usher.experiments.opening import Terms, open_experiment
 from usher.experiments.stats.presets import PRESETS
 from usher.experiments.stats.state import new_state
 from usher.schema.settings import Settings
@@ -41,29 +40,27 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_the_opening_of_a_preset_is_what_the_preset_says(name: str) -> None:
-    share = float(new_state(PRESETS[name]).weight[0])
-    assert OPENINGS[name] == opening.Opening(share, PRESETS[name].settle_seconds)
-
-
-def test_no_preset_has_an_opening_that_is_not_one() -> None:
-    assert set(OPENINGS) == set(PRESETS)
+def test_an_experiment_opens_with_the_share_that_its_evidence_starts_with(name: str) -> None:
+    terms = Terms(name, 3600, 1800, 3600.0, 86400, 0.0)
+    router, _ = opening.challenge(Router.first("r1-1", NOW), "r2-1", terms, NOW)
+    assert router.weights["B"] == float(new_state(PRESETS[name]).weight[0])
+    assert terms.settle_seconds == PRESETS[name].settle_seconds
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "experiments.opening",
+        "experiments.stats.presets",
         "store.experiments",
         "store.experiment_state",
-        "experiments.operator_commands",
-        "experiments.schedule",
+        "store.operator_commands",
         "experiments.side_effects",
-        "experiments.calendar",
+        "experiments.transitions",
         "experiments.idle",
     ],
 )
-def test_what_the_other_functions_need_loads_no_numpy(module: str) -> None:
+def test_modules_of_the_other_functions_load_no_numpy(module: str) -> None:
     code = f"import sys, usher.{module}; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=CORE, check=False).returncode == 0
 
@@ -71,7 +68,7 @@ def test_what_the_other_functions_need_loads_no_numpy(module: str) -> None:
 def test_a_stratum_settles_for_as_long_as_a_router_may_be_cached() -> None:
     assert TERMS.settle_seconds == 60
     assert Terms("default", 1, 1, 1.0, 1, 90.0).settle_seconds == 92
-    with pytest.raises(OperatorError, match="ExperimentPreset is 'quick': it is one of default"):
+    with pytest.raises(OperatorError, match="ExperimentPreset is 'quick': set it to one of default"):
         Terms.of(Settings(experiment_preset="quick"))
 
 
@@ -84,7 +81,7 @@ def test_an_opening_is_written_whole_or_not_at_all(table: Any) -> None:
     assert meta is not None
     assert (meta.champion, meta.challenger, meta.models) == ("A", "B", {"champion": "r1-1", "challenger": "r2-1"})
     # Another writer moved the router meanwhile: no record of the second one is left behind.
-    with pytest.raises(RouterMoved, match="version 2 of the router stands instead of 1"):
+    with pytest.raises(RouterMoved, match="the router is at version 2 instead of 1"):
         open_experiment(table, first, "r3-1", TERMS, NOW)
     assert experiments.read_meta(table, "xr3-1", NOW) is None
     assert "Item" not in table.get_item(Key=keys.experiment_state("xr3-1").item())
@@ -94,7 +91,7 @@ def test_a_model_has_one_experiment(table: Any) -> None:
     first = Router.first("r1-1", NOW)
     write_router(table, first)
     opened = open_experiment(table, first, "r2-1", TERMS, NOW)
-    idle = opened.alone("A", NOW + 9)
+    idle = opened.without_experiment("A", NOW + 9)
     write_router(table, idle)
     with pytest.raises(RouterMoved, match="that experiment exists already"):
         open_experiment(table, idle, "r2-1", TERMS, NOW + 10)
@@ -103,7 +100,7 @@ def test_a_model_has_one_experiment(table: Any) -> None:
 
 def test_two_experiments_of_one_pair_have_two_salts(table: Any) -> None:
     first = Router.first("r1-1", NOW)
-    salts = {opening.challenged(first, "r2-1", TERMS, NOW)[1].salt for _ in range(3)}
+    salts = {opening.challenge(first, "r2-1", TERMS, NOW)[1].salt for _ in range(3)}
     assert len(salts) == 3
 
 
@@ -130,5 +127,5 @@ def test_a_record_that_cannot_be_true_is_refused_with_the_reason(
         ExpressionAttributeNames={"#f": field},
         ExpressionAttributeValues={":v": value},
     )
-    with pytest.raises(StateError, match=words):
+    with pytest.raises(experiments.InvalidExperiment, match=words):
         experiments.read_meta(table, "xr2-1", NOW)

@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from usher.errors import TickUnderWay, UsherError
-from usher.experiments.controller import Answer, Asked, Ticker
+from usher.experiments.controller import ExperimentController
 from usher.experiments.metrics import Metrics
 from usher.experiments.opening import Terms, open_experiment
+from usher.experiments.tick import TickRequest, TickResult
 from usher.schema.settings import Settings
 from usher.store import keys
 from usher.store.codec import loaded, stored
@@ -59,7 +60,9 @@ class World:
         draw = self.random
         self.rates = {"A": 0.2, "B": draw.choice([0.02, 0.2, 0.25, 0.6])}
         self.errors = {"A": 0.0, "B": draw.choice([0.0, 0.0, 0.0, 0.3])}
-        self.ticker = Ticker(self.table, {"events": self.events, "cloudwatch": None, "sagemaker": None}, SETTINGS)
+        self.controller = ExperimentController(
+            self.table, {"events": self.events, "cloudwatch": None, "sagemaker": None}, SETTINGS
+        )
         self.versions = [1]
 
     @property
@@ -107,14 +110,14 @@ class World:
                 ExpressionAttributeValues={":lost": {"schema": 1}},
             )
 
-    def tick(self, monkeypatch: pytest.MonkeyPatch) -> Answer | None:
+    def tick(self, monkeypatch: pytest.MonkeyPatch) -> TickResult | None:
         """One tick; some die at their write, and the next one starts after the lease."""
         crash = self.random.random() < 0.1
         with monkeypatch.context() as patch:
             if crash:
-                patch.setattr("usher.store.experiment_state.Book.write", die)
+                patch.setattr("usher.store.experiment_state.ExperimentStore.write", die)
             try:
-                return self.ticker.tick(Asked(str(self.random.random())), self.now)
+                return self.controller.tick(TickRequest(str(self.random.random())), self.now)
             except (TickUnderWay, Died):
                 self.now += 320
                 return None
@@ -223,11 +226,11 @@ def test_every_user_is_counted_once_when_ticks_die(table: Any, monkeypatch: pyte
         world.now += 150
         if number % 3 == 1:
             with monkeypatch.context() as patch:
-                patch.setattr("usher.store.experiment_state.Book.write", die)
+                patch.setattr("usher.store.experiment_state.ExperimentStore.write", die)
                 with pytest.raises(Died):
-                    world.ticker.tick(Asked(str(number)), world.now)
+                    world.controller.tick(TickRequest(str(number)), world.now)
         else:
-            world.ticker.tick(Asked(str(number)), world.now)
+            world.controller.tick(TickRequest(str(number)), world.now)
         if world.router.state != "testing":
             break
     strata = world.items("STRATUM")
@@ -242,10 +245,10 @@ def test_every_user_is_counted_once_when_ticks_die(table: Any, monkeypatch: pyte
 def test_one_of_two_concurrent_ticks_writes(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 1, monkeypatch)
     world.now += 300
-    real = Ticker._write
+    real = ExperimentController._commit
     met: list[str] = []
 
-    def overtaken(self: Ticker, *given: Any) -> None:
+    def overtaken(self: ExperimentController, *given: Any) -> None:
         """Another tick, whose lease had expired, writes between this tick's read and its write."""
         if not met:
             met.append("once")
@@ -253,12 +256,12 @@ def test_one_of_two_concurrent_ticks_writes(table: Any, monkeypatch: pytest.Monk
                 Key=keys.experiment_state(EXPERIMENT).item(),
                 UpdateExpression="REMOVE lease",
             )
-            world.ticker.tick(Asked("other"), world.now)
+            world.controller.tick(TickRequest("other"), world.now)
         real(self, *given)
 
-    monkeypatch.setattr(Ticker, "_write", overtaken)
-    with pytest.raises(TickUnderWay, match="another writer was faster"):
-        world.ticker.tick(Asked("slow"), world.now)
+    monkeypatch.setattr(ExperimentController, "_commit", overtaken)
+    with pytest.raises(TickUnderWay, match=f"another writer changed experiment {EXPERIMENT} first"):
+        world.controller.tick(TickRequest("slow"), world.now)
     assert world.router.version == 3
     assert len(world.items("DECISION")) == 1
 
@@ -266,9 +269,9 @@ def test_one_of_two_concurrent_ticks_writes(table: Any, monkeypatch: pytest.Monk
 def test_a_failed_tick_releases_its_lease(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world = opened(table, 1, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(Ticker, "_look_at", die)
+        patch.setattr(ExperimentController, "_open", die)
         with pytest.raises(Died):
-            world.ticker.tick(Asked("first"), world.now)
+            world.controller.tick(TickRequest("first"), world.now)
     assert "lease" not in table.get_item(Key=keys.experiment_state(EXPERIMENT).item())["Item"]
 
 
@@ -280,7 +283,7 @@ def test_an_unreadable_router_stops_the_tick_with_an_error(
     item: dict[str, Any] = keys.ROUTER.item() | stored(world.router.item()) | stored({"version": version})
     table.put_item(Item=item)
     with pytest.raises(UsherError, match="restore the item"):
-        world.ticker.tick(Asked("one"), world.now)
+        world.controller.tick(TickRequest("one"), world.now)
 
 
 def test_a_table_error_is_not_mistaken_for_a_lost_race(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,4 +294,4 @@ def test_a_table_error_is_not_mistaken_for_a_lost_race(table: Any, monkeypatch: 
 
     monkeypatch.setattr(table.meta.client, "transact_write_items", refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
-        world.ticker.tick(Asked("one"), world.now + 300)
+        world.controller.tick(TickRequest("one"), world.now + 300)

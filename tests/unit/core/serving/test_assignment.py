@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from twin.cloudwatch.emf import parse
 from usher.experiments.metrics import KINDS
-from usher.experiments.stats.errors import WeightError
+from usher.experiments.stats.assignment import WeightError
 from usher.experiments.stats.presets import GUARDRAIL_KINDS
 from usher.schema.ids import hash_user_id
 from usher.serving.assignment import Assignment, BadRouter, assign, check_router

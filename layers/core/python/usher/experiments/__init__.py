@@ -1,4 +1,5 @@
-"""An experiment's life: opened when a challenger takes the idle variant, looked at each minute, closed by a decision.
+"""A/B experiments between two models: opened by a deployment, checked each minute, closed by a decision.
 
-evidence.py and strata.py need numpy and are imported by shift_traffic alone; all else here is plain Python.
+`evidence`, `metrics` and `strata` need numpy, which only shift_traffic carries; everything that other functions import
+does without it.
 """

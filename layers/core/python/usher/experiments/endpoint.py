@@ -1,7 +1,7 @@
-"""The endpoint as it stands: in line with the router, to be brought in line, busy, or in trouble.
+"""The SageMaker endpoint's status and weights, and whether it follows the router.
 
-Its weights serve callers that name no variant; Usher's own requests name theirs. So a weight that arrives late harms
-nobody, and every tick compares again: that heals a crash, an update that failed, and weights edited by hand.
+Its weights serve callers that name no variant; Usher's own requests name theirs. So a late weight harms no request,
+and every tick compares again, which repairs a crash, an update that failed, and weights that were edited by hand.
 """
 
 from __future__ import annotations
@@ -15,32 +15,58 @@ from botocore.exceptions import ClientError
 from usher.errors import code
 from usher.store.router import VARIANTS
 
-#: SageMaker keeps weights in single precision.
+#: SageMaker stores weights in single precision.
 _TOLERANCE = 1e-5
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a look has found. weights: by variant, as they are wanted. trouble: why it cannot serve, or empty."""
+class EndpointStatus:
+    """The described endpoint. weights: the desired ones, by variant. problem: why it cannot serve, or empty."""
 
     status: str
     weights: Mapping[str, float]
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def busy(self) -> bool:
         return self.status in _BUSY
 
     def needs(self, weights: Mapping[str, float]) -> bool:
-        """Whether it can be brought in line with `weights` now, and has to be."""
+        """Whether the endpoint is in service with other weights than `weights`."""
         return self.status == "InService" and any(
             abs(self.weights.get(variant, -1.0) - weights[variant]) > _TOLERANCE for variant in VARIANTS
         )
 
 
-def holds(sagemaker: Any, endpoint: str, variant: str, run_id: str) -> str:
-    """Why the variant is not the model of that run, or empty: a run that failed late may have replaced it."""
+#: With the serving back end "function" there is no endpoint.
+NO_ENDPOINT = EndpointStatus("", {})
+
+
+def describe(sagemaker: Any, endpoint: str) -> EndpointStatus:
+    """The endpoint's status; a missing or failed endpoint, or one without a variant, is a problem, not an error."""
+    try:
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+    except ClientError as error:
+        if code(error) != "ValidationException":
+            raise
+        return EndpointStatus("Missing", {}, f"the endpoint {endpoint} does not exist")
+    status = str(found["EndpointStatus"])
+    weights = {
+        str(variant["VariantName"]): float(variant.get("DesiredWeight", variant.get("CurrentWeight", -1.0)))
+        for variant in found.get("ProductionVariants") or ()
+    }
+    if status != "InService" and status not in _BUSY:
+        reason = str(found.get("FailureReason") or "SageMaker gives no reason")
+        return EndpointStatus(status, weights, f"the endpoint {endpoint} is {status}: {reason[:300]}")
+    missing = [variant for variant in VARIANTS if variant not in weights]
+    if status == "InService" and missing:
+        return EndpointStatus(status, weights, f"the endpoint {endpoint} has no variant {' and '.join(missing)}")
+    return EndpointStatus(status, weights)
+
+
+def model_mismatch(sagemaker: Any, endpoint: str, variant: str, run_id: str) -> str:
+    """Why the variant does not hold that run's model, or empty. A run that failed late may have replaced it."""
     try:
         found = sagemaker.describe_endpoint(EndpointName=endpoint)
         config = str(found["EndpointConfigName"])
@@ -56,32 +82,4 @@ def holds(sagemaker: Any, endpoint: str, variant: str, run_id: str) -> str:
     wanted = f"{endpoint}-{run_id}"
     # A second try of CreateModel has its number appended.
     same = model == wanted or (model.startswith(f"{wanted}-") and model.removeprefix(f"{wanted}-").isdigit())
-    return (
-        "" if same else f"the endpoint's variant {variant} holds {model}, not {wanted}: there is nothing to go back to"
-    )
-
-
-#: There is no endpoint: the function scores by itself.
-NONE = Standing("", {})
-
-
-def look(sagemaker: Any, endpoint: str) -> Standing:
-    """Describe it; a missing, failed or vanishing endpoint is trouble, not an error."""
-    try:
-        found = sagemaker.describe_endpoint(EndpointName=endpoint)
-    except ClientError as error:
-        if code(error) != "ValidationException":
-            raise
-        return Standing("Missing", {}, f"the endpoint {endpoint} does not exist")
-    status = str(found["EndpointStatus"])
-    weights = {
-        str(variant["VariantName"]): float(variant.get("DesiredWeight", variant.get("CurrentWeight", -1.0)))
-        for variant in found.get("ProductionVariants") or ()
-    }
-    if status != "InService" and status not in _BUSY:
-        reason = str(found.get("FailureReason") or "SageMaker gives no reason")
-        return Standing(status, weights, f"the endpoint {endpoint} is {status}: {reason[:300]}")
-    missing = [variant for variant in VARIANTS if variant not in weights]
-    if status == "InService" and missing:
-        return Standing(status, weights, f"the endpoint {endpoint} has no variant {' and '.join(missing)}")
-    return Standing(status, weights)
+    return "" if same else f"the endpoint's variant {variant} holds {model} instead of {wanted}: start another run"

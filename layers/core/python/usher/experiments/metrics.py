@@ -1,24 +1,32 @@
-"""What CloudWatch says of an experiment: each variant's answers by period, and how many outcomes came with an id."""
+"""Reads an experiment's CloudWatch metrics: requests and faults of each variant by period, and the join rate.
+
+CloudWatch sums over periods of 1, 5, 10, 30 s or whole minutes that begin at multiples of their length. The guardrails'
+minute is the shortest such period that is at least a minute of the experiment's calendar.
+"""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from usher.experiments.calendar import Period, period_seconds
+from usher.experiments.stats.decisions import Minute
 from usher.metrics import NAMESPACE
 from usher.store.experiments import ROLES, Meta
 from usher.store.router import VARIANTS
 
-#: Guardrails' kinds → the metrics of recommend_items.
+_PERIODS = (1, 5, 10, 30)
+#: Metrics of a period are complete so much later: half of it, at most half a minute.
+_LATEST_SECONDS = 30.0
+#: Kinds of guardrails → the metrics of recommend_items.
 KINDS: Mapping[str, str] = {"errors": "VariantErrors", "slow": "VariantSlow", "empty": "VariantEmpty"}
 _REQUESTS = "VariantRequests"
 _DAY = 86400
 _MINUTE = 60
 _LATELY_SECONDS = 300
-#: What is shown of a variant → SageMaker's metric and its statistic; of several minutes the largest.
+#: A number of a variant → SageMaker's metric and its statistic; of several minutes the largest.
 _VARIANT: Mapping[str, tuple[str, str]] = {
     "invocations": ("Invocations", "Sum"),
     "errors_5xx": ("Invocation5XXErrors", "Sum"),
@@ -27,23 +35,46 @@ _VARIANT: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """One period's requests and bad answers, (champion, challenger) each. minute: of the experiment's calendar."""
+class Period:
+    """One period that is over. start: epoch seconds. minute: of the experiment's calendar, at its end."""
 
+    start: int
     minute: int
-    requests: tuple[int, int]
-    bad: Mapping[str, tuple[int, int]]
+
+
+def period_seconds(meta: Meta) -> int:
+    """The length of the metrics' periods."""
+    minute = meta.hour_seconds / 60.0
+    short = next((period for period in _PERIODS if period >= minute), None)
+    return short or math.ceil(minute / _MINUTE) * _MINUTE
+
+
+def periods(meta: Meta, last_minute: int, now: float, most: int) -> list[Period]:
+    """The periods after `last_minute` that are over and settled at `now`, the oldest `most` of them."""
+    return [period for _, period in zip(range(most), _periods(meta, last_minute, now), strict=False)]
+
+
+def _periods(meta: Meta, last_minute: int, now: float) -> Iterator[Period]:
+    length = period_seconds(meta)
+    minute_seconds = meta.hour_seconds / 60.0
+    begin = meta.started_at + max(0, last_minute) * minute_seconds
+    start = int(begin // length) * length
+    while start + length + min(length / 2.0, _LATEST_SECONDS) <= now:
+        minute = max(0, math.ceil((start + length - meta.started_at) / minute_seconds) - 1)
+        if minute > last_minute:
+            yield Period(start, minute)
+        start += length
 
 
 class Metrics:
-    """CloudWatch's sums, for one experiment."""
+    """CloudWatch's sums for one experiment."""
 
     def __init__(self, cloudwatch: Any, meta: Meta) -> None:
         self._cloudwatch = cloudwatch
         self._meta = meta
 
-    def answers(self, periods: Sequence[Period]) -> list[Answers]:
-        """The answers in `periods`, in their order; of those in which nobody asked, the last one alone."""
+    def minutes(self, periods: Sequence[Period]) -> list[Minute]:
+        """Requests and faults in each of `periods`, in their order; of the empty ones only the last."""
         if not periods:
             return []
         length = period_seconds(self._meta)
@@ -56,7 +87,7 @@ class Metrics:
             return champion, challenger
 
         return [
-            Answers(
+            Minute(
                 period.minute,
                 pair(_REQUESTS, period.start),
                 {kind: pair(name, period.start) for kind, name in KINDS.items()},
@@ -66,7 +97,7 @@ class Metrics:
         ]
 
     def join_rate(self, now: float) -> float | None:
-        """Of all outcomes of enrolled users, the share that came with a valid id; None before the first."""
+        """The share of enrolled users' outcomes that came with a valid recommendation id; None before the first."""
         dimensions = {"experiment": self._meta.experiment_id}  # as ingest_feedback counts them
         asked = {name.lower(): _sum(name, dimensions, _DAY) for name in ("EnrolledOutcomes", "JoinedOutcomes")}
         start = self._meta.started_at // _DAY * _DAY
@@ -75,7 +106,7 @@ class Metrics:
         return min(1.0, joined / enrolled) if enrolled > 0 else None
 
     def variants(self, endpoint: str, now: float) -> dict[str, dict[str, float]]:
-        """What SageMaker itself counted of each variant lately: shown beside our own numbers, decided on by alarms."""
+        """SageMaker's own recent metrics of each variant: displayed beside Usher's, and watched by alarms."""
         asked = {}
         for variant in VARIANTS:
             dimensions = {"EndpointName": endpoint, "VariantName": variant}

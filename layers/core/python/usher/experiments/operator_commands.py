@@ -1,54 +1,63 @@
-"""COMMAND#time: what people told the experiment to do, and what it is told in words that were obeyed or refused."""
+"""Operator commands on an open experiment: roll back, promote, freeze and thaw."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from boto3.dynamodb.conditions import Attr, Key
-
-from usher.store import keys
-from usher.store.codec import loaded
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-
-ACTIONS = ("roll_back", "promote", "freeze", "thaw")
-_TEXT_MAX = 500
+from usher.experiments import transitions
+from usher.experiments.decisions import Decision, TickContext
+from usher.store.operator_commands import OperatorCommand
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One order that waits. sk: its sort key. who, why: as its giver wrote them, cut to 500 characters."""
-
-    experiment_id: str
-    sk: str
-    action: str
-    who: str
-    why: str
-
-    @property
-    def words(self) -> str:
-        return f"ordered by {self.who}: {self.why or 'no reason was given'}"
+class CommandRefused(Exception):
+    """A command that cannot be executed; the message says why."""
 
 
-def waiting(table: Table, experiment_id: str) -> list[Order]:
-    """The orders of an experiment that nobody has answered, oldest first."""
-    condition = Key("pk").eq(keys.experiment(experiment_id).pk) & Key("sk").begins_with("COMMAND#")
-    question: dict[str, Any] = {
-        "KeyConditionExpression": condition,
-        "FilterExpression": Attr("status").eq("waiting"),
-        "ConsistentRead": True,
-    }
-    items: list[Any] = []
-    while True:
-        answer = table.query(**question)
-        items += loaded(answer["Items"])
-        if "LastEvaluatedKey" not in answer:
-            return [_order(experiment_id, item) for item in items]
-        question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+def execute(context: TickContext, command: OperatorCommand) -> Decision:
+    """The decision that a command asks for; CommandRefused with the reason."""
+    if command.action not in _ACTIONS:
+        raise CommandRefused(f"{command.action!r} is not a command: use one of {', '.join(_ACTIONS)}")
+    decision = _ACTIONS[command.action](context, command)
+    made = replace(decision.transition, by=command.operator, why=command.why)
+    return replace(decision, transition=made)
 
 
-def _order(experiment_id: str, item: Any) -> Order:
-    who, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("operator", "why"))
-    return Order(experiment_id, str(item["sk"]), str(item.get("action", "")), who or "somebody unnamed", why)
+def _roll_back(context: TickContext, command: OperatorCommand) -> Decision:
+    reason = f"rolled back, {command.origin}"
+    made = transitions.end(context.router, context.meta, "roll_back", reason, context.at)
+    return Decision(made, context.evidence.with_share(0.0) if context.evidence else None)
+
+
+def _promote(context: TickContext, command: OperatorCommand) -> Decision:
+    if context.router.state == "baking":
+        raise CommandRefused(f"{context.meta.models['challenger']} is promoted already: its bake time is not over yet")
+    made = transitions.promote(context.router, context.meta, f"promoted, {command.origin}", context.at)
+    return Decision(made, context.evidence.with_share(1.0) if context.evidence else None)
+
+
+def _freeze(context: TickContext, command: OperatorCommand) -> Decision:
+    if context.router.state == "baking":
+        raise CommandRefused("a promoted experiment cannot be frozen: `usher rollback` restores the former champion")
+    made = transitions.freeze(context.router, context.meta, context.share, f"frozen, {command.origin}", context.at)
+    hold = {"operator": command.operator, "why": command.why, "at": context.at}
+    return Decision(made, context.evidence, (("hold", hold),))
+
+
+def _thaw(context: TickContext, command: OperatorCommand) -> Decision:
+    if context.router.state != "frozen":
+        raise CommandRefused(f"the experiment is {context.router.state}, not frozen: there is nothing to thaw")
+    if context.evidence is None:
+        raise CommandRefused(f"{context.evidence_problem}; roll the experiment back, or promote its challenger")
+    if context.endpoint.problem:
+        raise CommandRefused(f"{context.endpoint.problem}; repair the endpoint first")
+    made = transitions.go_on(context.router, context.meta, context.share, f"resumed, {command.origin}", context.at)
+    return Decision(made, context.evidence.with_sample_ratio_explained(), (("hold", None),))
+
+
+_ACTIONS: Mapping[str, Callable[[TickContext, OperatorCommand], Decision]] = {
+    "roll_back": _roll_back,
+    "promote": _promote,
+    "freeze": _freeze,
+    "thaw": _thaw,
+}

@@ -1,4 +1,4 @@
-"""EXPERIMENT#id: the items of one experiment as they are stored, for display, and the operator commands among them."""
+"""EXPERIMENT#id: the items of one experiment as they are stored, unchecked, for display."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from usher.store import keys
-from usher.store.codec import loaded, stored
+from usher.store.codec import loaded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -38,18 +38,6 @@ def read_items(table: Table, experiment_id: str) -> dict[str, list[Item]]:
 def read_kind(table: Table, experiment_id: str, kind: str, newest: int = 0) -> list[Item]:
     """The items of one kind, oldest first. newest: only the last so many; 0: all."""
     return _query(table, experiment_id, f"{kind}#", newest)
-
-
-def put_command(table: Table, experiment_id: str, time: str, fields: Item) -> keys.Key:
-    """Store an operator command once; its key. time: UTC in ISO 8601, to the microsecond."""
-    key = keys.command(experiment_id, time)
-    table.put_item(Item=key.item() | stored(dict(fields)), ConditionExpression="attribute_not_exists(pk)")
-    return key
-
-
-def read_command(table: Table, key: keys.Key) -> Item:
-    """An operator command, empty when it was deleted."""
-    return _get(table, key.item()) or {}
 
 
 def _get(table: Table, key: dict[str, str]) -> Item | None:

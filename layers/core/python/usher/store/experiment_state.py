@@ -1,8 +1,11 @@
-"""What a tick reads and leaves behind: STATE and, when something was decided, all that changes, in one transaction."""
+"""EXPERIMENT#id/STATE: what a tick remembers, its lease, and the one transaction that writes a decision.
+
+A decision is written whole or not at all: ROUTER, STATE, DECISION, EPOCH, META and the executed COMMAND, on the router
+version and the revision of STATE that the tick read.
+"""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from usher.errors import TickUnderWay, is_condition_failed
-from usher.experiments.opening import expected
-from usher.experiments.transitions import Step
+from usher.schema.times import iso
 from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.experiments import ROLES, Meta
@@ -21,31 +23,33 @@ from usher.store.transactions import is_cancelled, update
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-
+USHER = "usher"
+#: The function's time-out and ten seconds: a tick that is alive never loses its lease.
+LEASE_SECONDS = 310
 _TABLE = "TableName"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """STATE. revision: counts its writes, None when the item is gone or was edited.
+class ExperimentState:
+    """The STATE item. revision: number of its writes, None when the item is missing or damaged.
 
-    evidence: as stats.codec wrote it, None before the first tick. router: how the last writer left it.
-    held: who froze the weights and why. cursor: the last version whose stratum needs no look any more.
-    side_effects: what a decision left to do. trouble: of the endpoint, as the workflow met it.
+    evidence: as stats.codec wrote it, None before the first tick. router: as Usher wrote it last.
+    hold: {operator, why, at} of a freeze. cursor: the last version whose stratum is done with.
+    side_effects: still to be carried out. endpoint_problem: recorded by the workflow. summary: the newest tick's.
     """
 
     revision: int | None
     evidence: Mapping[str, Any] | None
     router: Mapping[str, Any] = field(default_factory=dict)
-    held: Mapping[str, Any] | None = None
+    hold: Mapping[str, Any] | None = None
     cursor: int = 0
     side_effects: Mapping[str, Any] = field(default_factory=dict)
-    trouble: str = ""
+    endpoint_problem: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, table: Table, experiment_id: str) -> Kept:
-        """The item, read consistently; an empty one when it is gone."""
+    def read(cls, table: Table, experiment_id: str) -> ExperimentState:
+        """Read consistently; empty when the item is missing."""
         key = keys.experiment_state(experiment_id).item()
         item: Any = loaded(table.get_item(Key=key, ConsistentRead=True).get("Item")) or {}
         revision, cursor = item.get("revision"), item.get("cursor", 0)
@@ -65,49 +69,64 @@ class Kept:
         return version if isinstance(version, int) else 0
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One decision. router: the next version, or the unchanged router.
+
+    by, why: the operator and the reason given, else Usher. status, outcome: META's from now on.
+    side_effects: {popular_lists, approve, reject: run ids; check_next_run: true}.
+    """
+
+    decision: str
+    reason: str
+    router: Router
+    status: str = "open"
+    outcome: str = ""
+    by: str = USHER
+    why: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    side_effects: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What a tick writes. before: the router as it was read. fields: STATE's beside revision, router and summary.
+class StateChange:
+    """What a tick writes. before: the router that it read. fields: STATE's, except revision, router and summary.
 
-    void: why the stratum that ends now must not count, or empty. order: the sk of the order that is obeyed, or empty.
-    notes: for STATE's summary, beside the decision.
+    void: why the stratum that ends now does not count, or empty. command: sort key of the executed command, or empty.
+    notes: added to STATE's summary.
     """
 
     before: Router
-    step: Step
+    transition: Transition
     fields: Mapping[str, Any] = field(default_factory=dict)
     void: str = ""
-    order: str = ""
+    command: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def moves(self) -> bool:
-        return self.step.router is not self.before
+    def changes_router(self) -> bool:
+        return self.transition.router is not self.before
 
 
-class Book:
-    """The items of one experiment, written with the conditions under which they hold."""
+class ExperimentStore:
+    """Writes the items of one experiment. meta: None when the record cannot be read."""
 
     def __init__(self, table: Table, experiment_id: str, meta: Meta | None) -> None:
         self._table = table
         self._id = experiment_id
         self._meta = meta
 
-    def write(self, kept: Kept, change: Change, now: float) -> None:
-        """All of it or nothing; TickUnderWay when the router or the state is another by now."""
-        items: list[Any] = [{"Update": self._state(kept, change, now)}]
-        if change.moves:
-            items.append(put_after(self._table, change.step.router, change.before.version))
-            items.append({"Put": self._item(*self._epoch(kept, change, now))})
-        if change.moves or change.order:
-            sk = keys.decision(self._id, timestamp(now))
-            items.append({"Put": self._item(sk, self._decision(change, now))})
-            if change.order:
-                items.append({"Update": self._answered(change.order, "executed", change.step.reason, sk.sk)})
+    def write(self, state: ExperimentState, change: StateChange, now: float) -> None:
+        """Write everything or nothing; TickUnderWay when the router or the state has changed since they were read."""
+        items: list[Any] = [{"Update": self._state(state, change, now)}]
+        if change.changes_router:
+            items.append(put_after(self._table, change.transition.router, change.before.version))
+            items.append({"Put": self._item(*self._epoch(state, change, now))})
+        if change.changes_router or change.command:
+            key = keys.decision(self._id, iso(now))
+            items.append({"Put": self._item(key, self._decision(change, now))})
+            if change.command:
+                items.append({"Update": self._answered(change.command, "executed", change.transition.reason, key.sk)})
         if (meta := self._meta_update(change, now)) is not None:
             items.append({"Update": meta})
         try:
@@ -119,44 +138,44 @@ class Book:
             if not is_cancelled(error) and not is_condition_failed(error):
                 raise
             raise TickUnderWay(
-                f"another writer was faster at {self._id}: this tick's decision is not written"
+                f"another writer changed experiment {self._id} first: this tick's decision is not written; try again"
             ) from error
 
-    def refuse(self, order: str, reason: str) -> None:
-        """Tell an order's giver why not."""
-        answered = self._answered(order, "refused", reason, "")
+    def refuse_command(self, sk: str, reason: str) -> None:
+        """Record why a command is not executed."""
+        answered = self._answered(sk, "refused", reason, "")
         answered.pop(_TABLE)
         self._table.update_item(**answered)
 
-    def _state(self, kept: Kept, change: Change, now: float) -> dict[str, Any]:
+    def _state(self, state: ExperimentState, change: StateChange, now: float) -> dict[str, Any]:
         fields = {
             **change.fields,
-            "revision": (kept.revision or 0) + 1,
-            "router": expected(change.step.router),
+            "revision": (state.revision or 0) + 1,
+            "router": change.transition.router.fingerprint(),
             "summary": self._summary(change, now),
         }
         key = keys.experiment_state(self._id)
-        if kept.revision is None:
+        if state.revision is None:
             return update(self._table.name, key, fields)
-        return update(self._table.name, key, fields, "revision = :seen", seen=kept.revision)
+        return update(self._table.name, key, fields, "revision = :seen", seen=state.revision)
 
-    def _summary(self, change: Change, now: float) -> dict[str, Any]:
-        step = change.step
-        said = {"at": now, "decision": step.decision, "reason": step.reason, "state": step.router.state}
-        return said | {"weights": self._weights(step.router), "numbers": dict(step.numbers)} | dict(change.notes)
+    def _summary(self, change: StateChange, now: float) -> dict[str, Any]:
+        made = change.transition
+        summary = {"at": now, "decision": made.decision, "reason": made.reason, "state": made.router.state}
+        return summary | {"weights": self._weights(made.router), "numbers": dict(made.numbers)} | dict(change.notes)
 
     def _weights(self, router: Router) -> dict[str, float]:
-        """By role; where no record says which variant is which, the router's champion is the champion."""
+        """By role; without a record the router's champion is the champion."""
         if self._meta is not None:
             return {role: _number(router.weights.get(self._meta.variant(role))) for role in ROLES}
         champion = _number(router.weights.get(router.champion))
         return {"champion": champion, "challenger": round(1.0 - champion, 4)}
 
-    def _epoch(self, kept: Kept, change: Change, now: float) -> tuple[keys.Key, dict[str, Any]]:
+    def _epoch(self, state: ExperimentState, change: StateChange, now: float) -> tuple[keys.Key, dict[str, Any]]:
         """The version that ends. One that was edited is void under the number that Usher gave it."""
         before = change.before
-        void = change.void or ("" if before.state == "testing" else f"{before.state}: nobody enrolled")
-        version = kept.last_router_version() if change.void else int(before.version)
+        void = change.void or ("" if before.state == "testing" else f"{before.state}: no user was enrolled")
+        version = state.last_router_version() if change.void else int(before.version)
         item = {
             "version": version,
             "state": before.state,
@@ -167,44 +186,87 @@ class Book:
         }
         return keys.epoch(self._id, version), item
 
-    def _decision(self, change: Change, now: float) -> dict[str, Any]:
-        step = change.step
+    def _decision(self, change: StateChange, now: float) -> dict[str, Any]:
+        made = change.transition
         return {
-            "decision": step.decision,
-            "reason": step.reason,
-            "numbers": dict(step.numbers),
+            "decision": made.decision,
+            "reason": made.reason,
+            "numbers": dict(made.numbers),
             "weights_before": self._weights(change.before),
-            "weights_after": self._weights(step.router),
-            "router_version": step.router.version,
-            "state": step.router.state,
-            "by": step.by,
-            "why": step.why,
+            "weights_after": self._weights(made.router),
+            "router_version": made.router.version,
+            "state": made.router.state,
+            "by": made.by,
+            "why": made.why,
             "at": now,
         }
 
-    def _meta_update(self, change: Change, now: float) -> dict[str, Any] | None:
-        step, status = change.step, self._meta.status if self._meta else ""
-        if not change.moves or step.status == status or not step.outcome:
+    def _meta_update(self, change: StateChange, now: float) -> dict[str, Any] | None:
+        made, status = change.transition, self._meta.status if self._meta else ""
+        if not change.changes_router or made.status == status or not made.outcome:
             return None
-        fields: dict[str, Any] = {"status": step.status, "outcome": step.outcome}
-        if status != "baking" or step.decision != "promote":
-            fields |= {"reason": step.reason, "decided_at": int(now)}
-        if step.status == "closed":
+        fields: dict[str, Any] = {"status": made.status, "outcome": made.outcome}
+        if status != "baking" or made.decision != "promote":
+            fields |= {"reason": made.reason, "decided_at": int(now)}
+        if made.status == "closed":
             fields["closed_at"] = int(now)
         return update(self._table.name, keys.experiment(self._id), fields)
 
     def _answered(self, sk: str, status: str, outcome: str, decision: str) -> dict[str, Any]:
         fields = {"status": status, "outcome": outcome, **({"decision": decision} if decision else {})}
-        key = keys.Key(keys.experiment(self._id).pk, sk)
-        return update(self._table.name, key, fields)
+        return update(self._table.name, keys.Key(keys.experiment(self._id).pk, sk), fields)
 
     def _item(self, key: keys.Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        return {"TableName": self._table.name, "Item": key.item() | stored(item)}
+        return {_TABLE: self._table.name, "Item": key.item() | stored(item)}
 
 
-def timestamp(now: float) -> str:
-    """ISO 8601, UTC, microseconds: sorts as text."""
-    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def remove_side_effects(table: Table, experiment_id: str, completed: Mapping[str, Any]) -> bool:
+    """Remove the completed side effects from STATE; False when a later decision has replaced them meanwhile."""
+    return _update_if(table, experiment_id, "REMOVE side_effects", "side_effects = :done", {":done": stored(completed)})
+
+
+class TickLease:
+    """One tick at a time for one experiment. It saves work; correctness rests on the conditions of the writes.
+
+    holder: the workflow execution's name.
+    """
+
+    def __init__(self, table: Table, experiment_id: str, holder: str) -> None:
+        self._table = table
+        self._id = experiment_id
+        self._holder = holder
+
+    def take(self, now: float) -> None:
+        """Take it; TickUnderWay while another holder has it."""
+        lease = {"holder": self._holder, "expires_at": int(now) + LEASE_SECONDS}
+        free = "attribute_not_exists(lease) OR lease.expires_at <= :now OR lease.holder = :holder"
+        values = {":lease": lease, ":now": int(now), ":holder": self._holder}
+        if not _update_if(self._table, self._id, "SET lease = :lease", free, values):
+            raise TickUnderWay(f"another tick of experiment {self._id} is in progress: try again when it has ended")
+
+    def release(self) -> None:
+        """Release it, if this holder has it."""
+        _update_if(self._table, self._id, "REMOVE lease", "lease.holder = :holder", {":holder": self._holder})
+
+
+def _update_if(table: Table, experiment_id: str, expression: str, condition: str, values: Mapping[str, Any]) -> bool:
+    """Update STATE; False when the condition does not hold."""
+    try:
+        table.update_item(
+            Key=keys.experiment_state(experiment_id).item(),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+        )
+    except ClientError as error:
+        if not is_condition_failed(error):
+            raise
+        return False
+    return True
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: Any) -> float:

@@ -1,22 +1,28 @@
-"""EXPERIMENT#id/META: who is compared with whom, by which terms, and how it ended."""
+"""EXPERIMENT#id/META: which models an experiment compares, on which terms, and how it ended; the opening of one.
+
+The other items of an experiment: STATE and the writing of decisions in `experiment_state`, EPOCH and STRATUM in
+`strata`, COMMAND in `operator_commands`; `experiment_history` reads all of them for display.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from usher.experiments.stats.errors import StateError
-from usher.schema import ids
+from botocore.exceptions import ClientError
+
+from usher.errors import RouterMoved
 from usher.store import keys
-from usher.store.codec import loaded
-from usher.store.router import VARIANTS, Router, State, Variant
+from usher.store.codec import loaded, stored
+from usher.store.router import CLOCK_SKEW_SECONDS, VARIANTS, Router, Variant, experiment_ids, put_after, read_router
+from usher.store.transactions import is_cancelled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 ROLES = ("champion", "challenger")
-#: open: it decides; baking: promoted, the loser is the way back; closed.
+#: open: undecided; baking: promoted, the former champion can still be restored; closed.
 STATUSES = ("open", "baking", "closed")
 
 #: A decision that ends an experiment → its outcome.
@@ -27,16 +33,18 @@ OUTCOMES: Mapping[str, str] = {
     "futile": "futile",
     "inconclusive": "inconclusive",
 }
-#: Clocks differ by seconds; a record that begins an hour from now was edited by hand.
-CLOCK_SKEW_SECONDS = 3600
+
+
+class InvalidExperiment(ValueError):
+    """The record of an experiment holds values that Usher never writes: it was edited by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """One experiment. All but `status` and what follows it never changes.
+    """The META item. Only `status` and the fields after it ever change.
 
-    started_at, decided_at, closed_at: epoch seconds, 0 for not yet. champion, challenger: variants as it was opened.
-    hour_seconds: how long an hour of the preset's calendar takes. models: run ids by role.
+    started_at, decided_at, closed_at: epoch seconds, 0 for not yet. champion, challenger: variants at the opening.
+    hour_seconds: length of an hour of the preset's calendar. models: run ids by role.
     """
 
     experiment_id: str
@@ -63,6 +71,10 @@ class Meta:
     def role(self, variant: str) -> str:
         return "champion" if variant == self.champion else "challenger"
 
+    def hours(self, now: float) -> float:
+        """Hours of the preset's calendar since the start, never below 0."""
+        return max(0.0, now - self.started_at) / self.hour_seconds
+
     def by_role(self, by_variant: Mapping[str, float]) -> dict[str, float]:
         """Weights by variant → by role."""
         return {role: by_variant[self.variant(role)] for role in ROLES}
@@ -72,13 +84,13 @@ class Meta:
         return {self.champion: round(1.0 - challenger, 4), self.challenger: challenger}
 
     def item(self) -> dict[str, Any]:
-        """META's fields as they are at the opening."""
+        """The fields that are written at the opening."""
         later = ("experiment_id", "outcome", "reason", "decided_at", "closed_at")
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in later}
 
 
 def read_meta(table: Table, experiment_id: str, now: float) -> Meta | None:
-    """The record, read consistently; None without one; StateError when it cannot be true."""
+    """The record, read consistently, or None; InvalidExperiment when it was edited by hand."""
     item: Any = loaded(table.get_item(Key=keys.experiment(experiment_id).item(), ConsistentRead=True).get("Item"))
     if item is None:
         return None
@@ -89,7 +101,9 @@ def read_meta(table: Table, experiment_id: str, now: float) -> Meta | None:
     except (TypeError, KeyError, AttributeError) as error:
         fault = str(error)
     if fault:
-        raise StateError(f"the record of experiment {experiment_id} cannot be true: {fault}")
+        raise InvalidExperiment(
+            f"the record of experiment {experiment_id} was edited by hand ({fault}): restore the item META"
+        )
     return meta
 
 
@@ -104,7 +118,7 @@ def _fault(meta: Meta, now: float) -> str | None:
         return f"{', '.join(wrong)} must be above 0"
     if meta.started_at > now + CLOCK_SKEW_SECONDS:
         return f"it starts {meta.started_at - now:.0f} s from now"
-    return None if meta.status in STATUSES else f"status {meta.status!r} is none of {', '.join(STATUSES)}"
+    return None if meta.status in STATUSES else f"status {meta.status!r} is not one of {', '.join(STATUSES)}"
 
 
 def read_summary(table: Table, experiment_id: str) -> Mapping[str, Any] | None:
@@ -114,46 +128,44 @@ def read_summary(table: Table, experiment_id: str) -> Mapping[str, Any] | None:
     return summary
 
 
-def router_fault(router: Router, now: float) -> str | None:
-    """Why a router cannot be followed as it stands, or None."""
-    try:
-        shares = [float(router.weights[variant]) for variant in VARIANTS]
-        whole = abs(sum(shares) - 1.0) <= 1e-6 and min(shares) >= 0
-    except (KeyError, TypeError, ValueError):
-        return f"its weights are {str(router.weights)[:100]}"
-    if set(router.weights) != set(VARIANTS) or not whole:
-        told = ", ".join(f"{variant} {share}" for variant, share in router.weights.items())
-        return f"its weights ({told[:100]}) do not sum to one"
-    if router.champion not in VARIANTS or router.state not in get_args(State):
-        return f"champion {router.champion!r} in state {router.state!r} is unknown"
-    if not isinstance(router.opened_at, int | float) or router.opened_at > now + CLOCK_SKEW_SECONDS:
-        return f"it was opened at {router.opened_at!r}, which is not yet"
-    return None
-
-
-def alone_variant(router: Router) -> Variant:
-    """Who serves when nothing but the router is known: its champion, or the variant with most of the traffic."""
-    if router.champion in VARIANTS:
-        return router.champion
-    return max(VARIANTS, key=lambda variant: float(router.weights.get(variant, 0.0)))
-
-
-def ids_in_variants(router: Router) -> list[str]:
-    """The experiments that brought the models of both variants; the newest experiment is among them."""
-    found = {ids.experiment_id(str(router.models[variant])) for variant in (router.idle_variant, router.champion)}
-    return sorted(found)
-
-
 def newest_id(table: Table, router: Router, now: float) -> str | None:
     """The open experiment, or the one that ended last; None when there was none."""
     if router.experiment_is_open:
         return router.experiment_id
     metas = []
-    for experiment_id in ids_in_variants(router):
+    for experiment_id in experiment_ids(router):
         try:
             meta = read_meta(table, experiment_id, now)
-        except StateError:
+        except InvalidExperiment:
             continue
         if meta is not None:
             metas.append(meta)
     return max(metas, key=lambda meta: meta.started_at).experiment_id if metas else None
+
+
+def create_experiment(table: Table, meta: Meta, router: Router, seen_version: int) -> None:
+    """Write META, an empty STATE and the router in one transaction.
+
+    RouterMoved when the router's version is not `seen_version` any more, or when the experiment exists already.
+    """
+    name = table.name
+    record = keys.experiment(meta.experiment_id).item() | stored(meta.item())
+    state = keys.experiment_state(meta.experiment_id).item() | stored({"revision": 0, "router": router.fingerprint()})
+    once = "attribute_not_exists(pk)"
+    try:
+        table.meta.client.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": name, "Item": record, "ConditionExpression": once}},
+                {"Put": {"TableName": name, "Item": state, "ConditionExpression": once}},
+                put_after(table, router, seen_version),  # type: ignore[list-item]  # made by router.py
+            ]
+        )
+    except ClientError as error:
+        if not is_cancelled(error):
+            raise
+        current = read_router(table)
+        raise RouterMoved(
+            f"experiment {meta.experiment_id} was not opened: the router is at version "
+            f"{current.version if current else 0} instead of {seen_version}, or that experiment exists "
+            "already; the champion serves, start another run"
+        ) from error

@@ -86,7 +86,12 @@ def exposure(user_id_hash: str, experiment_id: str) -> Key:
 
 def exposure_shard(experiment_id: str, version: int, user_id_hash: str) -> str:
     """GSI1pk of an exposure: the experiment, the router version, and a shard of the user's hash."""
-    return f"EXPERIMENT#{experiment_id}#{version}#{int(user_id_hash[:8], 16) % EXPOSURE_SHARDS}"
+    return exposure_shards(experiment_id, version)[int(user_id_hash[:8], 16) % EXPOSURE_SHARDS]
+
+
+def exposure_shards(experiment_id: str, version: int) -> list[str]:
+    """GSI1pk of all exposures under a router version."""
+    return [f"EXPERIMENT#{experiment_id}#{version}#{shard}" for shard in range(EXPOSURE_SHARDS)]
 
 
 def event(event_id: str) -> Key:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.experiments.stats.assignment import Enrolment, Placement, Split, assign, place
-from usher.experiments.stats.errors import WeightError
+from usher.experiments.stats.assignment import Enrolment, Placement, Split, WeightError, assign, place
 
 HALF = {"champion": 0.5, "challenger": 0.5}
 

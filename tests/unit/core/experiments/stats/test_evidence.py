@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom, nchypergeom_fisher
 
 from usher.experiments.stats.evidence import (
+    THETA,
     Margins,
     confidence_sequence,
     cumulant_bound,
@@ -20,8 +21,8 @@ from usher.experiments.stats.evidence import (
     log_e_below,
     stratum_evidence,
 )
-from usher.experiments.stats.grid import THETA, ZERO, index_of
 from usher.experiments.stats.numerics import Floats, Ints
+from usher.experiments.stats.presets import index_of
 
 
 def pair(champion: int, challenger: int) -> Ints:
@@ -101,7 +102,7 @@ def test_no_counts_give_nan_and_none_gives_an_infinite_score(a: int, b: int, dat
     assert np.isfinite(evidence.log_likelihood).all()
     assert np.isfinite([*evidence.score, *evidence.information]).all()
     assert evidence.information[0] >= 0
-    assert evidence.log_likelihood[0, ZERO] == pytest.approx(0, abs=1e-6)
+    assert evidence.log_likelihood[0, index_of(0.0)] == pytest.approx(0, abs=1e-6)
 
 
 @given(a=st.integers(1, 400), b=st.integers(1, 400), data=st.data())

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from usher.experiments.stats import changes, guardrails, sample_ratio
-from usher.experiments.stats.changes import Started
-from usher.experiments.stats.guardrails import Answers, Guardrails
+from usher.experiments.stats import change_point, guardrails, sample_ratio
+from usher.experiments.stats.change_point import Started
+from usher.experiments.stats.guardrails import Guardrails, RequestCounts
 from usher.experiments.stats.numerics import Floats
 from usher.experiments.stats.presets import PRESETS
 
@@ -23,19 +23,19 @@ ALARM = math.log(1000)
 BESIDE = np.array([False])
 
 
-def minute(requests: tuple[float, float], errors: tuple[float, float]) -> Answers:
+def minute(requests: tuple[float, float], errors: tuple[float, float]) -> RequestCounts:
     """One minute of one experiment in which only errors occur."""
     bad = np.zeros((1, 3, 2))
     bad[0, 0] = errors
-    return Answers(np.array([requests]), bad)
+    return RequestCounts(np.array([requests]), bad)
 
 
-def run(minutes: list[Answers], start: int = 0) -> tuple[Guardrails, Floats]:
+def run(minutes: list[RequestCounts], start: int = 0) -> tuple[Guardrails, Floats]:
     rails = Guardrails.new(1, 3)
     for number, answers in enumerate(minutes, start):
-        shares = [changes.started(np.array([float(at)]), MINUTES) for at in (max(number - 1, 0), number)]
+        shares = [change_point.started(np.array([float(at)]), MINUTES) for at in (max(number - 1, 0), number)]
         rails = guardrails.advance(rails, answers, LIMITS, Started(*shares))
-    return rails, changes.started(np.array([float(len(minutes) - 1)]), MINUTES)
+    return rails, change_point.started(np.array([float(len(minutes) - 1)]), MINUTES)
 
 
 def test_a_challenger_with_only_errors_is_stopped_within_four_minutes_of_its_first_traffic() -> None:
@@ -109,20 +109,20 @@ def test_limits_of_the_presets_cover_each_kind() -> None:
 def test_the_mixture_over_the_start_is_an_e_process() -> None:
     """Exactly: over all paths of a fair coin, the mean stays one at every step."""
     log_increments = np.log([0.4, 1.6])
-    values, probabilities = np.array([[changes.INITIAL]]), np.array([1.0])
+    values, probabilities = np.array([[change_point.INITIAL]]), np.array([1.0])
     for step in range(8):
-        shares = [changes.started(np.array([float(at)]), 6.0) for at in (step, step + 1)]
+        shares = [change_point.started(np.array([float(at)]), 6.0) for at in (step, step + 1)]
         values = np.concatenate(
-            [changes.advance(values, np.full(1, gain), Started(*shares)) for gain in log_increments]
+            [change_point.advance(values, np.full(1, gain), Started(*shares)) for gain in log_increments]
         )
         probabilities = np.tile(probabilities / 2, 2)
-        total = changes.with_waiting(values[:, 0], shares[1])
+        total = change_point.with_waiting(values[:, 0], shares[1])
         assert probabilities @ np.exp(total) == pytest.approx(1, abs=1e-12)
 
 
 def test_lost_exposures_of_the_challenger_break_the_sample_ratio() -> None:
     exposed, weight = np.array([[20_000.0, 19_000.0]]), np.array([0.5])
-    log_sum = np.full((1, len(sample_ratio.ETA)), changes.INITIAL) + sample_ratio.increment(exposed, weight)
+    log_sum = np.full((1, len(sample_ratio.ETA)), change_point.INITIAL) + sample_ratio.increment(exposed, weight)
     assert sample_ratio.log_e(log_sum, np.array([0.5]))[0] > math.log(100)
 
 
@@ -130,7 +130,7 @@ def test_lost_exposures_of_the_challenger_break_the_sample_ratio() -> None:
 def test_enrolments_that_follow_the_weights_are_not_evidence_of_a_mismatch(
     weight: float, exposed: tuple[float, float]
 ) -> None:
-    log_sum = np.full((1, len(sample_ratio.ETA)), changes.INITIAL)
+    log_sum = np.full((1, len(sample_ratio.ETA)), change_point.INITIAL)
     log_sum = log_sum + sample_ratio.increment(np.array([exposed]), np.array([weight]))
     assert sample_ratio.log_e(log_sum, np.array([0.5]))[0] <= 1e-9
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.experiments.stats.errors import PresetError
-from usher.experiments.stats.presets import PRESETS, Preset, Stage, plan_looks, preset
+from usher.experiments.stats.presets import PRESETS, Preset, PresetError, Stage, plan_looks, preset
 
 
 def test_an_unknown_preset_is_refused_naming_the_known_ones() -> None:

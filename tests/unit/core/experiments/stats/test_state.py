@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.experiments.stats import state as states
-from usher.experiments.stats.codec import SCHEMA, from_item, to_item
+from usher.experiments.stats.codec import SCHEMA, StateError, from_item, to_item
 from usher.experiments.stats.decisions import close_epoch
-from usher.experiments.stats.errors import StateError
-from usher.experiments.stats.guardrails import Answers
+from usher.experiments.stats.guardrails import RequestCounts
 from usher.experiments.stats.presets import PRESETS, Preset
 from usher.experiments.stats.rules import epoch_rules
 from usher.experiments.stats.state import Counts, State, new_state
@@ -37,7 +36,7 @@ def lived(preset: Preset, epochs: int, seed: int = 1) -> State:
         rewards = converted.astype(float)
         state = states.count_stratum(state, preset, Counts(exposed, converted, rewards, rewards, state.weight))
         bad = rng.binomial(exposed[:, None, :], 0.001, (1, 3, 2)).astype(float)
-        state = states.check_minute(state, np.array([epoch * 60]), Answers(exposed.astype(float), bad), preset)
+        state = states.check_minute(state, np.array([epoch * 60]), RequestCounts(exposed.astype(float), bad), preset)
         state, _ = epoch_rules(state, preset, np.array([False]))
     return state
 
@@ -57,7 +56,7 @@ def test_a_state_written_by_a_newer_version_is_refused() -> None:
 
 @pytest.mark.parametrize("schema", [None, "1", True, 0, 1.5])
 def test_what_says_no_schema_is_no_state(schema: Any) -> None:
-    with pytest.raises(StateError, match="no state of an experiment"):
+    with pytest.raises(StateError, match="not the state of an experiment"):
         from_item(edited("schema", schema), DEFAULT)
 
 
@@ -107,7 +106,7 @@ def test_a_field_that_cannot_be_read_is_refused_by_its_name(name: str, value: An
     ],
 )
 def test_a_state_edited_by_hand_that_cannot_be_true_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(StateError, match="cannot be true"):
+    with pytest.raises(StateError, match="is inconsistent"):
         from_item(edited(name, value), DEFAULT)
 
 
@@ -148,7 +147,7 @@ def test_functions_leave_the_state_they_were_given_as_it_was() -> None:
     lived(DEFAULT, 1)
     later = states.begin_epoch(state, np.array([60.0]), DEFAULT)
     epoch_rules(later, DEFAULT, np.array([False]))
-    states.check_minute(later, np.array([9999]), Answers(np.ones((1, 2)), np.zeros((1, 3, 2))), DEFAULT)
+    states.check_minute(later, np.array([9999]), RequestCounts(np.ones((1, 2)), np.zeros((1, 3, 2))), DEFAULT)
     assert to_item(state) == before
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.experiments.stats.errors import CountError
-from usher.experiments.stats.strata import MOST_USERS, RoleCount, Stratum, sift
+from usher.experiments.stats.strata import MOST_USERS, CountError, RoleCount, Stratum, sift
 
 
 def stratum(version: int = 1, weight: float = 0.5, **changed: RoleCount) -> Stratum:
@@ -42,7 +41,7 @@ def item(**changed: Any) -> dict[str, Any]:
         (stratum(challenger=RoleCount(100, 5, 3.0, -1.0)), "sums of rewards"),
     ],
 )
-def test_what_cannot_be_true_is_set_apart_with_its_reason(fault: Stratum, reason: str) -> None:
+def test_what_cannot_be_true_is_not_counted_with_its_reason(fault: Stratum, reason: str) -> None:
     good = stratum(2)
     taken, apart = sift([fault, good], last_version=0)
     assert taken == [good]
@@ -57,7 +56,7 @@ def test_a_stratum_that_comes_twice_in_one_call_is_counted_once() -> None:
     assert "came twice" in apart[0].reason
 
 
-def test_a_stratum_that_was_counted_before_or_comes_too_late_is_set_apart() -> None:
+def test_a_stratum_that_was_counted_before_or_comes_too_late_is_not_counted() -> None:
     taken, apart = sift([stratum(4), stratum(3), stratum(5)], last_version=4)
     assert [one.version for one in taken] == [5]
     assert [one.what for one in apart] == ["stratum 3", "stratum 4"]
@@ -97,7 +96,7 @@ def test_an_item_as_the_table_returns_it_is_read() -> None:
 
 
 @given(st.lists(st.integers(-5, 30), max_size=12), st.integers(-5, 30))
-def test_every_stratum_is_either_counted_in_order_or_set_apart(versions: list[int], last: int) -> None:
+def test_every_stratum_is_either_counted_in_order_or_left_out(versions: list[int], last: int) -> None:
     taken, apart = sift([stratum(version) for version in versions], last)
     assert len(taken) + len(apart) == len(versions)
     counted = [one.version for one in taken]

@@ -11,9 +11,11 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from usher.experiments.stats.errors import WeightError
-
 _TOLERANCE = 1e-6
+
+
+class WeightError(ValueError):
+    """Weights that are not probabilities, or that leave no role to serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ def check_weights(weights: Mapping[str, float]) -> None:
         if not (math.isfinite(weight) and 0.0 <= weight <= 1.0):
             raise WeightError(f"the weight of {role} is {weight!r}: it must lie between 0 and 1")
     if not math.isclose(sum(weights.values()), 1.0, abs_tol=_TOLERANCE):
-        raise WeightError(f"the weights sum to {sum(weights.values()):g}, not to one")
+        raise WeightError(f"the weights sum to {sum(weights.values()):g}: they must sum to one")
 
 
 def assign(salt: str, user_id_hash: str, weights: Mapping[str, float]) -> str:
     """The role of the largest weight / −ln(u), u uniform by hash of (salt, role, user): P(role) is its weight.
 
-    WeightError when the weights are no probabilities. A role at weight 0 is never assigned.
+    WeightError when the weights are not probabilities. A role at weight 0 is never assigned.
     """
     check_weights(weights)
     return _highest(salt, user_id_hash, weights)

@@ -1,4 +1,4 @@
-"""The looks: which score promotes at a look, so that all looks together err no more often than was planned.
+"""The looks: the score that promotes at each look, so that all looks together keep the planned error rate.
 
 Given its margins, a stratum's score has mean zero and a known variance when arms do not matter. So the summed score U
 is a martingale that moves like Brownian motion in its information V, whatever the drift of base rate and weights.

@@ -1,4 +1,4 @@
-"""The state of one experiment as one item of the state table: text and whole numbers only, under 4 KB.
+"""The state of one experiment as one item of the state table: strings and whole numbers only, under 4 KB.
 
 Arrays are little-endian float64 in base64: exact, short, and read without executing anything.
 """
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.experiments.stats.errors import StateError
 from usher.experiments.stats.presets import Preset
 from usher.experiments.stats.state import SHAPES, State
 
@@ -24,6 +23,10 @@ SCHEMA = 1
 _LOOKS = ("look_information", "look_bound")
 _INTEGERS = ("last_version", "last_minute", "stage", "stage_users", "exposed", "converted")
 _REAL_ARRAYS = tuple(name for name in SHAPES if name not in _INTEGERS)
+
+
+class StateError(ValueError):
+    """A stored state that this version cannot read: written by a newer one, cut short, or edited by hand."""
 
 
 def to_item(state: State) -> dict[str, Any]:
@@ -46,7 +49,10 @@ def from_item(item: Mapping[str, Any], preset: Preset) -> State:
     """The state that `to_item` wrote; StateError when it is newer, incomplete, or cannot be true."""
     schema = item.get("schema")
     if schema is None or isinstance(schema, str | bool) or schema != int(schema) or schema < 1:
-        raise StateError(f"the stored state says schema {str(schema)[:20]!r}: it is no state of an experiment")
+        raise StateError(
+            f"the stored state says schema {str(schema)[:20]!r}, so it is not the state of an experiment: restore it, "
+            "or roll the experiment back"
+        )
     if schema > SCHEMA:
         raise StateError(
             f"the stored state has schema {schema}, this version reads up to {SCHEMA}: deploy the newer version"
@@ -58,7 +64,7 @@ def from_item(item: Mapping[str, Any], preset: Preset) -> State:
 
 def _read(item: Mapping[str, Any], name: str, preset: Preset) -> NDArray[Any]:
     if name not in item:
-        raise StateError(f"the stored state lacks {name}: restore it, or start the experiment again")
+        raise StateError(f"the stored state lacks {name}: restore it, or roll the experiment back")
     try:
         if name == "sample_ratio_broken":
             return np.array([_boolean(item[name])])
@@ -70,7 +76,9 @@ def _read(item: Mapping[str, Any], name: str, preset: Preset) -> NDArray[Any]:
             return _array(item[name], SHAPES[name])
         return np.array([float(item[name])])
     except (TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise StateError(f"the stored state's {name} cannot be read ({error}): restore it, or start again") from error
+        raise StateError(
+            f"the stored state's {name} cannot be read ({error}): restore it, or roll the experiment back"
+        ) from error
 
 
 def _array(text: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -98,18 +106,19 @@ def _boolean(value: Any) -> bool:
 
 
 def _check(state: State, preset: Preset) -> None:
-    """What was edited by hand must not move traffic."""
+    """StateError for values that no tick writes: a state edited by hand must not move traffic."""
     finite = (name for name in (field.name for field in fields(State)) if name not in _LOOKS)
     faults = [name for name in finite if not np.isfinite(getattr(state, name)).all()]
     if not 0.0 <= state.weight[0] <= 1.0:
         faults.append("weight")
     if not 0 <= state.stage[0] <= len(preset.stages):
         faults.append("stage")
-    negative = ("hours", "stage_users", "exposed", "converted", "information", "label_information", "look_hours")
+    negative = ("hours", "stage_users", "exposed", "converted", "information", "reward_information", "look_hours")
     faults += [name for name in negative if (np.asarray(getattr(state, name)) < 0).any()]
     if (state.converted > state.exposed).any():
         faults.append("converted")
     if faults:
         raise StateError(
-            f"the stored state cannot be true ({', '.join(sorted(set(faults)))}): restore it, or start again"
+            f"the stored state is inconsistent ({', '.join(sorted(set(faults)))}): restore it, "
+            "or roll the experiment back"
         )

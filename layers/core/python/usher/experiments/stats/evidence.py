@@ -13,13 +13,15 @@ one ever reaches 1/α under the null is at most α, at any number of looks (Vill
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from usher.experiments.stats.grid import PROMOTION_PRIOR, THETA, PriorSpec, index_of, prior
 from usher.experiments.stats.numerics import Bools, Floats, Ints, log_sum_exp
+from usher.experiments.stats.presets import PROMOTION_PRIOR, THETA_GRID, PriorSpec, index_of
 
+THETA: Floats = np.array(THETA_GRID)
 #: Beyond |θ|·sd = 8 (32 nats from one stratum) an upper bound replaces the exact sum, so that it stays short.
 _EXACT_DEVIATIONS = 8.0
 #: The sum reaches 9 standard deviations past the farthest tilt.
@@ -60,15 +62,15 @@ class Margins(NamedTuple):
 def stratum_evidence(exposed: Ints, converted: Ints) -> Evidence:
     """Evidence of one stratum per experiment. exposed, converted: (R, 2), users and those who converted, by role.
 
-    A stratum in which only one role has users, or nobody or everybody converted, says nothing and adds zero.
+    A stratum in which only one role has users, or nobody or everybody converted, carries no information and adds zero.
     """
     margins = Margins(*np.stack([*exposed.T, converted.sum(axis=1), converted[:, 1]]).astype(np.float64))
-    speaks = (margins.a > 0) & (margins.b > 0) & (margins.c > 0) & (margins.c < margins.a + margins.b)
-    result = Evidence(np.zeros((len(speaks), len(THETA))), np.zeros(len(speaks)), np.zeros(len(speaks)))
-    if speaks.any():
-        rows = margins.rows(speaks)
-        result.score[speaks], result.information[speaks] = rows.x - rows.mean, rows.variance
-        result.log_likelihood[speaks] = _log_likelihood(rows)
+    informative = (margins.a > 0) & (margins.b > 0) & (margins.c > 0) & (margins.c < margins.a + margins.b)
+    result = Evidence(np.zeros((len(informative), len(THETA))), np.zeros(len(informative)), np.zeros(len(informative)))
+    if informative.any():
+        rows = margins.rows(informative)
+        result.score[informative], result.information[informative] = rows.x - rows.mean, rows.variance
+        result.log_likelihood[informative] = _log_likelihood(rows)
     return result
 
 
@@ -132,6 +134,17 @@ def cumulant_bound(rows: Margins) -> Floats:
     )
     result: Floats = np.minimum.reduce(ways)
     return result
+
+
+@lru_cache(maxsize=16)
+def prior(spec: PriorSpec) -> Floats:
+    """Mass of each point of THETA (not normalised): density by the width of the grid there."""
+    mass = np.zeros_like(THETA)
+    for deviation, share in spec:
+        mass += share * np.exp(-0.5 * (THETA / deviation) ** 2) / deviation
+    mass *= np.gradient(THETA)
+    mass.setflags(write=False)
+    return mass
 
 
 def log_e_above(log_likelihood: Floats, spec: PriorSpec = PROMOTION_PRIOR, theta: float = 0.0) -> Floats:

@@ -1,4 +1,4 @@
-"""How long an experiment runs and which errors it may make, as data: the presets of docs/shifting.md."""
+"""How long an experiment runs and which error rates it has, as data: the presets of docs/shifting.md (no numpy)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
-from usher.experiments.stats.errors import PresetError
-from usher.experiments.stats.grid import HARM_PRIOR, PROMOTION_PRIOR, PriorSpec, index_of
+_STEPS = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.10, 0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.4)
+_FAR = (0.5, 0.65, 0.85, 1.1)
+
+#: Log odds ratios θ (challenger against champion) that evidence is kept for: 45 values, symmetric about 0 and denser
+#: there. At a base rate of 10 % they span −64 % to +150 %.
+THETA_GRID: tuple[float, ...] = tuple(sorted({0.0, *_STEPS, *_FAR, *(-step for step in _STEPS + _FAR)}))
+
+#: A prior is ((standard deviation, mass), …): a scale mixture of normals over θ.
+PriorSpec = tuple[tuple[float, float], ...]
+PROMOTION_PRIOR: PriorSpec = ((0.03, 0.4), (0.10, 0.4), (0.30, 0.2))
+#: Wider: harm that matters is large, and it has to be seen early.
+HARM_PRIOR: PriorSpec = ((0.05, 0.3), (0.25, 0.7))
 
 #: What the guardrails watch: server errors, answers slower than the objective, empty answers.
 GUARDRAIL_KINDS = ("errors", "slow", "empty")
+
+
+class PresetError(ValueError):
+    """An unknown preset, or one whose numbers contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One way to run an experiment. Hours are hours since it began; error rates are probabilities of ever erring.
+    """The parameters of an experiment. Hours are since its start; error rates are probabilities of ever erring.
 
     looks (hours) are fixed by the calendar before the start; `spend` says how much of alpha_looks is used up by when.
     """
@@ -36,7 +50,7 @@ class Preset:
     looks: tuple[float, ...] = ()
     settle_seconds: int = 60
     # promotion
-    outcome: str = "conversion"  # or "reward": bounded, decided by the e-process of labels alone
+    outcome: str = "conversion"  # or "reward": bounded, decided by the e-process of bounded_rewards alone
     margin_theta: float = 0.0  # below zero: non-inferiority by that log odds ratio
     alpha_looks: float = 0.032
     alpha_anytime: float = 0.002
@@ -76,6 +90,11 @@ class Preset:
         if faults:
             raise PresetError(f"preset {self.name!r}: {'; '.join(faults)}")
 
+    @property
+    def first_share(self) -> float:
+        """The challenger's share at the opening, 0 to 1."""
+        return self.stages[0].cap if self.stages else self.cap
+
     def spend(self, hours: float) -> float:
         """Cumulative alpha of the looks by an hour of the calendar; the whole of it from the horizon on.
 
@@ -84,6 +103,14 @@ class Preset:
         early = min(hours / self.early_hours, 1.0) ** self.early_power
         late = max(min(hours, self.horizon_hours) - self.early_hours, 0.0) / (self.horizon_hours - self.early_hours)
         return float(self.alpha_looks * (self.early_share * early + (1.0 - self.early_share) * late**self.late_power))
+
+
+def index_of(theta: float) -> int:
+    """Position of `theta` in THETA_GRID; ValueError when it is not a point of the grid."""
+    index = min(range(len(THETA_GRID)), key=lambda position: abs(THETA_GRID[position] - theta))
+    if not abs(THETA_GRID[index] - theta) <= 1e-9:
+        raise ValueError(f"θ = {theta} is not on the grid: the nearest point is {THETA_GRID[index]}")
+    return index
 
 
 def plan_looks(horizon_hours: float, minimum_hours: float) -> tuple[float, ...]:
@@ -95,7 +122,7 @@ def plan_looks(horizon_hours: float, minimum_hours: float) -> tuple[float, ...]:
 
 
 def _faults(preset: Preset) -> list[str]:
-    """Every contradiction at once."""
+    """All contradictions at once."""
     rules = {
         "minimum_hours and early_hours must lie between 0 and horizon_hours": (
             0 <= preset.minimum_hours <= preset.horizon_hours and 0 < preset.early_hours < preset.horizon_hours
@@ -114,13 +141,13 @@ def _faults(preset: Preset) -> list[str]:
         ),
         "margin_theta (0 or below) and margin_theta + excluded_theta must be points of the grid": _on_grid(preset),
     }
-    return [text for text, holds in rules.items() if not holds]
+    return [rule for rule, holds in rules.items() if not holds]
 
 
 def _shares_agree(preset: Preset) -> bool:
     caps = [stage.cap for stage in preset.stages] + [preset.cap]
     users = all(stage.users > 0 for stage in preset.stages)
-    # Above one half the looks' error rate no longer holds (docs/shifting.md): that is refused, not warned of.
+    # Above one half the looks' error rate no longer holds (docs/shifting.md): so it is refused.
     return users and caps == sorted(caps) and caps[0] > 0 and 0 < preset.floor <= preset.cap <= 0.5 and preset.knee > 0
 
 
@@ -167,7 +194,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name; PresetError naming the known ones."""
+    """The preset of that name; PresetError lists the known ones."""
     try:
         return PRESETS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""A decision's reason in words, with the numbers behind it, for people who read the experiment's record."""
+"""The reason of a verdict as one sentence with the numbers behind it, for operators."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ _KIND_WORDS = {"errors": "server errors", "slow": "answers over the latency obje
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a reason may speak of. kind, relative: which guardrail is loudest, and against what."""
+    """What a reason may mention. kind, relative: the guardrail with the most evidence, and what it compares with."""
 
     numbers: Mapping[str, float]
     preset: Preset
     kind: str
     relative: bool
-    alarm: str
 
     def e_value(self, name: str) -> str:
-        """An e-value as people read it: 1 in E such results would come by chance."""
+        """An e-value as a readable number: by chance it would be reached once in so many experiments."""
         log_e = self.numbers.get(name, 0.0)
         return f"{math.exp(log_e):,.3g}" if log_e < 14 else f"10^{log_e / math.log(10):.0f}"
 
@@ -51,7 +50,7 @@ def reason_of(rule: Rule, fact: Fact, weights: tuple[float, float]) -> str:
 
 def _continue(fact: Fact) -> str:
     if "z" not in fact.numbers:
-        return "no guardrail speaks against the challenger"
+        return "no guardrail has failed"
     return f"undecided after {fact.hours}: {fact.lift}"
 
 
@@ -73,7 +72,7 @@ def _anytime(fact: Fact) -> str:
 
 def _hopeless(fact: Fact) -> str:
     power = fact.numbers.get("power", 0.0)
-    return f"after {fact.hours} the chance that the end would find a lift worth having is {power:.0%}; {fact.lift}"
+    return f"after {fact.hours} the chance to find a relevant lift by the end is {power:.0%}; {fact.lift}"
 
 
 def _excluded(fact: Fact) -> str:
@@ -83,15 +82,14 @@ def _excluded(fact: Fact) -> str:
 
 _REASONS: dict[Rule, Callable[[Fact], str]] = {
     Rule.CONTINUE: _continue,
-    Rule.KILL_SWITCH: lambda _: "an operator stopped the experiment",
-    Rule.ALARM: lambda fact: f"the alarm {fact.alarm} fired",
     Rule.GUARDRAIL: _guardrail,
     Rule.CHAMPION_BROKEN: lambda fact: (
-        f"the champion breaks its own limits (e-value {fact.e_value('log_e_champion')}): a shared cause, weights stay"
+        f"the champion breaks its own limits (e-value {fact.e_value('log_e_champion')}): "
+        "both may share the cause, weights stay"
     ),
     Rule.SAMPLE_RATIO: lambda fact: (
         f"enrolments do not follow the weights (e-value {fact.e_value('log_e_sample_ratio')}): "
-        "weights stay and nothing is promoted until that is explained"
+        "weights stay and nothing is promoted until an operator finds the cause and runs `usher thaw`"
     ),
     Rule.HELD: lambda _: "an operator froze the weights",
     Rule.HARM: lambda fact: f"worse: e-value {fact.e_value('log_e_harm')} after {fact.hours}; {fact.lift}",

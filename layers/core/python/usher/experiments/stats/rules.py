@@ -1,4 +1,9 @@
-"""The decisions in their order, for many experiments at once: what the simulation proves and the Lambda runs."""
+"""The rules in their order, for many experiments at once: the simulation and the Lambda run this same code.
+
+Also the challenger's share: stages that open as its users are counted, a cap, and less when it falls behind. The share
+may react to the challenger being behind, never to its being ahead: the looks spend their error rate by the calendar,
+and information that flows faster while the score is high would void it (docs/shifting.md; a test holds it).
+"""
 
 from __future__ import annotations
 
@@ -9,36 +14,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from usher.experiments.stats import boundary, guardrails, labels
+from usher.experiments.stats import boundary, bounded_rewards, guardrails
 from usher.experiments.stats.evidence import log_e_above, log_e_below
-from usher.experiments.stats.numerics import Bools, Floats, Ints
+from usher.experiments.stats.numerics import Bools, Floats, Ints, normal_cdf
 from usher.experiments.stats.presets import Preset
 from usher.experiments.stats.state import State, guard_started
-from usher.experiments.stats.weights import next_share, probability_better
 
 
 class Rule(IntEnum):
-    """Why a decision was taken. The first that applies, in this order, decides."""
+    """The rule that decided: the first that applies, in this order."""
 
     CONTINUE = 0
-    KILL_SWITCH = 1
-    ALARM = 2
-    GUARDRAIL = 3
-    CHAMPION_BROKEN = 4
-    SAMPLE_RATIO = 5
-    HELD = 6
-    HARM = 7
-    ANYTIME = 8
-    LOOK = 9
-    HORIZON = 10
-    EXCLUDED = 11
-    HOPELESS = 12
+    GUARDRAIL = 1
+    CHAMPION_BROKEN = 2
+    SAMPLE_RATIO = 3
+    HELD = 4
+    HARM = 5
+    ANYTIME = 6
+    LOOK = 7
+    HORIZON = 8
+    EXCLUDED = 9
+    HOPELESS = 10
 
 
 DECISION_OF = {
     Rule.CONTINUE: "continue",
-    Rule.KILL_SWITCH: "roll_back",
-    Rule.ALARM: "roll_back",
     Rule.GUARDRAIL: "roll_back",
     Rule.CHAMPION_BROKEN: "freeze",
     Rule.SAMPLE_RATIO: "freeze",
@@ -112,8 +112,8 @@ def epoch_rules(state: State, preset: Preset, held: Bools) -> tuple[State, Verdi
 def _read(state: State, preset: Preset) -> _Reading:
     if preset.outcome == "reward":
         never = np.full(len(state.hours), -np.inf)
-        up, down = labels.log_e(state.label_above), labels.log_e(state.label_below)
-        return _Reading(state.label_score, state.label_information, up, down, never)
+        up, down = bounded_rewards.log_e(state.reward_above), bounded_rewards.log_e(state.reward_below)
+        return _Reading(state.reward_score, state.reward_information, up, down, never)
     return _Reading(
         state.score - preset.margin_theta * state.information,
         state.information,
@@ -187,3 +187,29 @@ def _reweigh(state: State, rule: Ints, better: Floats, preset: Preset) -> tuple[
     stage = np.where(goes_on, share.stage, state.stage)
     users = np.where(goes_on, share.users, state.stage_users)
     return replace(state, weight=weight, stage=stage, stage_users=users), weight
+
+
+class Share(NamedTuple):
+    """Stage (R,), users of the challenger counted in it (R,), and its share of new users (R,), 0 to 1."""
+
+    stage: Ints
+    users: Ints
+    weight: Floats
+
+
+def probability_better(score: Floats, information: Floats, prior_deviation: float) -> Floats:
+    """P(the challenger is better), (R,), under a normal prior of θ with mean zero."""
+    return normal_cdf(score / np.sqrt(information + prior_deviation**-2))
+
+
+def next_share(stage: Ints, users: Ints, better: Floats, preset: Preset) -> Share:
+    """Open the stages that are due, then take the cap; below the knee the share falls at once, down to the floor."""
+    needed = np.array([item.users for item in preset.stages] + [np.iinfo(np.int64).max])
+    caps = np.array([item.cap for item in preset.stages] + [preset.cap])
+    for _ in preset.stages:
+        opens = (users >= needed[stage]) & (better >= preset.knee)
+        stage, users = stage + opens, users - np.where(opens, needed[stage], 0)
+    cap = caps[stage]
+    weight = np.maximum(cap * np.minimum(better / preset.knee, 1.0), np.minimum(preset.floor, cap))
+    # In steps of 1/10,000: the router, the endpoint and the stored state hold the same number.
+    return Share(stage, users, np.round(weight, 4))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from usher.experiments.stats import changes
+from usher.experiments.stats import change_point
 from usher.experiments.stats.numerics import Floats, log_mean_exp
 
 _TILTS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
@@ -25,5 +25,5 @@ def increment(exposed: Floats, weight: Floats) -> Floats:
 
 
 def log_e(log_sum: Floats, started: Floats) -> Floats:
-    """log e-value (R,) against "enrolments follow the weights". log_sum: (R, 14); started: see changes."""
-    return changes.with_waiting(log_mean_exp(log_sum), started)
+    """log e-value (R,) against "enrolments follow the weights". log_sum: (R, 14); started: see change_point."""
+    return change_point.with_waiting(log_mean_exp(log_sum), started)

@@ -1,4 +1,4 @@
-"""All that experiments have to remember between two ticks, for R experiments at once."""
+"""What experiments remember between two ticks, for R experiments at once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from usher.experiments.stats import changes, guardrails, labels, sample_ratio
-from usher.experiments.stats.evidence import confidence_sequence, lift_of, stratum_evidence
-from usher.experiments.stats.grid import THETA
-from usher.experiments.stats.guardrails import ABSOLUTE_POINTS, RELATIVE, Answers, Guardrails
+from usher.experiments.stats import bounded_rewards, change_point, guardrails, sample_ratio
+from usher.experiments.stats.evidence import THETA, confidence_sequence, lift_of, stratum_evidence
+from usher.experiments.stats.guardrails import ABSOLUTE_POINTS, RELATIVE, Guardrails, RequestCounts
 from usher.experiments.stats.numerics import Bools, Floats, Ints
 from usher.experiments.stats.presets import GUARDRAIL_KINDS, Preset
 
@@ -29,10 +28,10 @@ class State:
     log_likelihood: Floats  #: (R, 45) over THETA
     score: Floats  #: U
     information: Floats  #: V
-    label_above: Floats  #: (R, 12)
-    label_below: Floats  #: (R, 12)
-    label_score: Floats
-    label_information: Floats
+    reward_above: Floats  #: (R, 12)
+    reward_below: Floats  #: (R, 12)
+    reward_score: Floats
+    reward_information: Floats
     look_hours: Floats  #: the hour of the last look that was due
     look_information: Floats  #: (R, looks), NaN where no look was made
     look_bound: Floats  #: (R, looks), of the score
@@ -48,7 +47,7 @@ class State:
 
     @property
     def alone(self) -> Bools:
-        """Whether one role serves everybody, (R,): after a promotion, or after a roll back, which a repeat confirms."""
+        """Whether one role serves all users, (R,): after a promotion or a roll back."""
         return (self.weight >= 1.0) | (self.weight <= 0.0)
 
     @property
@@ -60,12 +59,11 @@ def new_state(preset: Preset, experiments: int = 1) -> State:
     """Experiments that begin now."""
     size, looks = experiments, len(preset.looks)
     rails = Guardrails.new(size, len(GUARDRAIL_KINDS))
-    first = preset.stages[0].cap if preset.stages else preset.cap
     return State(
         hours=np.zeros(size),
         last_version=np.full(size, -1, dtype=np.int64),
         last_minute=np.full(size, -1, dtype=np.int64),
-        weight=np.full(size, first),
+        weight=np.full(size, preset.first_share),
         stage=np.zeros(size, dtype=np.int64),
         stage_users=np.zeros(size, dtype=np.int64),
         exposed=np.zeros((size, 2), dtype=np.int64),
@@ -73,14 +71,14 @@ def new_state(preset: Preset, experiments: int = 1) -> State:
         log_likelihood=np.zeros((size, len(THETA))),
         score=np.zeros(size),
         information=np.zeros(size),
-        label_above=np.zeros((size, len(labels.LAMBDA))),
-        label_below=np.zeros((size, len(labels.LAMBDA))),
-        label_score=np.zeros(size),
-        label_information=np.zeros(size),
+        reward_above=np.zeros((size, len(bounded_rewards.LAMBDA))),
+        reward_below=np.zeros((size, len(bounded_rewards.LAMBDA))),
+        reward_score=np.zeros(size),
+        reward_information=np.zeros(size),
         look_hours=np.zeros(size),
         look_information=np.full((size, looks), np.nan),
         look_bound=np.full((size, looks), np.nan),
-        sample_ratio=np.full((size, len(sample_ratio.ETA)), changes.INITIAL),
+        sample_ratio=np.full((size, len(sample_ratio.ETA)), change_point.INITIAL),
         sample_ratio_broken=np.zeros(size, dtype=np.bool_),
         guard_relative=rails.relative,
         guard_absolute=rails.absolute,
@@ -93,8 +91,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "exposed": (2,),
     "converted": (2,),
     "log_likelihood": (len(THETA),),
-    "label_above": (len(labels.LAMBDA),),
-    "label_below": (len(labels.LAMBDA),),
+    "reward_above": (len(bounded_rewards.LAMBDA),),
+    "reward_below": (len(bounded_rewards.LAMBDA),),
     "sample_ratio": (len(sample_ratio.ETA),),
     "guard_relative": (len(GUARDRAIL_KINDS), len(RELATIVE)),
     "guard_absolute": (len(GUARDRAIL_KINDS), ABSOLUTE_POINTS),
@@ -105,20 +103,24 @@ SHAPES: dict[str, tuple[int, ...]] = {
 def begin_epoch(state: State, hours: Floats, preset: Preset) -> State:
     """Move the calendar to `hours` (R,) since the start; a clock that went back stands still."""
     hours = np.maximum(hours, state.hours)
-    started = changes.Started(*(changes.started(value, preset.horizon_hours) for value in (state.hours, hours)))
-    return replace(state, hours=hours, sample_ratio=changes.advance(state.sample_ratio, np.zeros(1), started))
+    started = change_point.Started(
+        *(change_point.started(value, preset.horizon_hours) for value in (state.hours, hours))
+    )
+    return replace(state, hours=hours, sample_ratio=change_point.advance(state.sample_ratio, np.zeros(1), started))
 
 
 def count_stratum(state: State, preset: Preset, counts: Counts) -> State:
     """Add one stratum per experiment. A sample whose ratio is broken keeps the evidence from before the break."""
     exposed = counts.exposed.astype(np.float64)
     ratio = state.sample_ratio + sample_ratio.increment(exposed, counts.weight)
-    started = changes.started(state.hours, preset.horizon_hours)
+    started = change_point.started(state.hours, preset.horizon_hours)
     broken = state.sample_ratio_broken | (sample_ratio.log_e(ratio, started) >= -np.log(preset.alpha_sample_ratio))
     kept = ~broken
     gained = stratum_evidence(np.where(kept[:, None], counts.exposed, 0), np.where(kept[:, None], counts.converted, 0))
-    label = labels.label_evidence(exposed, counts.reward_sum, counts.reward_squares, np.where(kept, counts.weight, 0.0))
-    above, below = (np.where(kept[:, None], part, 0.0) for part in (label.above, label.below))
+    reward = bounded_rewards.reward_evidence(
+        exposed, counts.reward_sum, counts.reward_squares, np.where(kept, counts.weight, 0.0)
+    )
+    above, below = (np.where(kept[:, None], part, 0.0) for part in (reward.above, reward.below))
     return replace(
         state,
         sample_ratio=ratio,
@@ -129,10 +131,10 @@ def count_stratum(state: State, preset: Preset, counts: Counts) -> State:
         log_likelihood=state.log_likelihood + gained.log_likelihood,
         score=state.score + gained.score,
         information=state.information + gained.information,
-        label_above=state.label_above + above,
-        label_below=state.label_below + below,
-        label_score=state.label_score + np.where(kept, label.score, 0.0),
-        label_information=state.label_information + label.information,
+        reward_above=state.reward_above + above,
+        reward_below=state.reward_below + below,
+        reward_score=state.reward_score + np.where(kept, reward.score, 0.0),
+        reward_information=state.reward_information + reward.information,
     )
 
 
@@ -147,11 +149,11 @@ class Counts:
     weight: Floats
 
 
-def check_minute(state: State, minute: Ints, answers: Answers, preset: Preset) -> State:
-    """Add one minute's answers to the guardrails. minute: since the start, (R,)."""
+def check_minute(state: State, minute: Ints, counts: RequestCounts, preset: Preset) -> State:
+    """Add one minute's requests to the guardrails. minute: since the start, (R,)."""
     limits = np.array([preset.guardrail_limits[kind] for kind in GUARDRAIL_KINDS])
-    started = changes.Started(guard_started(state.last_minute, preset), guard_started(minute, preset))
-    rails = guardrails.advance(state.guardrails, answers, limits, started)
+    started = change_point.Started(guard_started(state.last_minute, preset), guard_started(minute, preset))
+    rails = guardrails.advance(state.guardrails, counts, limits, started)
     return replace(
         state,
         last_minute=minute,
@@ -163,12 +165,12 @@ def check_minute(state: State, minute: Ints, answers: Answers, preset: Preset) -
 
 def guard_started(minute: Ints, preset: Preset) -> Floats:
     """The share of the guardrails' evidence that has started by a minute since the start."""
-    return changes.started(np.maximum(minute, 0) / 60.0, preset.horizon_hours)
+    return change_point.started(np.maximum(minute, 0) / 60.0, preset.horizon_hours)
 
 
 def explain_sample_ratio(state: State) -> State:
-    """The operator knows why the ratio broke: watch it anew. Evidence from before the break is kept."""
-    fresh = np.full_like(state.sample_ratio, changes.INITIAL)
+    """After an operator has found why the ratio broke: test it anew, and keep the evidence from before the break."""
+    fresh = np.full_like(state.sample_ratio, change_point.INITIAL)
     broken = state.sample_ratio_broken
     return replace(
         state,

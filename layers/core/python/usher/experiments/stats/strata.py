@@ -1,4 +1,4 @@
-"""What was counted: each stratum is read and checked, and set apart with a reason when it cannot be true."""
+"""Counted strata: each is read and checked, and left uncounted, with the reason, when it is inconsistent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from usher.experiments.stats.errors import CountError
 from usher.experiments.stats.numerics import Floats, Ints
 
-#: A stratum of more users than this is a fault of counting, and would make one decision slow.
+#: A stratum with more users than this was miscounted, and would make one decision slow.
 MOST_USERS = 100_000_000
 ROLES = ("champion", "challenger")
 _TOLERANCE = 1e-6
+
+
+class CountError(ValueError):
+    """Counts that are malformed or inconsistent; a retry does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Stratum:
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Stratum:
-        """From the state table's form: version, weights by role; n, c, sum_y, sum_y2 by role. Else CountError."""
+        """From a STRATUM item: version; weights, n, c, sum_y and sum_y2 by role. CountError for a malformed one."""
         version = _integer(item, "version")
         where = f"stratum {version}"
         weights = _mapping(item, "weights", where)
@@ -67,30 +70,30 @@ class Stratum:
         return np.array([[self.champion.reward_squares, self.challenger.reward_squares]])
 
 
-class SetApart(NamedTuple):
-    """What was not counted, and why."""
+class Uncounted(NamedTuple):
+    """Something that was not counted, and why."""
 
     what: str
     reason: str
 
 
-def sift(strata: Iterable[Stratum], last_version: int) -> tuple[list[Stratum], list[SetApart]]:
-    """Strata to count, in order of their versions, and those set apart. last_version: the last one counted before.
+def sift(strata: Iterable[Stratum], last_version: int) -> tuple[list[Stratum], list[Uncounted]]:
+    """The strata to count, in the order of their versions, and the others. last_version: the last one counted before.
 
-    A version that is not above the last one was counted already, or came after a later one: it is never counted now.
+    A version that is not above the last one was counted already, or came after a later one: it is not counted.
     """
     taken: list[Stratum] = []
-    apart: list[SetApart] = []
+    uncounted: list[Uncounted] = []
     for stratum in sorted(strata, key=lambda item: item.version):
         last = taken[-1].version if taken else last_version
         fault = _fault(stratum)
         if stratum.version <= last:
             fault = f"not above {last}, the last one counted: it came twice or too late"
         if fault:
-            apart.append(SetApart(f"stratum {stratum.version}", fault))
+            uncounted.append(Uncounted(f"stratum {stratum.version}", fault))
         else:
             taken.append(stratum)
-    return taken, apart
+    return taken, uncounted
 
 
 def _fault(stratum: Stratum) -> str | None:
@@ -98,7 +101,7 @@ def _fault(stratum: Stratum) -> str | None:
     if not (math.isfinite(stratum.weight) and 0 <= stratum.weight <= 1):
         return f"the challenger's weight {stratum.weight:g} is not between 0 and 1"
     if stratum.champion.exposed + stratum.challenger.exposed == 0:
-        return "nobody was enrolled in it"
+        return "no user was enrolled in it"
     for role, count, share in (
         ("champion", stratum.champion, 1.0 - stratum.weight),
         ("challenger", stratum.challenger, stratum.weight),
@@ -115,7 +118,7 @@ def _role_fault(count: RoleCount) -> str | None:
     if min(count.exposed, count.converted) < 0:
         return "a negative count"
     if count.exposed > MOST_USERS:
-        return f"{count.exposed} users: more than {MOST_USERS} cannot be one stratum"
+        return f"{count.exposed} users: a stratum has at most {MOST_USERS}"
     if count.converted > count.exposed:
         return f"{count.converted} conversions of {count.exposed} users"
     slack = _TOLERANCE * (1 + count.exposed)
@@ -124,7 +127,7 @@ def _role_fault(count: RoleCount) -> str | None:
         not all(math.isfinite(value) for value in sums)
         or not -slack <= sums[0] <= sums[1] + slack <= count.exposed + 2 * slack
     ):
-        return "sums of rewards that values between 0 and 1 cannot have"
+        return "sums of rewards that are impossible for values between 0 and 1"
     return None
 
 
@@ -152,7 +155,7 @@ def _integer(item: Mapping[str, Any], name: str, where: str = "stratum") -> int:
 
 
 def _number(item: Mapping[str, Any], name: str, where: str) -> float:
-    """Decimal (as DynamoDB returns it), int or float; text and booleans are refused."""
+    """Decimal (as DynamoDB returns it), int or float; strings and booleans are refused."""
     value = item.get(name)
     try:
         number = math.nan if isinstance(value, str | bool) or value is None else float(value)

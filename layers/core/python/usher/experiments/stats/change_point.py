@@ -1,8 +1,8 @@
 """A fault may begin late: half of the evidence starts at once, the other half evenly over the experiment's time.
 
-An e-process that starts with the experiment learns, week after week, that all is well, and needs as long to unlearn
-it: a challenger that breaks on its tenth day would be served for hours. A mixture over the time of the break is an
-e-process too, whose error rate holds, and it sees a late break nearly as fast as an early one.
+An e-process that starts with the experiment collects evidence for health over weeks, which a later fault has to
+outweigh first: a challenger that breaks on its tenth day would be served for hours. A mixture over the time of the
+break is an e-process too, whose error rate holds, and it sees a late break nearly as fast as an early one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from usher.experiments.stats.numerics import Floats
 from usher.experiments.stats.presets import PRESETS
-from usher.experiments.stats.weights import Share, next_share, probability_better
+from usher.experiments.stats.rules import Share, next_share, probability_better
 
 DEFAULT = PRESETS["default"]
 

@@ -1,4 +1,4 @@
-"""Bounded rewards as evidence: given the rewards, who was assigned to which role is a coin whose weight is known.
+"""Bounded rewards as evidence: given the rewards, the assignment to the roles is a coin of known weight.
 
 With rewards y in [0, 1], the stratum's pooled mean m and the designed weight w of the challenger,
 
@@ -21,7 +21,7 @@ from usher.experiments.stats.numerics import Floats, log_mean_exp
 LAMBDA: Floats = np.array([0.01, 0.02, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48, 0.64, 0.9])
 
 
-class LabelEvidence(NamedTuple):
+class RewardEvidence(NamedTuple):
     """What a stratum adds: logs of e(λ), (R, 12), for the challenger above and below; score, information (R,)."""
 
     above: Floats
@@ -30,7 +30,7 @@ class LabelEvidence(NamedTuple):
     information: Floats
 
 
-def label_evidence(exposed: Floats, reward_sum: Floats, reward_squares: Floats, weight: Floats) -> LabelEvidence:
+def reward_evidence(exposed: Floats, reward_sum: Floats, reward_squares: Floats, weight: Floats) -> RewardEvidence:
     """Evidence of one stratum per experiment.
 
     exposed, reward_sum, reward_squares: (R, 2) by role, n and Σy and Σy² with every y in [0, 1].
@@ -43,7 +43,7 @@ def label_evidence(exposed: Floats, reward_sum: Floats, reward_squares: Floats, 
     information = weight * (1.0 - weight) * spread
     cost = information[:, None] * (np.expm1(LAMBDA) - LAMBDA)
     gain = score[:, None] * LAMBDA
-    return LabelEvidence(gain - cost, -gain - cost, score, information)
+    return RewardEvidence(gain - cost, -gain - cost, score, information)
 
 
 def log_e(summed: Floats) -> Floats:

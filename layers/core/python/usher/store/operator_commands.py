@@ -1,0 +1,75 @@
+"""EXPERIMENT#id/COMMAND#time: what an operator wants an experiment to do, and whether it was executed or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from usher.schema.times import iso
+from usher.store import keys
+from usher.store.codec import loaded, stored
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+ACTIONS = ("roll_back", "promote", "freeze", "thaw")
+WAITING = "waiting"
+_TEXT_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCommand:
+    """A waiting command. sk: its sort key. operator, why: as given, cut to 500 characters."""
+
+    experiment_id: str
+    sk: str
+    action: str
+    operator: str
+    why: str
+
+    @property
+    def origin(self) -> str:
+        """Who gave it and why, for reasons that operators read."""
+        return f"ordered by {self.operator}: {self.why or 'no reason was given'}"
+
+
+def write_command(  # noqa: PLR0913 - what a command is
+    table: Table, experiment_id: str, *, action: str, operator: str, why: str, at: float
+) -> str:
+    """Store a waiting command; its sort key. at: epoch seconds to the microsecond, one command at a time."""
+    key = keys.command(experiment_id, iso(at))
+    fields = {"action": action, "operator": operator, "why": why, "at": at, "status": WAITING}
+    table.put_item(Item=key.item() | stored(fields), ConditionExpression="attribute_not_exists(pk)")
+    return key.sk
+
+
+def read_command(table: Table, experiment_id: str, sk: str) -> Mapping[str, Any]:
+    """A command as it is now; empty when it was deleted."""
+    key = keys.Key(keys.experiment(experiment_id).pk, sk)
+    return dict(loaded(table.get_item(Key=key.item(), ConsistentRead=True).get("Item") or {}))
+
+
+def waiting_commands(table: Table, experiment_id: str) -> list[OperatorCommand]:
+    """An experiment's commands that are neither executed nor refused, oldest first."""
+    condition = Key("pk").eq(keys.experiment(experiment_id).pk) & Key("sk").begins_with("COMMAND#")
+    question: dict[str, Any] = {
+        "KeyConditionExpression": condition,
+        "FilterExpression": Attr("status").eq(WAITING),
+        "ConsistentRead": True,
+    }
+    items: list[Any] = []
+    while True:
+        page = table.query(**question)
+        items += loaded(page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return [_command(experiment_id, item) for item in items]
+        question["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _command(experiment_id: str, item: Any) -> OperatorCommand:
+    operator, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("operator", "why"))
+    action = str(item.get("action", ""))
+    return OperatorCommand(experiment_id, str(item["sk"]), action, operator or "an unnamed operator", why)
