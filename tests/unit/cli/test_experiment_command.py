@@ -108,7 +108,7 @@ class Story:
             reason=made.reason,
             numbers=dict(made.numbers),
             weights_before={"champion": 1 - made.weight_before, "challenger": made.weight_before},
-            weights_after=made.weights,
+            weights_after={"champion": round(1 - made.weight, 4), "challenger": made.weight},
             router_version=int(step.hours) + 2,
             by="usher",
             why="",

@@ -1,6 +1,6 @@
 """An experiment under the real shift workflow: the real handler, a clock that a test moves, people written as items.
 
-Without an endpoint unless a test asks for one (`serve`): the back end is then the function, and nothing is reweighed.
+Without an endpoint unless a test asks for one (`serve`): the back end is then the function, which has no weights.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Shift:
     def endpoint_weights(self) -> dict[str, float]:
         return {one["VariantName"]: one["CurrentWeight"] for one in self.endpoint["ProductionVariants"]}
 
-    def reweigh_by_hand(self, weights: dict[str, float]) -> None:
+    def set_endpoint_weights(self, weights: dict[str, float]) -> None:
         wanted = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in weights.items()]
         self.run.client("sagemaker").update_endpoint_weights_and_capacities(
             EndpointName="usher", DesiredWeightsAndCapacities=wanted
@@ -233,13 +233,13 @@ class Shift:
         event = {"holder": "x", "given": {}}
         return json.loads(self.run.functions.invoke("shift_traffic", json.dumps(event).encode())[2])
 
-    def fail_finish_once(self) -> None:
-        """The next Finish crashes."""
+    def crash_side_effects_once(self) -> None:
+        """The next CompleteSideEffects crashes."""
         handlers = self.run.functions.handlers
         real = handlers["shift_traffic"]
 
         def crash(event: Any, given: Any) -> Any:
-            if "finish" not in event:
+            if "complete_side_effects" not in event:
                 return real(event, given)
             handlers["shift_traffic"] = real
             raise MemoryError("out of it")

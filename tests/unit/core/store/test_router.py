@@ -63,17 +63,17 @@ def test_the_idle_variant_is_not_idle_while_an_experiment_is_open(state: Any) ->
 
 def test_of_two_writers_of_one_version_one_wins(table: Any) -> None:
     write_router(table, Router.first("r1-1", NOW))
-    with pytest.raises(RouterMoved, match="version 1 was not written: version 1 stands"):
+    with pytest.raises(RouterMoved, match="version 1 was not written: the router is at version 1 already"):
         write_router(table, Router.first("r2-1", NOW))
     second = Router.first("r1-1", NOW).with_idle_model("r2-1", NOW)
     write_router(table, second)
-    with pytest.raises(RouterMoved, match="version 2 stands"):
+    with pytest.raises(RouterMoved, match="the router is at version 2 already"):
         write_router(table, second)
     assert read_router(table) == second
 
 
 def test_a_version_cannot_be_skipped(table: Any) -> None:
-    with pytest.raises(RouterMoved, match="version none stands"):
+    with pytest.raises(RouterMoved, match="the router is at version none already"):
         write_router(table, IDLE)
 
 

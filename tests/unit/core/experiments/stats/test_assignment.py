@@ -20,23 +20,23 @@ def split(challenger: float, broken: tuple[str, ...] = ()) -> Split:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"champion": 0.5, "challenger": 0.6}, "sum to 1.1, not to one"),
+        ({"champion": 0.5, "challenger": 0.6}, "sum to 1.1: they must sum to one"),
         ({"champion": 1.5, "challenger": -0.5}, "the weight of champion is 1.5"),
         ({"champion": math.nan, "challenger": 1.0}, "the weight of champion is nan"),
         ({}, "sum to 0"),
     ],
 )
-def test_weights_that_are_no_probabilities_are_refused(weights: dict[str, float], message: str) -> None:
+def test_weights_that_are_not_probabilities_are_refused(weights: dict[str, float], message: str) -> None:
     with pytest.raises(WeightError, match=message):
         assign("salt", "user", weights)
 
 
-def test_nobody_is_served_when_every_role_is_broken() -> None:
+def test_no_role_serves_when_every_one_is_broken() -> None:
     with pytest.raises(WeightError, match="no role is left"):
         place(split(0.5, ("champion", "challenger")), "user", None, 0.0)
 
 
-def test_a_broken_role_serves_nobody_and_nobody_enrols_meanwhile() -> None:
+def test_a_broken_role_serves_no_user_and_no_user_enrols_meanwhile() -> None:
     users = [f"user-{number}" for number in range(200)]
     placements = [place(split(0.5, ("challenger",)), user, None, 0.0) for user in users]
     assert set(placements) == {Placement("champion", enrols=False)}

@@ -38,7 +38,7 @@ def cumulant_by_sum(a: int, b: int, c: int) -> Floats:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [(0, 5), (5, 0), (0, 0)], ids=["no champion's users", "no challenger's users", "nobody"]
+    ("a", "b"), [(0, 5), (5, 0), (0, 0)], ids=["no champion's users", "no challenger's users", "no users"]
 )
 def test_a_stratum_with_users_of_one_role_only_says_nothing(a: int, b: int) -> None:
     evidence = stratum_evidence(pair(a, b), pair(a // 2, b // 2))
@@ -46,8 +46,8 @@ def test_a_stratum_with_users_of_one_role_only_says_nothing(a: int, b: int) -> N
     assert evidence.score[0] == evidence.information[0] == 0
 
 
-@pytest.mark.parametrize("converted", [(0, 0), (40, 60)], ids=["nobody", "everybody"])
-def test_a_stratum_in_which_nobody_or_everybody_converted_says_nothing(converted: tuple[int, int]) -> None:
+@pytest.mark.parametrize("converted", [(0, 0), (40, 60)], ids=["none", "all"])
+def test_a_stratum_in_which_no_user_or_every_user_converted_adds_no_evidence(converted: tuple[int, int]) -> None:
     evidence = stratum_evidence(pair(40, 60), pair(*converted))
     assert not evidence.log_likelihood.any()
     assert evidence.information[0] == 0

@@ -1,4 +1,4 @@
-"""Strata as they come from the table: what cannot be true is set apart with a reason, and nothing is counted twice."""
+"""Strata as they come from the table: inconsistent ones are left out with a reason, and nothing is counted twice."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def item(**changed: Any) -> dict[str, Any]:
         (stratum(challenger=RoleCount(100, 101)), "challenger: 101 conversions of 100 users"),
         (stratum(champion=RoleCount(-1, 0)), "champion: a negative count"),
         (stratum(champion=RoleCount(10, -1)), "champion: a negative count"),
-        (stratum(champion=RoleCount(MOST_USERS + 1, 0)), "cannot be one stratum"),
-        (stratum(champion=RoleCount(0, 0), challenger=RoleCount(0, 0)), "nobody was enrolled"),
+        (stratum(champion=RoleCount(MOST_USERS + 1, 0)), "a stratum has at most"),
+        (stratum(champion=RoleCount(0, 0), challenger=RoleCount(0, 0)), "no user was enrolled"),
         (stratum(weight=0.0), "challenger: 100 users although its weight is 0"),
         (stratum(weight=1.0), "champion: 100 users although its weight is 0"),
         (stratum(weight=1.5), "weight 1.5 is not between 0 and 1"),

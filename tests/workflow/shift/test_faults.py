@@ -1,4 +1,4 @@
-"""Broken challengers, edited records, wrong clocks: healed or refused with a reason, traffic safe on the champion."""
+"""Broken challengers, edited records, wrong clocks: repaired or refused with a reason, traffic safe on the champion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_challenger_that_errors_is_rolled_back_within_minutes(shift: Any) -> N
     assert shift.last["numbers"]["log_e_guardrail"] >= shift.last["numbers"]["threshold_guardrail"]
 
 
-def test_errors_of_both_freeze_and_blame_nobody(shift: Any) -> None:
+def test_errors_of_both_freeze_the_experiment_and_blame_neither(shift: Any) -> None:
     for _ in range(4):
         for variant, requests in (("A", 60), ("B", 6)):
             shift.answers(variant, requests=requests, errors=requests // 2)
@@ -38,7 +38,7 @@ def test_errors_of_both_freeze_and_blame_nobody(shift: Any) -> None:
     assert len(shift.items("DECISION")) == 1
 
 
-def test_a_promoted_model_that_breaks_while_it_bakes_is_taken_back(shift: Any) -> None:
+def test_a_promoted_model_that_breaks_while_it_bakes_is_rolled_back(shift: Any) -> None:
     shift.tick(command=shift.command("promote"))
     for _ in range(3):
         shift.answers("B", requests=40, slow=20)
@@ -59,10 +59,10 @@ def test_a_promoted_model_that_breaks_while_it_bakes_is_taken_back(shift: Any) -
         ({"version": 40, "weights": {"A": 0.0, "B": 1.0}}, "version, weights changed"),
         ({"champion": "C"}, "champion 'C'"),
         ({"champion": "B"}, "champion changed"),
-        ({"opened_at": 4_000_000_000}, "which is not yet"),
+        ({"opened_at": 4_000_000_000}, "which is in the future"),
     ],
 )
-def test_a_router_edited_by_hand_is_healed_to_the_champion(shift: Any, edit: dict[str, Any], words: str) -> None:
+def test_a_router_edited_by_hand_is_repaired_for_the_champion(shift: Any, edit: dict[str, Any], words: str) -> None:
     shift.passes(60)
     shift.tick()
     shift.set(ROUTER, **edit)
@@ -76,7 +76,7 @@ def test_a_router_edited_by_hand_is_healed_to_the_champion(shift: Any, edit: dic
     assert (shift.router["state"], shift.share) == ("testing", 0.1)
 
 
-def test_a_baking_router_edited_by_hand_is_healed_to_the_new_champion(shift: Any) -> None:
+def test_a_baking_router_edited_by_hand_is_repaired_for_the_new_champion(shift: Any) -> None:
     shift.tick(command=shift.command("promote"))
     shift.set(ROUTER, weights={"A": 0.5, "B": 0.5})
     shift.tick()
@@ -98,7 +98,7 @@ def test_a_router_that_was_closed_by_hand_closes_the_experiment(shift: Any) -> N
     [
         ({"evidence": {"schema": 99}}, "schema 99"),
         ({"evidence": {"schema": 1}}, "lacks"),
-        ({"evidence": "none"}, "no state of an experiment"),
+        ({"evidence": "none"}, "not the state of an experiment"),
         ({"revision": "five", "evidence": None}, "deleted by hand"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_state_edited_by_hand_freezes_and_can_be_rolled_back(shift: Any, edit:
     assert shift.router["state"] == "idle"
 
 
-def test_a_state_that_was_deleted_freezes_and_ends_undecided(shift: Any) -> None:
+def test_a_deleted_state_freezes_the_experiment_which_ends_undecided(shift: Any) -> None:
     shift.run.table.delete_item(Key=STATE.item())
     shift.tick()
     assert (shift.router["state"], shift.router["weights"]) == ("frozen", ALONE)
@@ -152,12 +152,12 @@ def test_a_record_edited_by_hand_never_sends_traffic_to_the_challenger(shift: An
     assert shift.router["weights"] == ALONE
 
 
-def test_what_cannot_be_true_is_set_apart_and_said(shift: Any) -> None:
+def test_inconsistent_exposures_are_not_counted_and_the_reason_names_them(shift: Any) -> None:
     shift.people(users=100, rates=(0.1, 0.1))
     made_up = [
-        ({"variant": "C"}, "of no variant"),
-        ({"enrolled_at": shift.now + 9999}, "stamped outside"),
-        ({"enrolled_at": "noon"}, "stamped outside"),
+        ({"variant": "C"}, "of an unknown variant"),
+        ({"enrolled_at": shift.now + 9999}, "enrolled at a time outside"),
+        ({"enrolled_at": "noon"}, "enrolled at a time outside"),
         ({"converted_at": shift.now + 5000, "reward": 1}, "converted outside"),
         ({"converted_at": shift.now + 1, "reward": 7}, "with a reward"),
     ]
@@ -171,10 +171,10 @@ def test_what_cannot_be_true_is_set_apart_and_said(shift: Any) -> None:
     assert (stratum["champion"]["n"], stratum["challenger"]["n"]) == (90, 10)
     assert sum(stratum["faults"].values()) == len(made_up)
     assert all(any(words in fault for fault in stratum["faults"]) for _, words in made_up)
-    assert "stamped outside" in shift.last["reason"]
+    assert "enrolled at a time outside" in shift.last["reason"]
 
 
-def test_a_stratum_with_more_conversions_than_users_is_set_apart(shift: Any) -> None:
+def test_a_stratum_with_more_conversions_than_users_is_not_counted(shift: Any) -> None:
     role = {"n": 5, "c": 9, "sum_y": 9, "sum_y2": 9}
     item = {"version": 2, "weights": {"champion": 0.9, "challenger": 0.1}, "champion": role, "challenger": role}
     shift.run.table.put_item(Item=keys.stratum(EXPERIMENT, 2).item() | stored(item))
@@ -202,7 +202,7 @@ def test_no_promotion_when_outcomes_come_without_ids(shift: Any) -> None:
     assert shift.share < 1
 
 
-def test_metrics_that_cannot_be_read_stop_no_tick(shift: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_metrics_do_not_stop_a_tick(shift: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415
 

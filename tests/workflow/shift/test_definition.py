@@ -16,7 +16,7 @@ TEXT = (Path(__file__).parents[3] / "statemachines/shift_traffic.asl.json").read
 MACHINE = json.loads(TEXT)
 TASKS = {name: state for name, state in MACHINE["States"].items() if state["Type"] == "Task"}
 #: What a tick must not stop at: what is left undone there, the next one finds.
-CAUGHT = {"ReweighEndpoint", "RecordTrouble"}
+CAUGHT = {"UpdateEndpointWeights", "RecordEndpointProblem"}
 
 
 def operation(resource: str) -> Any:
@@ -41,19 +41,19 @@ def test_every_task_has_a_limit_and_a_bounded_retry(name: str) -> None:
         assert retry["JitterStrategy"] == "FULL"
 
 
-def test_what_the_endpoint_refuses_stops_neither_the_record_nor_the_next_run() -> None:
+def test_a_refused_weight_update_stops_neither_the_record_nor_the_next_run() -> None:
     assert {name for name, state in TASKS.items() if "Catch" in state} == CAUGHT
     assert all(state["Catch"][0]["ErrorEquals"] == ["States.ALL"] for name, state in TASKS.items() if name in CAUGHT)
 
 
-def test_the_twin_finds_no_fault_in_the_definition() -> None:
+def test_the_twin_accepts_the_definition() -> None:
     assert definition.faults(re.sub(r"\$\{(\w+)\}", "x", TEXT)) == []
 
 
 def test_an_unchanged_tick_takes_three_states_and_every_state_can_be_reached() -> None:
     states = MACHINE["States"]
-    assert (states["Tick"]["Next"], states["WhatIsLeft"]["Default"], states["Done"]["Type"]) == (
-        *("WhatIsLeft", "Done"),
+    assert (states["Tick"]["Next"], states["ChooseNext"]["Default"], states["Done"]["Type"]) == (
+        *("ChooseNext", "Done"),
         "Succeed",
     )
     named = {MACHINE["StartAt"]} | {

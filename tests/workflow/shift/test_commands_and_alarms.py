@@ -1,4 +1,4 @@
-"""Alarms and what people order: obeyed at once, refused in words, never lost."""
+"""Alarms and operator commands: executed at once, refused with a reason, never lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def answered(shift: Any, sk: str) -> tuple[str, str]:
     return order["status"], order["outcome"]
 
 
-def test_a_rollback_takes_the_traffic_at_once_and_says_who_and_why(shift: Any) -> None:
+def test_a_rollback_moves_the_traffic_at_once_and_names_operator_and_reason(shift: Any) -> None:
     shift.passes(60)
     sk = shift.command("roll_back", "anna", "complaints")
     found = shift.tick(command=sk)
-    assert found["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
+    assert found["states"] == ["Tick", "ChooseNext", "CheckNextRun", "CompleteSideEffects", "Done"]
     router = shift.router
     assert (router["state"], router["experiment_id"], router["weights"]) == ("idle", "", ALONE)
     last = shift.last
@@ -30,12 +30,12 @@ def test_a_rollback_takes_the_traffic_at_once_and_says_who_and_why(shift: Any) -
     assert shift.approval(CHALLENGER) == "Rejected"
 
 
-def test_a_promotion_by_force_bakes_and_a_rollback_takes_it_back(shift: Any) -> None:
+def test_a_promotion_by_an_operator_bakes_and_a_rollback_reverts_it(shift: Any) -> None:
     shift.tick(command=shift.command("promote"))
     assert (shift.router["state"], shift.router["champion"], shift.lists) == ("baking", "B", CHALLENGER)
     refused = shift.command("promote")
     shift.tick(command=refused)
-    assert answered(shift, refused) == ("refused", f"{CHALLENGER} is promoted already, and bakes")
+    assert answered(shift, refused) == ("refused", f"{CHALLENGER} is promoted already: its bake time is not over yet")
     frozen = shift.command("freeze")
     shift.tick(command=frozen)
     assert answered(shift, frozen)[0] == "refused"
@@ -62,17 +62,17 @@ def test_frozen_weights_stay_over_epochs_until_they_are_thawed(shift: Any) -> No
     assert shift.router["state"] == "testing"
 
 
-def test_an_order_is_obeyed_by_any_tick_and_an_unknown_one_refused(shift: Any) -> None:
+def test_a_command_is_executed_by_any_tick_and_an_unknown_one_is_refused(shift: Any) -> None:
     unknown, waiting = shift.command("dance"), shift.command("freeze")
     shift.tick()
     assert answered(shift, unknown) == (
         "refused",
-        "no order is called 'dance': they are roll_back, promote, freeze, thaw",
+        "'dance' is not a command: use one of roll_back, promote, freeze, thaw",
     )
     assert answered(shift, waiting)[0] == "executed"
 
 
-def test_without_an_experiment_a_rollback_changes_the_variants_and_is_refused_when_they_are_equal(shift: Any) -> None:
+def test_without_an_experiment_a_rollback_swaps_the_variants_and_is_refused_when_they_are_equal(shift: Any) -> None:
     shift.tick(command=shift.command("roll_back"))
     shift.tick(command=shift.command("roll_back", "anna", "it was better"))
     router = shift.router
@@ -84,7 +84,10 @@ def test_without_an_experiment_a_rollback_changes_the_variants_and_is_refused_wh
     shift.set(("ROUTER", "ROUTER"), models={"A": CHALLENGER, "B": CHALLENGER})
     same = shift.command("roll_back")
     shift.tick(command=same)
-    assert answered(shift, same) == ("refused", f"both variants hold {CHALLENGER}: there is nothing to go back to")
+    assert answered(shift, same) == (
+        "refused",
+        f"both variants hold {CHALLENGER}: there is no other model to roll back to",
+    )
 
 
 @pytest.mark.parametrize("state", ["testing", "frozen", "baking"])
@@ -102,14 +105,14 @@ def test_an_alarm_of_the_champions_variant_freezes_and_one_of_no_variant_does_no
     assert (shift.router["state"], shift.items("DECISION")) == ("testing", [])
     shift.tick(alarm="usher-variant-A-errors")
     assert (shift.router["state"], shift.share) == ("frozen", 0.1)
-    assert "a cause that both share" in shift.last["reason"]
+    assert "both variants may share the cause" in shift.last["reason"]
     shift.tick(alarm="usher-variant-A-errors")
     assert len(shift.items("DECISION")) == 1
     shift.epoch()
     assert shift.router["state"] == "testing"
 
 
-def test_an_alarm_waits_for_a_tick_that_is_at_work_and_a_plain_tick_does_not(shift: Any) -> None:
+def test_a_tick_for_an_alarm_waits_for_another_one_and_a_scheduled_tick_does_not(shift: Any) -> None:
     lease = {"holder": "another", "expires_at": int(shift.now) + 300}
     shift.run.table.update_item(
         Key={"pk": "EXPERIMENT#xrbbbbbbbbbb-1", "sk": "STATE"},
@@ -117,7 +120,7 @@ def test_an_alarm_waits_for_a_tick_that_is_at_work_and_a_plain_tick_does_not(shi
         ExpressionAttributeValues={":lease": lease},
     )
     found = shift.tick()
-    assert "another tick is at work" in found["output"]["reason"]
+    assert "another tick of experiment xrbbbbbbbbbb-1 is in progress" in found["output"]["reason"]
     assert shift.state["lease"]["holder"] == "another"
     arn = shift.begin(alarm="usher-variant-B-latency")
     shift.run.until(lambda: any("TickUnderWay" in str(event) for event in shift.run.history(arn)))

@@ -22,7 +22,7 @@ def test_a_challenger_opens_an_experiment_with_the_first_share_and_starts_the_sc
 def test_a_tick_in_which_nothing_happens_takes_three_states_and_writes_no_decision(shift: Any) -> None:
     shift.passes(60)
     found = shift.tick()
-    assert (found["status"], found["states"]) == ("SUCCEEDED", ["Tick", "WhatIsLeft", "Done"])
+    assert (found["status"], found["states"]) == ("SUCCEEDED", ["Tick", "ChooseNext", "Done"])
     assert shift.items("DECISION") == []
     assert shift.router["version"] == 2
     assert "lease" not in shift.state
@@ -46,7 +46,7 @@ def test_the_share_grows_by_stages_as_users_are_counted(shift: Any) -> None:
 def test_a_better_challenger_is_promoted_bakes_and_stays(shift: Any) -> None:
     shift.outcomes(enrolled=1000, joined=980)
     found = shift.until("promote", users=MANY, rates=(0.15, 0.40))
-    assert found["states"] == ["Tick", "WhatIsLeft", "Finish", "Done"]
+    assert found["states"] == ["Tick", "ChooseNext", "CompleteSideEffects", "Done"]
     router = shift.router
     assert (router["state"], router["champion"], router["weights"]) == ("baking", "B", {"A": 0.0, "B": 1.0})
     assert (shift.meta["status"], shift.meta["outcome"]) == ("baking", "promoted")
@@ -54,18 +54,18 @@ def test_a_better_challenger_is_promoted_bakes_and_stays(shift: Any) -> None:
     assert "side_effects" not in shift.state
     assert shift.state["summary"]["join_rate"] == 0.98
     shift.passes(86400)
-    assert shift.tick()["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
+    assert shift.tick()["states"] == ["Tick", "ChooseNext", "CheckNextRun", "CompleteSideEffects", "Done"]
     router = shift.router
     assert (router["state"], router["experiment_id"], router["champion"]) == ("idle", "", "B")
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "promoted")
     assert shift.schedule == "ENABLED"
-    assert shift.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+    assert shift.tick()["states"] == ["Tick", "ChooseNext", "Done"]
     assert shift.schedule == "DISABLED"
 
 
 def test_a_worse_challenger_is_retired(shift: Any) -> None:
     found = shift.until("retire", users=MANY, rates=(0.30, 0.08))
-    assert found["states"] == ["Tick", "WhatIsLeft", "AskForTheNextRun", "Finish", "Done"]
+    assert found["states"] == ["Tick", "ChooseNext", "CheckNextRun", "CompleteSideEffects", "Done"]
     router = shift.router
     assert (router["state"], router["experiment_id"], router["weights"]) == ("idle", "", {"A": 1.0, "B": 0.0})
     assert (shift.meta["status"], shift.meta["outcome"]) == ("closed", "retired")

@@ -27,12 +27,12 @@ def reached(shift: Any, weights: dict[str, float]) -> None:
 
 
 def test_the_first_tick_brings_the_endpoint_in_line_and_the_next_leaves_it_alone(served: Any) -> None:
-    assert served.tick()["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "WhatElse", "Done"]
+    assert served.tick()["states"] == ["Tick", "ChooseNext", "UpdateEndpointWeights", "AfterWeights", "Done"]
     reached(served, {"A": 0.9, "B": 0.1})
-    assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+    assert served.tick()["states"] == ["Tick", "ChooseNext", "Done"]
 
 
-def test_what_sagemaker_counts_of_each_variant_is_shown_at_an_epochs_close(served: Any) -> None:
+def test_sagemakers_metrics_of_each_variant_are_in_the_summary_at_an_epochs_close(served: Any) -> None:
     for variant, errors in (("A", 0), ("B", 2)):
         named = [{"Name": "EndpointName", "Value": "usher"}, {"Name": "VariantName", "Value": variant}]
         moment = datetime.datetime.fromtimestamp(served.now + 30, datetime.UTC)
@@ -49,10 +49,12 @@ def test_what_sagemaker_counts_of_each_variant_is_shown_at_an_epochs_close(serve
     assert served.state["summary"]["variants"]["B"]["errors_5xx"] == 2
 
 
-def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_heal_at_the_next_tick(served: Any) -> None:
+def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_are_repaired_by_the_next_tick(
+    served: Any,
+) -> None:
     served.tick()
     reached(served, {"A": 0.9, "B": 0.1})
-    served.reweigh_by_hand({"A": 0.0, "B": 1.0})
+    served.set_endpoint_weights({"A": 0.0, "B": 1.0})
     reached(served, {"A": 0.0, "B": 1.0})
     served.tick()
     reached(served, {"A": 0.9, "B": 0.1})
@@ -63,7 +65,7 @@ def test_weights_edited_by_hand_and_a_crash_between_router_and_endpoint_heal_at_
     assert served.endpoint_weights["B"] > 0
     found = served.tick()
     assert found["states"] == [
-        *("Tick", "WhatIsLeft", "ReweighEndpoint", "WhatElse", "AskForTheNextRun", "Finish", "Done"),
+        *("Tick", "ChooseNext", "UpdateEndpointWeights", "AfterWeights", "CheckNextRun", "CompleteSideEffects", "Done"),
     ]
     reached(served, ALONE)
     assert (served.schedule, served.approval("rbbbbbbbbbb-1")) == ("ENABLED", "Rejected")
@@ -77,7 +79,7 @@ def test_a_rollback_moves_the_router_though_the_endpoint_is_busy_for_long(served
     served.busy()
     for _ in range(3):
         served.passes(60)
-        assert served.tick()["states"] == ["Tick", "WhatIsLeft", "Done"]
+        assert served.tick()["states"] == ["Tick", "ChooseNext", "Done"]
     assert served.router["state"] == "testing"
     served.command("roll_back")
     served.tick()
@@ -96,9 +98,16 @@ def test_a_rollback_moves_the_router_though_the_endpoint_is_busy_for_long(served
 def test_an_update_that_is_refused_is_on_record_until_it_succeeds(served: Any) -> None:
     met = served.run.fault(REWEIGH, "ValidationException", times=3)
     found = served.tick()
-    assert found["states"] == ["Tick", "WhatIsLeft", "ReweighEndpoint", "RecordTrouble", "WhatElse", "Done"]
+    assert found["states"] == [
+        "Tick",
+        "ChooseNext",
+        "UpdateEndpointWeights",
+        "RecordEndpointProblem",
+        "AfterWeights",
+        "Done",
+    ]
     assert (len(met), found["errors"]) == (3, [FAILED] * 3)
-    assert served.state["endpoint_problem"].startswith(f"the endpoint took no weights: {FAILED}")
+    assert served.state["endpoint_problem"].startswith(f"the endpoint refused the weights: {FAILED}")
     assert served.router["state"] == "testing"
     served.tick()
     reached(served, {"A": 0.9, "B": 0.1})
@@ -123,7 +132,7 @@ def test_a_deleted_endpoint_freezes_the_experiment_on_the_champion_until_it_is_b
     assert (served.router["state"], served.share) == ("testing", 0.1)
 
 
-def test_an_endpoint_that_failed_is_said_to_have(served: Any) -> None:
+def test_the_failure_of_an_endpoint_is_the_reason(served: Any) -> None:
     served.fails("no capacity")
     served.tick()
     assert (served.router["state"], served.router["weights"]) == ("frozen", ALONE)
@@ -139,9 +148,9 @@ def test_a_failed_function_leaves_everything_as_it_was_for_the_next_tick(served:
     assert served.tick()["status"] == "SUCCEEDED"
 
 
-def test_chores_that_failed_are_done_by_the_next_tick(served: Any) -> None:
+def test_side_effects_that_failed_are_completed_by_the_next_tick(served: Any) -> None:
     served.command("promote")
-    served.fail_finish_once()
+    served.crash_side_effects_once()
     assert served.run.finished(served.begin())["status"] == "FAILED"
     assert (served.router["state"], served.lists) == ("baking", "raaaaaaaaaa-1")
     served.tick()
@@ -157,7 +166,7 @@ def test_a_rollback_to_a_variant_that_a_failed_run_has_replaced_is_refused(serve
     served.tick(command=refused)
     assert served.router["weights"] == ALONE
     (outcome,) = [item["outcome"] for item in served.items("COMMAND") if item["sk"] == refused]
-    assert outcome.startswith("the endpoint's variant B holds usher-rcccccccccc-1, not usher-rbbbbbbbbbb-1")
+    assert outcome.startswith("the endpoint's variant B holds usher-rcccccccccc-1 instead of usher-rbbbbbbbbbb-1")
     served.replace("B", "usher-rbbbbbbbbbb-1-1")  # as a second try of CreateModel names it
     served.tick(command=served.command("roll_back"))
     assert served.router["champion"] == "B"
