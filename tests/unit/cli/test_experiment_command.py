@@ -39,6 +39,11 @@ OLD, NEW = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
 NAME = ids.experiment_id(NEW)
 
 
+def by_role(challenger: float) -> dict[str, float]:
+    """Weights by role of the challenger's share."""
+    return {"champion": round(1 - challenger, 4), "challenger": challenger}
+
+
 class Story:
     """Writes an experiment's items as shift_traffic does, from a simulated course."""
 
@@ -84,12 +89,12 @@ class Story:
             "at": self.at(last),
             "decision": last.decision.decision,
             "reason": last.decision.reason,
-            "weights": last.decision.weights,
+            "weights": by_role(last.decision.weight),
             "join_rate": 0.93,
             "numbers": dict(last.decision.numbers),
         }
         self.put(keys.experiment_state(NAME), schema=1, revision=len(course), summary=summary)
-        weights = {"A": last.decision.weights["champion"], "B": last.decision.weights["challenger"]}
+        weights = {"A": round(1 - last.decision.weight, 4), "B": last.decision.weight}
         if closed:
             self.router(version=len(course) + 2, champion="B" if lift > 0 else "A")
         else:
@@ -108,7 +113,7 @@ class Story:
             reason=made.reason,
             numbers=dict(made.numbers),
             weights_before={"champion": 1 - made.weight_before, "challenger": made.weight_before},
-            weights_after={"champion": round(1 - made.weight, 4), "challenger": made.weight},
+            weights_after=by_role(made.weight),
             router_version=int(step.hours) + 2,
             by="usher",
             why="",
@@ -269,7 +274,7 @@ def test_its_json_has_everything_but_the_secret_of_the_assignment(target: Target
     result = call(target, "--json")
     record = json.loads(result.stdout)
     assert record["router"]["experiment_id"] == NAME
-    assert record["experiment"]["weights"] == pytest.approx(course[-1].decision.weights)
+    assert record["experiment"]["weights"] == pytest.approx(by_role(course[-1].decision.weight))
     assert len(record["experiment"]["decisions"]) == len(course)
     assert record["experiment"]["decisions"][0]["reason"] == course[-1].decision.reason
     assert [variant["variant"] for variant in record["variants"]] == ["A", "B"]

@@ -48,7 +48,7 @@ def test_a_promotion_by_an_operator_bakes_and_a_rollback_reverts_it(shift: Any) 
 def test_frozen_weights_stay_over_epochs_until_they_are_thawed(shift: Any) -> None:
     early = shift.command("thaw")
     shift.tick(command=early)
-    assert answered(shift, early) == ("refused", "the experiment is not frozen, it is testing")
+    assert answered(shift, early) == ("refused", "the experiment is testing, not frozen: there is nothing to thaw")
     shift.tick(command=shift.command("freeze", "ben", "a sale is on"))
     assert (shift.router["state"], shift.share) == ("frozen", 0.1)
     for _ in range(2):
