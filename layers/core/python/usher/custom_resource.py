@@ -36,7 +36,7 @@ def answer(
 
 def _put(url: str, body: bytes) -> None:
     if not url.startswith(("https://", "http://")):
-        raise ValueError(f"ResponseURL {url[:40]!r} is no web address")
+        raise ValueError(f"ResponseURL {url[:40]!r} is not an http(s) address")
     # The URL is signed without a content type: sending one would break the signature.
     request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
     for attempt in range(1, _ATTEMPTS + 1):

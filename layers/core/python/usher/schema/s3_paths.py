@@ -45,11 +45,11 @@ def stream_errors_prefix(dataset: str) -> str:
 
 
 def stream_dataset(stream: str, prefix: str) -> str:
-    """The data set of a delivery stream, from its name; ValueError when it is none of Usher's. prefix: theirs."""
+    """The data set of a delivery stream, from its name; ValueError for any other stream. prefix: of the streams' names."""
     dataset = stream.removeprefix(prefix)
     if not stream.startswith(prefix) or dataset not in DATASETS:
         known = ", ".join(prefix + name for name in DATASETS)
-        raise ValueError(f"delivery stream {stream!r} is none of {known}")
+        raise ValueError(f"delivery stream {stream!r} is not one of {known}")
     return dataset
 
 
