@@ -65,7 +65,7 @@ def handle(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("name", ["films", "", "ratings-2"])
 def test_an_unknown_delivery_stream_fails_with_the_known_ones(handle: Any, name: str) -> None:
     with pytest.raises(
-        UnknownLandingKey, match="none of usher-ratings, usher-items, usher-tags, usher-links, usher-events"
+        UnknownLandingKey, match="not one of usher-ratings, usher-items, usher-tags, usher-links, usher-events"
     ):
         handle(event(rating(), dataset=name))
 

@@ -45,7 +45,7 @@ def stream_errors_prefix(dataset: str) -> str:
 
 
 def stream_dataset(stream: str, prefix: str) -> str:
-    """The data set of a delivery stream, from its name; ValueError for any other stream. prefix: of the streams' names."""
+    """The data set of a delivery stream, from its name; ValueError for any other. prefix: of the streams' names."""
     dataset = stream.removeprefix(prefix)
     if not stream.startswith(prefix) or dataset not in DATASETS:
         known = ", ".join(prefix + name for name in DATASETS)
