@@ -218,10 +218,10 @@ def _moto() -> Iterator[str]:
     from moto.glue.responses import GlueResponse  # noqa: PLC0415 - a second of imports, only where a server is used
     from moto.server import ThreadedMotoServer  # noqa: PLC0415
 
-    from twin.glue import versions  # noqa: PLC0415
+    from twin.moto_patches import glue  # noqa: PLC0415
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GlueResponse, "update_table", versions.update_table)
+        patch.setattr(GlueResponse, "update_table", glue.update_table)
         threaded = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         threaded.start()
         yield f"http://127.0.0.1:{threaded.get_host_and_port()[1]}"
