@@ -128,7 +128,7 @@ def test_while_an_experiment_is_open_no_run_starts_and_the_rows_wait(run: Any) -
     arrive(run, rows=5000, ratings=2**62 + 2)
     answer = run.ask()
     assert not answer["due"]
-    assert "experiment xrbbbbbbbbbb-1 is open: it asks again when it closes" in answer["reason"]
+    assert "experiment xrbbbbbbbbbb-1 is open: the rule is checked again when it closes" in answer["reason"]
     assert started(run) == set()
     assert run.item("RUN", "PROGRESS")["rows_since_run"] == 5000
 
