@@ -215,7 +215,7 @@ def test_in_an_open_experiment_a_recommendation_enrols_and_one_outcome_counts(se
     unjoined = serving.send("u4", ids(shown)[0], "click")
     assert (unjoined["counted"], unjoined["reason"]) == (False, "it has no recommendation_id")
     foreign = serving.send("u5", ids(shown)[0], "click", **claim)
-    assert not foreign["counted"] and "another person's" in foreign["reason"]
+    assert not foreign["counted"] and "made for another user" in foreign["reason"]
     assert serving.send("u4", ids(shown)[1], "click", **claim)["counted"] is True
     again = serving.send("u4", ids(shown)[2], "purchase", **claim)
     assert not again["counted"] and "counts already" in again["reason"]
