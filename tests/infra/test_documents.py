@@ -31,3 +31,30 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (PROJECT / "README.md").read_text())
     assert links
     assert not [link for link in links if not (PROJECT / link).exists()]
+
+
+def test_the_readme_is_short_and_says_first_what_usher_is_and_how_to_start() -> None:
+    lines = (PROJECT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    head = " ".join(lines[:15])
+    for words in ("recommendation service", "**For**", "**Not yet for**", "No AWS account", "**Cost**", "**Needs**"):
+        assert words in head, words
+    assert "make demo" in head and "make test" in head
+
+
+def test_every_path_and_function_of_the_architecture_page_exists() -> None:
+    page = (PROJECT / "docs/architecture.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("|")]
+    paths = [path for row in rows for cell in row for path in re.findall(r"`([\w.]+/[\w./]+)`", cell)]
+    assert len(paths) > 60
+    assert not [path for path in paths if not (PROJECT / path).exists()]
+    hops = [row for row in rows if len(row) == 3 and "`" in row[1]]
+    missing = []
+    for _, where, functions in hops:
+        (path,) = re.findall(r"`(.+?)`", where)
+        code = (PROJECT / path).read_text()
+        names = re.findall(r"`(\w+)`", functions)
+        assert names, path
+        definition = r'"%s": \{' if path.endswith(".json") else r"(def|class) %s\b"
+        missing += [(path, name) for name in names if not re.search(definition % name, code)]
+    assert not missing
