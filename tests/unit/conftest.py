@@ -16,6 +16,8 @@ from typing import Any, Final
 import boto3
 import pytest
 
+from tests.unit.state_table import STATE_TABLE
+
 PROJECT = Path(__file__).parents[2]
 REGION: Final = "eu-west-1"
 
@@ -105,12 +107,7 @@ class Lake:
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.queue_url = self.sqs.create_queue(QueueName="catalog")["QueueUrl"]
         self.ingest_queue_url = self.sqs.create_queue(QueueName="ingest")["QueueUrl"]
-        self.dynamodb.create_table(
-            TableName=self.state_table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        self.dynamodb.create_table(**{**STATE_TABLE, "TableName": self.state_table})
         self.glue.create_database(DatabaseInput={"Name": self.database})
 
     def make_tables(self, *names: str) -> None:

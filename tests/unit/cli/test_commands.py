@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from cli import main
 from cli.errors import explain
 from cli.target import Target
+from tests.unit.state_table import STATE_TABLE
 from usher.schema.ids import object_digest
 from usher.store.ingested_objects import IngestedObject
 
@@ -50,12 +51,7 @@ def target() -> Iterator[Target]:
         found = Target(session, "usher", "the twin")
         found.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(TEMPLATE))
         found.client("s3").put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
-        found.client("dynamodb").create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        found.client("dynamodb").create_table(**STATE_TABLE)
         yield found
 
 

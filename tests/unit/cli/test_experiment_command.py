@@ -26,6 +26,7 @@ from cli.experiments import charts, presentation, records
 from cli.simulation.one_experiment import DecisionPoint, simulate_one
 from cli.simulation.world import World
 from cli.target import Resources, Target
+from tests.unit.state_table import STATE_TABLE
 from usher.experiments.stats.presets import PRESETS
 from usher.schema import ids
 from usher.store import keys
@@ -140,15 +141,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
     with mock_aws():
         session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
         found = Target(session, "usher", "the twin")
-        found.client("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        found.client("dynamodb").create_table(**STATE_TABLE)
         definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
         machine = found.client("stepfunctions").create_state_machine(
             name="train", definition=definition, roleArn="arn:aws:iam::123456789012:role/r"

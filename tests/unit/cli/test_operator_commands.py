@@ -16,6 +16,7 @@ from cli import main
 from cli.errors import explain
 from cli.experiments import operator_commands
 from cli.target import Resources, Target
+from tests.unit.state_table import STATE_TABLE
 from usher.schema import ids
 from usher.store import keys
 from usher.store.codec import loaded, stored
@@ -33,12 +34,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
     with mock_aws():
         session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
         found = Target(session, "usher", "the twin")
-        found.client("dynamodb").create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        found.client("dynamodb").create_table(**STATE_TABLE)
         machine = found.client("stepfunctions").create_state_machine(
             name="usher-shift-traffic",
             definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),

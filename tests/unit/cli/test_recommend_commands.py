@@ -25,6 +25,7 @@ from cli.commands.recommend import read_rating
 from cli.commands.runs import as_record, verdict, what_next
 from cli.errors import explain
 from cli.target import Target
+from tests.unit.state_table import STATE_TABLE
 
 EVIL = "Heat\x1b[31m [bold]"
 ITEMS = [
@@ -92,12 +93,7 @@ def target(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
             "Outputs": {name: {"Value": value} for name, value in outputs.items()},
         }
         found.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(template))
-        found.client("dynamodb").create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        found.client("dynamodb").create_table(**STATE_TABLE)
         yield found
 
 

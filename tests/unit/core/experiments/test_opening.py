@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
 from usher.errors import OperatorError, RouterMoved
 from usher.experiments import opening
 from usher.experiments.opening import Terms, open_experiment
@@ -31,12 +32,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with mock_aws():
-        yield boto3.resource("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        yield boto3.resource("dynamodb").create_table(**STATE_TABLE)
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -14,6 +14,7 @@ from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
 from usher.errors import TickUnderWay, UsherError
 from usher.experiments.controller import ExperimentController
 from usher.experiments.metrics import Metrics
@@ -148,24 +149,8 @@ def exposure(user: str, variant: str, version: int, at: float, *, converted: boo
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    names = ("pk", "sk", "GSI1pk")
     with mock_aws():
-        yield boto3.resource("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "GSI1",
-                    "KeySchema": [
-                        {"AttributeName": "GSI1pk", "KeyType": "HASH"},
-                        {"AttributeName": "sk", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        yield boto3.resource("dynamodb").create_table(**STATE_TABLE)
 
 
 def opened(table: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> World:

@@ -12,6 +12,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
+from tests.unit.state_table import STATE_TABLE
 from twin.moto_patches.dynamodb import serially
 from usher.feedback import bootstrap
 from usher.feedback.metrics import Telemetry
@@ -50,12 +51,7 @@ class Desk:
         self.logger, self.headers = Silent(), dict[str, str]()
         self.telemetry = Telemetry("ingest_feedback", self.logger)
         self.dynamodb = boto3.resource("dynamodb", region_name="eu-west-1")
-        self.table = self.dynamodb.create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        self.table = self.dynamodb.create_table(**STATE_TABLE)
         self.secrets = boto3.client("secretsmanager", region_name="eu-west-1")
         self.secret = self.secrets.create_secret(Name="key", SecretString=KEY)["ARN"]
         self.s3 = boto3.client("s3", region_name="eu-west-1")

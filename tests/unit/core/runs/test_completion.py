@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
 from usher.errors import InputError
 from usher.runs.completion import RunOutcome, complete_run, failure_message
 from usher.store.codec import loaded, stored
@@ -64,15 +65,7 @@ def test_numbers_come_back_as_they_went() -> None:
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        yield boto3.resource("dynamodb", region_name="eu-west-1").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        yield boto3.resource("dynamodb", region_name="eu-west-1").create_table(**STATE_TABLE)
 
 
 def outcome(**fields: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
 from usher.errors import InputError, RunInProgress
 from usher.runs.trigger import (
     DELAY_MAX_SECONDS,
@@ -78,15 +79,7 @@ class Aws:
 
     def __init__(self) -> None:
         dynamodb = boto3.resource("dynamodb")
-        self.table: Any = dynamodb.create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        self.table: Any = dynamodb.create_table(**STATE_TABLE)
         self.states = boto3.client("stepfunctions")
         definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 99999, "End": True}}})
         role = "arn:aws:iam::123456789012:role/r"

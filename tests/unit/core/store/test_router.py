@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
 from usher.errors import NotDeployable, RouterMoved, TableMissing
 from usher.experiments.opening import Terms
 from usher.runs import deployment
@@ -36,15 +37,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def table(aws: None) -> Any:
-    return boto3.resource("dynamodb").create_table(
-        TableName="state",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    return boto3.resource("dynamodb").create_table(**STATE_TABLE)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usher.store.experiments import ROLES, Meta, newest_id, read_meta, read_summary
+from usher.store.experiment_history import read_state
+from usher.store.experiments import ROLES, Meta, newest_id, read_meta
 from usher.store.router import Router, read_router
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
         "models": {role: meta.models[role] for role in ROLES},
         "variants": {role: meta.variant(role) for role in ROLES},
         "weights": {role: _share(router, meta, role) for role in ROLES},
-        "summary": read_summary(table, meta.experiment_id),
+        "summary": (read_state(table, meta.experiment_id) or {}).get("summary"),
         "outcome": meta.outcome or None,
         "reason": meta.reason or None,
     }

@@ -121,13 +121,6 @@ def _fault(meta: Meta, now: float) -> str | None:
     return None if meta.status in STATUSES else f"status {meta.status!r} is not one of {', '.join(STATUSES)}"
 
 
-def read_summary(table: Table, experiment_id: str) -> Mapping[str, Any] | None:
-    """The summary of the experiment's newest tick, read consistently; None before the first."""
-    item: Any = loaded(table.get_item(Key=keys.experiment_state(experiment_id).item(), ConsistentRead=True).get("Item"))
-    summary: Mapping[str, Any] | None = (item or {}).get("summary")
-    return summary
-
-
 def newest_id(table: Table, router: Router, now: float) -> str | None:
     """The open experiment, or the one that ended last; None when there was none."""
     if router.experiment_is_open:

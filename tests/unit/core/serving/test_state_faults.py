@@ -14,7 +14,7 @@ from usher.store.codec import loaded, stored
 from usher.store.profiles import PAGE_ITEMS
 
 if TYPE_CHECKING:
-    from tests.unit.models.recommend.conftest import Api
+    from tests.unit.core.serving.conftest import Api
 
 NOW = 1_800_000_000
 NAME = "xrtest-2"

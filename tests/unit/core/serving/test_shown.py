@@ -13,7 +13,7 @@ from usher.store.codec import stored
 from usher.store.router import Router, write_router
 
 if TYPE_CHECKING:
-    from tests.unit.models.recommend.conftest import Api
+    from tests.unit.core.serving.conftest import Api
 
 NOW = 1_800_000_000
 NAME = "xrtest-2"

@@ -17,6 +17,8 @@ from moto import mock_aws
 from openapi_schema_validator import OAS31Validator
 
 import usher_scorer.bundle
+from tests.unit.small_world import bundle, bundle_folder, items, prepared, trained, world
+from tests.unit.state_table import STATE_TABLE
 from usher.api import openapi
 from usher.api.responses import respond
 from usher.schema.ids import hash_user_id
@@ -32,6 +34,8 @@ from usher.store.router import Router, Variant, write_router
 from usher_scorer.bundle import Bundle
 from usher_scorer.errors import RequestError
 from usher_scorer.invocations import invoke, problem
+
+__all__ = ["bundle", "bundle_folder", "items", "prepared", "trained", "world"]
 
 NOW: Final = 1_800_000_000
 KEY = "k" * 64
@@ -246,12 +250,7 @@ def api(variants: Variants, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{variants.server_port}")
     with mock_aws():
-        table = boto3.resource("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        table = boto3.resource("dynamodb").create_table(**STATE_TABLE)
         secret = boto3.client("secretsmanager").create_secret(Name="signing", SecretString=KEY)["ARN"]
         write_router(table, IDLE)
         lines = map(json.loads, bundle.catalogue.lines())

@@ -24,7 +24,7 @@ from usher.store.router import Router, write_router
 from usher_scorer.bundle import Bundle
 
 if TYPE_CHECKING:
-    from tests.unit.models.recommend.conftest import Api
+    from tests.unit.core.serving.conftest import Api
 
 NOW = 1_800_000_000
 KEY = "k" * 64

@@ -16,7 +16,7 @@ from usher.store.exposures import TTL_SECONDS
 from usher.store.router import Router, write_router
 
 if TYPE_CHECKING:
-    from tests.unit.models.recommend.conftest import Api
+    from tests.unit.core.serving.conftest import Api
 
 NOW = 1_800_000_000
 KEY = b"k" * 64

@@ -11,6 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.unit.state_table import STATE_TABLE
+
 PROJECT = Path(__file__).parents[3]
 
 
@@ -43,12 +45,7 @@ def test_a_function_without_its_settings_says_which_in_the_log_alone(
 
 def test_the_sample_gets_a_problem_before_the_first_model(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="state",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        boto3.client("dynamodb").create_table(**STATE_TABLE)
         monkeypatch.setenv("USHER_STATE_TABLE", "state")
         monkeypatch.setenv("USHER_ENDPOINT_NAME", "usher")
         monkeypatch.setenv("USHER_SIGNING_SECRET_ARN", "arn")

@@ -12,7 +12,7 @@ from usher.experiments.stats.state import new_state
 from usher.schema.signing import verify
 
 if TYPE_CHECKING:
-    from tests.unit.models.recommend.conftest import Api
+    from tests.unit.core.serving.conftest import Api
 
 KEY = b"k" * 64
 NAME = "xrtest-2"
