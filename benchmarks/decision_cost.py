@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from usher.experiments.stats.assignment import Split, place
 from usher.experiments.stats.codec import from_item, to_item
 from usher.experiments.stats.decisions import Minute, check_minute, close_epoch
 from usher.experiments.stats.presets import PRESETS
 from usher.experiments.stats.state import State, new_state
 from usher.experiments.stats.strata import RoleCount, Stratum
+from usher.serving.traffic_split import Split, place
 
 PRESET = PRESETS["default"]
 

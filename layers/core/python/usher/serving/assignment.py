@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usher.experiments.stats.assignment import Enrolment, Split, check_weights, place
+from usher.serving.traffic_split import Enrolment, Split, check_weights, place
 from usher.store.experiments import Meta
 from usher.store.exposures import Exposure
 from usher.store.router import VARIANTS, Router, Variant

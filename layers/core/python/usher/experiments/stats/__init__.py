@@ -18,5 +18,4 @@ Roles, never variants: the role axis has length two, 0 is the champion and 1 is 
     rules            the rules in their order and the challenger's share, for many experiments
     reasons          the reason of a verdict as a sentence
     decisions        one experiment: a minute's check and an epoch's close
-    assignment       which role serves a user
 """

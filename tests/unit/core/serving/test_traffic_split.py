@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.experiments.stats.assignment import Enrolment, Placement, Split, WeightError, assign, place
+from usher.serving.traffic_split import Enrolment, Placement, Split, WeightError, assign, place
 
 HALF = {"champion": 0.5, "challenger": 0.5}
 
