@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from cli.agent.batches import BILLED_BYTES
-from cli.agent.bootstrap import Order, stream, work
+from cli.agent.bootstrap import Settings, stream, work
 from cli.target import Target, of_twin
 from demo.private_twin import private_twin
 
@@ -47,7 +47,7 @@ def rows(count: int) -> str:
 
 def once(target: Target, path: Path, checkpoint: Path, record_bytes: int) -> tuple[float, float]:
     """Send the file once: (rows a second, rows a CPU second of the agent)."""
-    order = Order(
+    order = Settings(
         paths=[str(path)],
         dataset="ratings",
         stream=stream(target, "ratings"),

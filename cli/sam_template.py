@@ -1,7 +1,7 @@
-"""A template for `sam local`: the built one, with the names that a running Usher has and the way to it.
+"""Write a template for `sam local`: the built template with the environment variables of a running twin.
 
-`sam local` knows neither the resources behind a template's references nor an endpoint of AWS's APIs, and lets
---env-vars override only variables that the template declares. So both are written into a copy.
+`sam local` cannot resolve references to resources, and --env-vars overrides only variables that the template declares.
+A copy of the template therefore holds the deployed functions' variables and the twin's endpoint.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _LOCAL = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
 def write(target: Target, outward: Mapping[str, str], project: Path, path: Path) -> list[str]:
-    """Write the template; the functions in it, by their names in the template.
+    """Write the template and return the logical ids of its functions.
 
-    outward: how a container reaches the twin: endpoint, region, and credentials that are none.
+    outward: variables with which a container reaches the twin: endpoint, region, dummy credentials.
 
-    Raises CommandError when nothing is built, and when containers could not reach the twin.
+    Raises CommandError when nothing is built, and when containers cannot reach the twin.
     """
     built = project / BUILT
     if not built.is_file():
-        raise CommandError(f"{built} is missing: `make build` first")
+        raise CommandError(f"{built} is missing: run `make build` first")
     _check_reachable(target)
     template = templates.parse(built.read_text())
     deployed = dict(_environments(target))
@@ -38,7 +38,7 @@ def write(target: Target, outward: Mapping[str, str], project: Path, path: Path)
         _anchor(properties, built.parent)
         if resource["Type"] == "AWS::Serverless::Function":
             if name not in deployed:
-                raise CommandError(f"stack {target.stack_name} has no function {name}: deploy what is built")
+                raise CommandError(f"stack {target.stack_name} has no function {name}: deploy the built template")
             properties["Environment"] = {"Variables": {**outward, **deployed[name]}}
     _routed(template["Resources"])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +50,8 @@ def _check_reachable(target: Target) -> None:
     host = urlsplit(target.endpoint or "").hostname
     if host in ("127.0.0.1", "localhost", "::1"):
         raise CommandError(
-            f"containers cannot reach {target.description}: start it with the address of their bridge, "
-            "`usher twin up --listen 172.17.0.1` (`docker network inspect bridge` says which)"
+            f"containers cannot reach {target.description}: start it on the address of Docker's bridge, "
+            "`usher twin up --listen 172.17.0.1` (`docker network inspect bridge` shows the address)"
         )
 
 
@@ -67,7 +67,7 @@ def _environments(target: Target) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def _anchor(properties: dict[str, Any], folder: Path) -> None:
-    """Make the local paths of a resource absolute: the copy may lie anywhere."""
+    """Make the local paths of a resource absolute, so that the copy works in any folder."""
     for name in _LOCAL:
         value = properties.get(name)
         if isinstance(value, str) and "://" not in value:
@@ -75,7 +75,7 @@ def _anchor(properties: dict[str, Any], folder: Path) -> None:
 
 
 def _routed(resources: Mapping[str, Any]) -> None:
-    """Say a function's routes as its events: `sam local start-api` knows those alone beside functions of SAM's form."""
+    """Copy API routes to their functions' events, where `sam local start-api` looks for them."""
     for name, route in resources.items():
         if route["Type"] == "AWS::ApiGatewayV2::Route":
             target = route["Properties"]["Target"]["Fn::Sub"]

@@ -66,7 +66,7 @@ def stream(target: Target, part: Delivery, scratch: Path) -> list[Streamed]:
     for name, path in part.files.items():
         dataset = FILES[name]
         checkpoint = scratch / f"agent-{dataset}.json"
-        order = bootstrap.Order(
+        order = bootstrap.Settings(
             paths=[str(path)], dataset=dataset, stream=bootstrap.stream(target, dataset), checkpoint=checkpoint
         )
         done = bootstrap.work(target, order, threading.Event())

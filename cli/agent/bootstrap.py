@@ -1,4 +1,4 @@
-"""Puts an agent together for a target: the stream, its client, the checkpoint with its lock."""
+"""Build an agent for a target: the stream, its client, the checkpoint with its lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Settings:
     """What to send where.
 
     anew:         whatever the checkpoint says.  from_end: only what is added from now on.
@@ -51,7 +51,7 @@ class Order:
 def stream(target: Target, dataset: str) -> Stream:
     """The stream of a data set; CommandError when the stack has none.
 
-    Who may only put records is believed that it is there: the first call will tell.
+    With permission only to put records the stream is assumed to exist; the first call shows it.
     """
     name = f"{target.resources.stream_prefix or f'{target.stack_name}-'}{dataset}"
     try:
@@ -60,7 +60,7 @@ def stream(target: Target, dataset: str) -> Stream:
         code = error.response["Error"]["Code"]
         if code == "ResourceNotFoundException":
             raise CommandError(
-                f"there is no stream {name} on {target.description}: is the stack up to date?"
+                f"stream {name} not found on {target.description}: deploy the current template.yaml"
             ) from error
         if code in ("AccessDenied", "AccessDeniedException"):
             return Stream(name)
@@ -71,33 +71,35 @@ def stream(target: Target, dataset: str) -> Stream:
 
 def work(  # noqa: PLR0913 - what it works with and reports to
     target: Target,
-    order: Order,
+    settings: Settings,
     ends: threading.Event,
     *,
     hurried: threading.Event | None = None,
     show: Callable[[Progress], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Progress:
-    """Send what the order says until all is delivered or `ends` is set.
+    """Send the rows until all are delivered or `ends` is set.
 
     hurried: set to end at once, without waiting for a stream that takes nothing.
     show:    is told how it stands.  tell: is told, in one line, what the user should know.
     Raises CommandError, OSError and boto3's errors; the checkpoint holds what is delivered, whatever happens.
     """
-    with locked(order.checkpoint):
-        checkpoint = Checkpoint.load(order.checkpoint, order.stream)
+    with locked(settings.checkpoint):
+        checkpoint = Checkpoint.load(settings.checkpoint, settings.stream)
         watch = Watch(
-            order.paths,
-            order.dataset,
-            {} if order.anew else dict(checkpoint.positions),
-            order.follow,
+            settings.paths,
+            settings.dataset,
+            {} if settings.anew else dict(checkpoint.positions),
+            settings.follow,
             tell,
-            from_end=order.from_end,
+            from_end=settings.from_end,
         )
-        patience = None if order.follow else order.patience_seconds
-        sender = Sender(client(target, order.window), order.stream.name, hurried or threading.Event(), patience)
-        aside = Aside(aside_path(order.checkpoint))
-        agent = Agent(watch, sender, checkpoint, aside, Packer(order.record_bytes), window=order.window, show=show)
+        patience = None if settings.follow else settings.patience_seconds
+        sender = Sender(client(target, settings.window), settings.stream.name, hurried or threading.Event(), patience)
+        aside = Aside(aside_path(settings.checkpoint))
+        agent = Agent(
+            watch, sender, checkpoint, aside, Packer(settings.record_bytes), window=settings.window, show=show
+        )
         return agent.run(ends)
 
 
@@ -108,7 +110,7 @@ def aside_path(checkpoint: Path) -> Path:
 
 def client(target: Target, connections: int) -> Any:
     """A client that does not repeat calls by itself: the agent repeats only what failed."""
-    settings = Config(
+    own = Config(
         retries={"total_max_attempts": 1},
         max_pool_connections=connections,
         connect_timeout=CONNECT_SECONDS,
@@ -118,5 +120,5 @@ def client(target: Target, connections: int) -> Any:
     return target.session.client(
         "firehose",
         endpoint_url=target.endpoint,
-        config=target.config.merge(settings) if target.config else settings,
+        config=target.config.merge(own) if target.config else own,
     )

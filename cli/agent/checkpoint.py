@@ -14,7 +14,7 @@ from typing import Any
 
 from cli.errors import CommandError
 
-#: Bytes that are compared: enough for a header and a few rows.
+#: The number of compared bytes: a header and a few rows.
 SPAN_BYTES = 1024
 
 
@@ -39,11 +39,11 @@ class Fingerprint:
 
     @classmethod
     def take(cls, descriptor: int, start: int, length: int) -> Fingerprint:
-        """Of any bytes; where the file is shorter, of those there are."""
+        """Of `length` bytes from `start`, fewer when the file is shorter."""
         return cls(start, length, hashlib.sha256(os.pread(descriptor, length, start)).hexdigest())
 
     def fits(self, descriptor: int) -> bool:
-        """Whether the same bytes stand at the same place."""
+        """Whether the file has the same bytes at the same place."""
         return self.take(descriptor, self.start, self.length).sha256 == self.sha256
 
     def as_json(self) -> dict[str, Any]:
@@ -52,12 +52,12 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, value: Any) -> Fingerprint:
-        """From the checkpoint; KeyError, TypeError or ValueError when it is none."""
+        """From the checkpoint; KeyError, TypeError or ValueError when it is malformed."""
         return cls(int(value["start"]), int(value["length"]), str(value["sha256"]))
 
 
 SCHEMA = 1
-#: Files that are remembered, those that moved on last; far more than an agent takes.
+#: The number of remembered files, the most recently advanced.
 FILES_KEPT = 2000
 
 
@@ -65,7 +65,7 @@ FILES_KEPT = 2000
 class Position:
     """How far one file was delivered.
 
-    path:   where it was last seen.
+    path:   its last known path.
     offset: bytes from the start: everything before is acknowledged (or set aside).
     ended:  bytes behind `offset` that were sent as a last line without a line end; 0: none.
     header: the CSV header that its rows are read with, "" for JSON lines.
@@ -87,7 +87,7 @@ class Position:
 
     @classmethod
     def from_json(cls, value: Any) -> Position:
-        """From the checkpoint; KeyError, TypeError or ValueError when it is none."""
+        """From the checkpoint; KeyError, TypeError or ValueError when it is malformed."""
         return cls(
             str(value["path"]),
             int(value["device"]),
@@ -100,19 +100,19 @@ class Position:
         )
 
     def moved(self, path: str) -> Position:
-        """The same under another name."""
+        """The same position under another path."""
         return replace(self, path=path)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The stream that a checkpoint is about. made: when it was created, "" when that is not known."""
+    """The stream of a checkpoint. made: its creation time, "" when unknown."""
 
     name: str
     made: str = ""
 
     def is_another(self, other: Stream) -> bool:
-        """Whether what one has taken is not in the other."""
+        """Whether the two are different streams, or one was created anew."""
         return self.name != other.name or bool(self.made and other.made and self.made != other.made)
 
 
@@ -126,30 +126,34 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path, stream: Stream) -> Checkpoint:
-        """Read it; empty where there is none.
+        """Read the checkpoint; empty when the file does not exist.
 
-        Raises CommandError when the file is no checkpoint, or is about another stream.
+        Raises CommandError when the file is not a checkpoint, or is one of another stream.
         """
         try:
             found = json.loads(path.read_bytes())
         except FileNotFoundError:
             return cls(path, stream)
         except ValueError as error:
-            raise CommandError(f"{path}: this is no checkpoint: name another one, or delete it") from error
+            raise CommandError(f"{path}: not a checkpoint: name another file (--checkpoint), or delete it") from error
         try:
             if found["schema"] != SCHEMA:
                 raise ValueError(found["schema"])
             known = Stream(str(found["stream"]["name"]), str(found["stream"]["made"]))
             positions = [Position.from_json(item) for item in found["files"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise CommandError(f"{path}: this is no checkpoint of this version: name another one") from error
+            raise CommandError(
+                f"{path}: not a checkpoint of this version: name another file (--checkpoint), or delete it"
+            ) from error
         if known.is_another(stream):
-            what = f"about {known.name}" if known.name != stream.name else f"of a {known.name} that was made anew since"
-            raise CommandError(f"{path}: this checkpoint is {what}: name another one (--checkpoint), or delete it")
+            what = (
+                f"of stream {known.name}" if known.name != stream.name else f"of an earlier stream named {known.name}"
+            )
+            raise CommandError(f"{path}: the checkpoint is {what}: name another file (--checkpoint), or delete it")
         return cls(path, stream, {(position.device, position.inode): position for position in positions})
 
     def save(self, moved: Mapping[tuple[int, int], Position]) -> None:
-        """Note the files that moved on, so that a crash at any instant leaves the old checkpoint or the new one.
+        """Store new positions atomically: a crash leaves the old checkpoint or the new one.
 
         Raises OSError when it cannot be written (a full disk).
         """
@@ -179,14 +183,16 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a checkpoint for one agent; CommandError when another one has it. The lock ends with the process."""
+    """Lock a checkpoint for one agent; CommandError when another agent has it. The lock ends with the process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise CommandError(f"{path}: another agent (pid {file.read(20).strip()}) works with it") from error
+            raise CommandError(
+                f"{path}: another agent (pid {file.read(20).strip()}) uses it: stop that one first"
+            ) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

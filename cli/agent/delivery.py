@@ -75,7 +75,7 @@ class Sender:
         """Send until all is acknowledged.
 
         Raises Stopped, CommandError (no progress within the patience, a senseless answer) and whatever boto3 raises
-        that no repetition mends: no such stream, credentials expired, access denied.
+        that no retry can repair: no such stream, credentials expired, access denied.
         """
         records: Sequence[bytes] = batch.records
         attempt, since = 0, self.clock()
@@ -105,7 +105,7 @@ class Sender:
             return (), ""
         if len(responses) != len(records):
             raise CommandError(
-                f"{self.stream_name} answered for {len(responses)} records and was sent {len(records)}: is it Firehose?"
+                f"{self.stream_name} answered for {len(responses)} of {len(records)} records: check the endpoint"
             )
         failed = [at for at, response in enumerate(responses) if response.get("ErrorCode")]
         why = responses[failed[0]] if failed else {}
@@ -116,7 +116,7 @@ class Sender:
         waited = self.clock() - since
         if self.patience_seconds is not None and waited >= self.patience_seconds:
             raise CommandError(
-                f"{self.stream_name} took nothing for {waited:.0f} s ({why}): start the agent again later"
+                f"{self.stream_name} accepted no record for {waited:.0f} s ({why}): start the agent again later"
             )
         if waited >= TROUBLE_SECONDS:
             self.tally.trouble = why

@@ -1,8 +1,8 @@
 """Makes a JSON line of each row: JSON lines go as they are, a CSV row goes by the names of its header.
 
 Values are written in the form that ingest reads fastest, where that is certain to mean the same; any other value goes
-as text, which ingest reads as it reads a CSV file. A line that is no row of its header goes as it is: ingest refuses it
-and keeps its bytes in quarantine, with all the other rows that were refused.
+as text, which ingest reads as it reads a CSV file. A line that does not fit its header is sent
+unchanged: ingest refuses it and keeps its bytes in quarantine.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class CsvRows:
             if not row:
                 yield None
             elif row == header:
-                yield row + b"\n"  # the header again is no row: refused, counted
+                yield row + b"\n"  # a repeated header is sent as a row, which ingest refuses and counts
             else:
                 yield self._convert(row, start) or row + b"\n"
             start += len(line) + 1
@@ -125,14 +125,14 @@ def rows_for(line: bytes, name: str, inherited: str) -> tuple[Rows, bool]:
     first = line.removeprefix(BOM).rstrip(b"\r")
     for magic, kind in _OTHER_FILES.items():
         if first.startswith(magic):
-            raise CommandError(f"this is {kind}; the agent reads CSV and JSON lines: `usher upload` sends whole files")
+            raise CommandError(f"the file is {kind}, the agent reads CSV and JSON lines: send it with `usher upload`")
     if first.lstrip().startswith(b"{"):
         _check_json(first, name)
         return JsonRows(), False
     try:
         return CsvRows(first.decode(), name), True
     except UnicodeDecodeError as error:
-        raise CommandError("the first line is not UTF-8: this is no CSV or JSON lines") from error
+        raise CommandError("the first line is not UTF-8: send CSV or JSON lines") from error
     except CommandError:
         if inherited and inherited != JSON_LINES:
             return CsvRows(inherited, name), False
@@ -147,7 +147,7 @@ def rows_again(header: str, name: str) -> Rows:
 
 
 def _check_json(line: bytes, name: str) -> None:
-    """A file for another data set is told at once; a broken first line is ingest's matter."""
+    """Raise CommandError for a file of another data set; ingest handles a malformed first line."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
@@ -161,11 +161,11 @@ def _split_header(header: str) -> list[str]:
     try:
         return [name.strip() for name in next(csv.reader([header], strict=True))]
     except (csv.Error, StopIteration) as error:
-        raise CommandError(f"the header cannot be read ({error})") from error
+        raise CommandError(f"the header cannot be read ({error}): write it as CSV") from error
 
 
 def _split(line: bytes) -> list[str] | None:
-    """A line's cells; None when it is no CSV."""
+    """A line's cells; None when it is not CSV."""
     try:
         text = line.decode()
         if '"' not in text:
@@ -176,12 +176,12 @@ def _split(line: bytes) -> list[str] | None:
 
 
 def _columns(data: Dataset, names: Sequence[str]) -> list[_Column | None]:
-    """The column of each name; None where no field takes it."""
+    """The column of each name; None when it belongs to no field."""
     fields = [_field(data, name) for name in names]
     known = [field.name for field in fields if field is not None]
     twice = sorted({name for name in known if known.count(name) > 1})
     if twice:
-        raise CommandError(f"two columns of the header are {twice[0]}")
+        raise CommandError(f"two columns of the header are {twice[0]}: rename or remove one")
     return [None if field is None else _Column(f'"{field.name}":', _writer(field)) for field in fields]
 
 
@@ -191,7 +191,7 @@ def _further(data: Dataset, names: Sequence[str]) -> list[tuple[int, str]]:
         return []
     further = [(at, name) for at, name in enumerate(names) if name and _field(data, name) is None]
     if len({name for _, name in further}) < len(further):
-        raise CommandError("two further columns of the header have the same name")
+        raise CommandError("two further columns of the header have the same name: rename one")
     return [(at, encode_basestring(name)) for at, name in further]
 
 

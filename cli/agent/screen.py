@@ -1,4 +1,4 @@
-"""What an agent shows: a line that changes on a terminal, else one now and then, and a sentence at the end."""
+"""An agent's progress: a live line on a terminal, else a line now and then, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from cli.agent.agent import Progress
 from cli.formatting.terminal import err, printable, remark
 
-#: Seconds between two plain lines.
+#: Seconds between two lines without a terminal.
 PLAIN_SECONDS = 10.0
 
 
@@ -34,11 +34,13 @@ class Screen:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """How it stands."""
+        """Show the progress."""
         if progress.tally.trouble != self._trouble:
             self._trouble = progress.tally.trouble
             self.tell(
-                f"The stream takes nothing: {self._trouble}; trying on" if self._trouble else "It takes rows again"
+                f"The stream accepts no records: {self._trouble}; retrying"
+                if self._trouble
+                else "The stream accepts records again"
             )
         if self._console.is_terminal:
             self._live.update(Text(status(progress)))
@@ -47,23 +49,23 @@ class Screen:
             remark(status(progress))
 
     def tell(self, line: str) -> None:
-        """One line that the user should read."""
+        """Print one line that the user should read."""
         self._console.print(Text(printable(line), style="yellow"))
 
 
 def status(progress: Progress) -> str:
-    """The state in a line."""
+    """The progress in one line."""
     parts = [f"{progress.rows:,} rows", f"{progress.rows / max(progress.seconds, 1e-3):,.0f} rows/s"]
     parts.append(f"{progress.lag_bytes:,} bytes to go")
     if progress.tally.retries:
-        parts.append(f"{progress.tally.retries:,} calls repeated")
+        parts.append(f"{progress.tally.retries:,} calls retried")
     if progress.aside:
         parts.append(f"{progress.aside:,} set aside")
     return " · ".join(parts)
 
 
 def summary(progress: Progress, stream_name: str, aside: Path) -> str:
-    """What was done, in a sentence or two."""
+    """What was sent."""
     rate = progress.rows / max(progress.seconds, 1e-3)
     lines = [
         f"{progress.rows:,} rows ({progress.size_bytes:,} bytes) sent to {stream_name} in {progress.seconds:.1f} s, "
@@ -72,7 +74,7 @@ def summary(progress: Progress, stream_name: str, aside: Path) -> str:
     if progress.tally.retries:
         lines.append(f"{progress.tally.resent:,} records were sent again in {progress.tally.retries:,} calls")
     if progress.aside:
-        lines.append(f"{progress.aside:,} rows cannot be sent: they are in {aside}")
+        lines.append(f"{progress.aside:,} rows are too large to send: they are in {aside}")
     if progress.lag_bytes:
-        lines.append(f"{progress.lag_bytes:,} bytes are not sent yet: the same command goes on there")
+        lines.append(f"{progress.lag_bytes:,} bytes are not sent yet: the same command continues there")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""One file on its way: what was read of it, how its lines become records, and whether it is still the same file."""
+"""One file that is sent: its read position, how its lines become records, and whether it is still the same file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Source:
         return os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._descriptor)
 
     def position(self, offset: int, ended: int = 0) -> Position:
@@ -123,7 +123,7 @@ class Source:
             yield from self._lines(found)
 
     def rest(self) -> Iterator[Row]:
-        """The last line without a line end: for a file that nobody writes any more. Sent once."""
+        """The last line without a line end: for a file that is no longer written. Sent once."""
         found = self._reader.rest()
         if found is None or (isinstance(found, Block) and len(found.lines[0]) == self._ended):
             return
@@ -162,7 +162,7 @@ class Source:
             start = end
 
     def _take_first(self, line: bytes) -> bool:
-        """Learn how to read the file from its first line; whether that line is a row."""
+        """Find out how to read the file from its first line; whether that line is a row."""
         if not line.strip(b"\r \xef\xbb\xbf"):
             return False
         try:
@@ -177,7 +177,7 @@ def open_file(path: Path) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CommandError(f"{path}: this is no file (a folder, a pipe?): name a file, or a pattern in quotes")
+        raise CommandError(f"{path}: not a regular file: name a file, or a pattern in quotes")
     return descriptor
 
 
@@ -186,7 +186,7 @@ def _key(status: os.stat_result) -> tuple[int, int]:
 
 
 def key_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of what stands under a name now, None when nothing does."""
+    """Device and inode of the file at `path`, None when there is none."""
     try:
         return _key(path.stat())
     except FileNotFoundError:

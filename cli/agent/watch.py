@@ -57,7 +57,7 @@ class Watch:
                 self._missing(Path(pattern).absolute())
         paths = self._paths()
         if not self.follow and not paths:
-            raise CommandError(f"{', '.join(self.patterns)}: there is no such file")
+            raise CommandError(f"{', '.join(self.patterns)}: file not found")
         for path in paths:
             self._open(path, at_start=True)
 
@@ -96,7 +96,7 @@ class Watch:
             sources[0].inherited = source.header
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for source in self._all():
             source.close()
         self._sources.clear()
@@ -116,13 +116,15 @@ class Watch:
             with contextlib.suppress(FileNotFoundError):
                 there.append((path.stat().st_mtime_ns, path.name, path))
         if len(there) > FILES_MAX:
-            raise CommandError(f"{', '.join(self.patterns)}: {len(there):,} files; an agent takes at most {FILES_MAX}")
+            raise CommandError(
+                f"{', '.join(self.patterns)}: {len(there):,} files, more than {FILES_MAX}: use a narrower pattern"
+            )
         return [path for _, _, path in sorted(there)]
 
     def _missing(self, path: Path) -> None:
         if not self.follow:
-            raise CommandError(f"{path}: there is no such file")
-        self.tell(f"{path} is not there yet: waiting for it")
+            raise CommandError(f"{path}: file not found")
+        self.tell(f"{path} does not exist yet: waiting for it")
         rests, _ = self._unfinished(path, None)
         if rests:
             self._add(path, rests)
@@ -179,8 +181,8 @@ class Watch:
         """A name stands for other content, and what it stood for is not beside it."""
         what = f"{path} was truncated or replaced after its first {position.offset:,} bytes were sent"
         if not self.follow:
-            raise CommandError(f"{what}: --from-start sends what it holds now, from its start")
-        self.tell(f"{what}, while no agent followed it: going on at its start")
+            raise CommandError(f"{what}: send its present content with --from-start")
+        self.tell(f"{what}, while no agent followed it: continuing at its start")
 
     def _unfinished(self, path: Path, but: Position | None) -> tuple[list[Source], bool]:
         """What files that had this name still hold that was not sent, the oldest first; whether any was found."""
@@ -202,8 +204,8 @@ class Watch:
             self._behind(path, [], source.header)
         elif not source.intact():
             rest, is_copied = self._rest_of(path, source.seen())
-            lost = "" if is_copied else ", and no copy is beside it: what was added but not read yet is lost"
-            self.tell(f"{path} was truncated after {source.offset:,} bytes{lost}; going on at its start")
+            lost = "" if is_copied else ", and there is no copy beside it: rows that were not read yet are lost"
+            self.tell(f"{path} was truncated after {source.offset:,} bytes{lost}; continuing at its start")
             self._sources[path].remove(source)
             source.close()
             self._behind(path, [rest] if rest else [], source.header)

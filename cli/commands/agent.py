@@ -1,4 +1,4 @@
-"""`usher agent`: send a file's rows to their stream as they are written, and go on wherever it was stopped."""
+"""`usher agent`: send the rows of growing files to their stream, and continue where it stopped."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from usher.schema.datasets import DATASETS
 
 app = typer.Typer()
 
-#: After a signal: how long the stream has to take what was read, before the agent ends without that.
-FAREWELL_SECONDS = 10.0
+#: Seconds after a signal in which the rows that were read are still sent.
+GRACE_SECONDS = 10.0
 
 
 @app.command(cls=TargetCommand)
@@ -32,29 +32,30 @@ def agent(  # noqa: PLR0913 - the options of a command
     paths: Annotated[list[str], typer.Argument(help="Files, or patterns in quotes: CSV with a header, or JSON lines.")],
     *,
     dataset: Annotated[str, typer.Option(help=f"The data set: {', '.join(DATASETS)}.")],
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as the files grow, also when they rotate.")] = False,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Send all, whatever was sent before.")] = False,
-    from_end: Annotated[bool, typer.Option("--from-end", help="Send only what is added from now on.")] = False,
-    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep how far it got.", dir_okay=False)] = None,
-    window: Annotated[int, typer.Option(min=1, max=32, help="Calls under way at a time.")] = 4,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the files as they grow and rotate.")] = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Send every row, also those sent before.")] = False,
+    from_end: Annotated[bool, typer.Option("--from-end", help="Send only rows that are added from now on.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="File for the read positions.", dir_okay=False)] = None,
+    window: Annotated[int, typer.Option(min=1, max=32, help="The number of concurrent calls.")] = 4,
     record_bytes: Annotated[
-        int, typer.Option(min=0, max=RECORD_BYTES, help="Join rows in records of up to so many bytes; 0: one row each.")
+        int,
+        typer.Option(min=0, max=RECORD_BYTES, help="Join rows into records of up to this size; 0: one row per record."),
     ] = BILLED_BYTES,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Send rows to the stream of a data set: from where its checkpoint stands, else from the start."""
+    """Send rows to the stream of a data set, from its checkpoint on, else from the start."""
     if dataset not in DATASETS:
         raise CommandError(f"unknown data set {dataset}: use one of {', '.join(DATASETS)}")
     if from_start and from_end:
-        raise CommandError("--from-start and --from-end exclude each other")
-    from cli.agent.bootstrap import Order, aside_path, stream, work  # noqa: PLC0415 - boto3
+        raise CommandError("--from-start and --from-end exclude each other: give one of them")
+    from cli.agent.bootstrap import Settings, aside_path, stream, work  # noqa: PLC0415 - boto3
     from cli.agent.screen import Screen, summary  # noqa: PLC0415 - boto3
 
     target = chosen(ctx)
     known = stream(target, dataset)
     kept = (checkpoint or default_checkpoint(target, paths, known.name, known.made)).absolute()
     remark(f"To {known.name}; checkpoint {kept}")
-    order = Order(
+    settings = Settings(
         paths=paths,
         dataset=dataset,
         stream=known,
@@ -66,7 +67,7 @@ def agent(  # noqa: PLR0913 - the options of a command
         record_bytes=record_bytes,
     )
     with ending() as ends, Screen() as screen:
-        done = work(target, order, ends, hurried=ends.hurried, show=screen.show, tell=screen.tell)
+        done = work(target, settings, ends, hurried=ends.hurried, show=screen.show, tell=screen.tell)
     if as_json:
         print_json({"stream": known.name, "checkpoint": str(kept)} | done.as_json())
     else:
@@ -76,7 +77,7 @@ def agent(  # noqa: PLR0913 - the options of a command
 
 
 def default_checkpoint(target: Target, paths: Sequence[str], stream_name: str, made: str) -> Path:
-    """One for each set of files and stream; a stream that was made anew has another one, as it holds nothing yet."""
+    """The path of the checkpoint of these files and this stream; a stream that was created anew has a new one."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     names = sorted(str(Path(path).absolute()) for path in paths)
     identity = "\0".join([target.description, stream_name, made, *names])
@@ -84,7 +85,7 @@ def default_checkpoint(target: Target, paths: Sequence[str], stream_name: str, m
 
 
 class Ends(threading.Event):
-    """Set by a signal. signal: which. hurried: set by a second one, or when the farewell has taken too long."""
+    """Set by a signal. signal: its number. hurried: set by a second signal, or after GRACE_SECONDS."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +98,7 @@ class Ends(threading.Event):
         if self.is_set():
             self.hurried.set()
         else:
-            timer = threading.Timer(FAREWELL_SECONDS, self.hurried.set)
+            timer = threading.Timer(GRACE_SECONDS, self.hurried.set)
             timer.daemon = True
             timer.start()
         self.set()
@@ -105,7 +106,7 @@ class Ends(threading.Event):
 
 @contextmanager
 def ending() -> Iterator[Ends]:
-    """Ctrl-C and SIGTERM end the agent in order while this lasts."""
+    """Handle Ctrl-C and SIGTERM: the agent ends after the rows it has read."""
     ends = Ends()
     if threading.current_thread() is not threading.main_thread():
         yield ends  # a caller in another thread sets it

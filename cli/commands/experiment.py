@@ -1,4 +1,4 @@
-"""`usher experiment`: the experiment that moves the traffic now, or one that did; what serves when there is none."""
+"""`usher experiment`: show the open experiment or a closed one; before the first, the serving model."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-Ask = Annotated[str, typer.Argument(metavar="[ID]", help="The experiment or its run, or the beginning of its id.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML page, too.")]
+Ask = Annotated[str, typer.Argument(metavar="[ID]", help="Experiment or run id, or the beginning of one.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one HTML page.")]
 
 
 @app.command(cls=TargetCommand)
@@ -28,15 +28,15 @@ def experiment(  # noqa: PLR0913 - each is an option of the command
     ctx: typer.Context,
     asked: Ask = "last",
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it closes.")] = False,
-    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks of --watch.")] = 2.0,
-    decisions: Annotated[int, typer.Option(min=0, max=1000, help="How many decisions, the newest first.")] = 10,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until the experiment closes.")] = False,
+    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two refreshes of --watch.")] = 2.0,
+    decisions: Annotated[int, typer.Option(min=0, max=1000, help="The number of decisions, the newest first.")] = 10,
     html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Weights, evidence, guardrails, variants, and every decision with its reason; which model serves."""
+    """Show an experiment: weights, evidence, guardrails, variants, decisions with their reasons."""
     if watch and as_json:
-        raise CommandError("--watch shows it to people, --json prints it once: leave out one of them")
+        raise CommandError("--watch and --json exclude each other: give one of them")
     target = chosen(ctx)
     if watch:
         _watch(target, asked, every, decisions, html)
@@ -67,8 +67,8 @@ def _show(target: Target, found: Experiment, router: Router | None, decisions: i
     variants, alarms = variant_metrics.look(target, found.started_at), variant_metrics.firing(target)
     out().print(screen.whole(found, router, variants, alarms, decisions))
     if decisions and len(found.decisions) >= decisions:
-        remark("Earlier decisions: --decisions N lists more of them, --html FILE draws all")
-    remark("Variants: requests of the last six hours at most, by the variant that each was assigned to")
+        remark("For earlier decisions use --decisions N or --html FILE")
+    remark("Variants: requests of at most the last six hours, by assigned variant")
 
 
 def _show_nothing(target: Target, router: Router | None) -> None:
@@ -101,7 +101,7 @@ def _watch(target: Target, asked: str, every: float, decisions: int, html: Path 
     asked = found.experiment_id  # a newer one must not take its place
     moving = out().is_terminal
     found = _picture(target, asked, every, decisions, html) if moving else _lines(target, asked, every, html)
-    remark(f"{found.experiment_id} has closed: usher experiment {found.experiment_id} shows all of it")
+    remark(f"{found.experiment_id} has closed: usher experiment {found.experiment_id} shows its result")
 
 
 def _picture(target: Target, asked: str, every: float, decisions: int, html: Path | None) -> Experiment:
@@ -138,7 +138,7 @@ def _again(target: Target, asked: str, decisions: int, html: Path | None) -> tup
     router = records.router_of(target)
     found = records.read(target, asked, None if html else decisions)
     if found is None:
-        raise CommandError(f"the record of {asked} is gone: did somebody delete it?")
+        raise CommandError(f"the record of experiment {asked} was deleted: `usher experiment` shows the newest one")
     if html is not None:
         write_page(html, found, router)
     return found, router
@@ -149,8 +149,8 @@ def write_page(path: Path, found: Experiment | None, router: Router | None) -> N
     from cli.experiments.page import page  # noqa: PLC0415 - see above
 
     if found is None:
-        raise CommandError("there has been no experiment: there is no page to write")
+        raise CommandError("there has been no experiment: leave out --html")
     try:
         path.write_text(page(found, router), encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        raise CommandError(f"cannot write {path} ({error.strerror}): name another file") from error

@@ -1,6 +1,6 @@
-"""`usher image`: builds the recommender's image on AWS by the stack's CodeBuild project, so that nobody needs Docker.
+"""`usher image`: build the recommender's container image with the stack's CodeBuild project, without local Docker.
 
-The sources go to `build/recommender.zip` in the lake bucket, where the project looks for them.
+The sources are uploaded to `build/recommender.zip` in the lake bucket, the source of the project.
 """
 
 from __future__ import annotations
@@ -39,43 +39,43 @@ POLL_SECONDS = 5.0
 def image(
     ctx: typer.Context,
     *,
-    wait_minutes: Annotated[float, typer.Option(min=0, help="How long to wait for the build; 0 only starts it.")] = 30,
+    wait_minutes: Annotated[float, typer.Option(min=0, help="Minutes to wait for the build; 0: only start it.")] = 30,
 ) -> None:
-    """Build the recommender's image with CodeBuild and wait for it."""
+    """Build the recommender's container image with CodeBuild and wait for it."""
     target = chosen(ctx)
     project = target.resources.image_build
     if not project:
-        raise CommandError(f"stack {target.stack_name} has no output ImageBuild: deploy this version's template first")
+        raise CommandError(f"stack {target.stack_name} has no output ImageBuild: deploy the current template.yaml")
     target.client("s3").put_object(Bucket=target.resources.lake_bucket, Key=KEY, Body=archive(PROJECT))
     build = target.client("codebuild").start_build(projectName=project)["build"]["id"]
     say(f"build {build} has started")
     if wait_minutes:
         with err().status("Building") as status:
             follow(target, build, wait_minutes * 60, status.update)
-        say("the image is in the stack's repository: the next run uses it")
+        say("the image is in the stack's repository; the next run uses it")
 
 
 def follow(target: Target, build: str, seconds: float, tell: Callable[[str], Any]) -> None:
-    """Wait until the build has succeeded; CommandError, with where its log lies, when it has not after `seconds`."""
+    """Wait until the build has succeeded; CommandError with the place of its log when it fails or takes longer."""
     end = time.monotonic() + seconds
     while True:
         found = target.client("codebuild").batch_get_builds(ids=[build])["builds"]
-        status = found[0]["buildStatus"] if found else "unknown to CodeBuild"
+        status = found[0]["buildStatus"] if found else "UNKNOWN"
         log = (
             (found[0].get("logs") or {}).get("deepLink", "its log in CloudWatch") if found else "the CodeBuild console"
         )
         if status == "SUCCEEDED":
             return
         if status != "IN_PROGRESS":
-            raise CommandError(f"build {build} ended {status}: {log} says why")
+            raise CommandError(f"build {build} ended {status}: see {log}")
         if time.monotonic() > end:
-            raise CommandError(f"build {build} still runs after {seconds / 60:.0f} minutes: {log} says how far it is")
+            raise CommandError(f"build {build} still runs after {seconds / 60:.0f} minutes: see {log}")
         tell(f"Building: {found[0].get('currentPhase', 'IN_PROGRESS')}")
         time.sleep(POLL_SECONDS)
 
 
 def archive(project: Path) -> bytes:
-    """The image's sources as a zip; the same sources give the same bytes. CommandError naming what is missing."""
+    """The image's sources as a reproducible zip archive; CommandError names a missing source."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
         for path in _files(project):
@@ -90,6 +90,6 @@ def _files(project: Path) -> Iterator[Path]:
     for name in SOURCES:
         source = project / name
         if not source.exists():
-            raise CommandError(f"{source} is missing: run this in a whole checkout of Usher")
+            raise CommandError(f"{source} is missing: run this in a complete checkout of Usher")
         paths = sorted(source.rglob("*")) if source.is_dir() else [source]
         yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)

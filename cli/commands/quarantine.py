@@ -1,4 +1,4 @@
-"""`usher quarantine`: the rows that were refused: list them, look at them, send them again corrected."""
+"""`usher quarantine`: list refused rows, show them, and replay them corrected."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cli.formatting.terminal import out, print_json, printable, remark, say
 from cli.quarantine import files, replay
 from cli.target import TargetCommand, chosen
 
-app = typer.Typer(no_args_is_help=True, help="Rows that were refused: list, show, replay.")
+app = typer.Typer(no_args_is_help=True, help="List, show and replay refused rows.")
 
-Digest = Annotated[str, typer.Argument(help="The file's digest, or its beginning, as `list` shows it.")]
+Digest = Annotated[str, typer.Argument(help="Digest of the file as `list` shows it, or its beginning.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _LIST = """
@@ -39,7 +39,7 @@ def list_files(
     day: Annotated[str, typer.Option(help="Only this day, YYYY-MM-DD.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Refused rows by data set, day, file and reason."""
+    """List refused rows by data set, day, file and reason."""
     given = {"dataset": dataset, "dt": day}
     condition = " AND ".join(f"{column} = '{_plain(text)}'" for column, text in given.items() if text)
     answer = athena.ask(chosen(ctx), _LIST.format(condition=condition or "true"))
@@ -52,7 +52,7 @@ def list_files(
 
 def _plain(text: str) -> str:
     if not all(letter.isalnum() or letter == "-" for letter in text):
-        raise CommandError(f"{text!r} is neither a data set nor a day")
+        raise CommandError(f"{text!r} is neither a data set nor a day: write for example ratings or 2026-03-01")
     return text
 
 
@@ -61,10 +61,10 @@ def show(
     ctx: typer.Context,
     digest: Digest,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="Lines to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="The number of lines to show.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """The refused lines of one file, safe to print."""
+    """Show the refused lines of one file, with control characters escaped."""
     target = chosen(ctx)
     file = files.find(target, digest)
     found = files.records(target, file)
@@ -79,7 +79,7 @@ def show(
         table.add_row(str(record.line), printable(record.field), printable(record.reason), Text(files.shown(record)))
     out().print(table)
     if next(found, None) is not None:
-        remark(f"Only the first {limit} lines: --limit shows more")
+        remark(f"Only the first {limit} lines are shown: use --limit for more")
 
 
 @app.command("replay", cls=TargetCommand)
@@ -87,14 +87,18 @@ def replay_file(  # noqa: PLR0913 - the options of a command
     ctx: typer.Context,
     digest: Digest,
     *,
-    mapping: Annotated[list[str] | None, typer.Option("--map", help="FIELD:OLD=NEW, corrects a value.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD:OLD=NEW: correct a value; may be repeated.")
+    ] = None,
     edit: Annotated[bool, typer.Option("--edit", help="Correct the lines in $EDITOR.")] = False,
-    header: Annotated[str, typer.Option(help="The right header, where the object's was refused.")] = "",
-    first_is_row: Annotated[bool, typer.Option("--first-is-row", help="The object had no header.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Send again what was replayed before.")] = False,
+    header: Annotated[str, typer.Option(help="The correct header, when the object's header was refused.")] = "",
+    first_is_row: Annotated[
+        bool, typer.Option("--first-is-row", help="The object had no header; its first line is a row.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the lines without sending them.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replay a file that was replayed before.")] = False,
 ) -> None:
-    """Send refused lines again, corrected; the quarantine file stays and is marked."""
+    """Send refused lines again, corrected; the quarantine file is kept and tagged."""
     mappings = [replay.Mapping.read(text) for text in mapping or []]
     target = chosen(ctx)
     file = files.find(target, digest)
@@ -107,7 +111,7 @@ def replay_file(  # noqa: PLR0913 - the options of a command
     if mappings:
         remark(f"--map changed {changed} of {len(prepared.lines)} lines")
     if prepared.left:
-        remark(f"{prepared.left} lines are left: quarantine holds only their head")
+        remark(f"{prepared.left} lines are skipped: quarantine holds only their beginning")
     if dry_run:
         say(printable_lines(prepared.body()).rstrip("\n"))
         return

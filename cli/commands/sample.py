@@ -1,4 +1,4 @@
-"""`usher sample`: a function's sample event, with the names of this Usher filled in."""
+"""`usher sample`: print a Lambda function's sample event with the names and data of the target."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from usher.schema.s3_paths import parse_landing_key
 app = typer.Typer()
 
 EVENTS = Path(__file__).parents[2] / "events"
-#: Where CloudFormation's answer goes, in the lake bucket; what lies there goes by itself.
-ANSWER_KEY = "athena/sample-answer.json"
-ANSWER_SECONDS = 3600
+#: The key of the custom resource's response in the lake bucket, under a prefix that expires.
+RESPONSE_KEY = "athena/sample-answer.json"
+RESPONSE_SECONDS = 3600
 
 
 @app.command(cls=TargetCommand)
 def sample(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A function, as its folder is called: ingest_objects …")],
+    name: Annotated[str, typer.Argument(help="Function name, as its folder in functions/: ingest_objects …")],
 ) -> None:
-    """A function's sample event for this Usher: for `sam local invoke` (docs/sam-local.md) or to invoke it."""
+    """Print a function's sample event, for `sam local invoke` (docs/sam-local.md) or to invoke the function."""
     if name not in names():
         raise CommandError(f"function {name} not found: use one of {', '.join(names())}")
     print_json(fill(chosen(ctx), name))
 
 
 def names() -> list[str]:
-    """The functions that have a sample."""
+    """The functions with a sample event."""
     return sorted(path.stem for path in EVENTS.glob("*.json"))
 
 
 def fill(target: Target, name: str) -> dict[str, Any]:
-    """events/NAME.json, about what is there: the newest landing object, the newest run.
+    """events/NAME.json about the target's newest landing object or newest run.
 
-    Raises CommandError when there is nothing yet that the event could be about.
+    Raises CommandError when the target has no object or run for the event yet.
     """
     event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     filler = _FILLERS.get(name)
@@ -53,7 +53,7 @@ def fill(target: Target, name: str) -> dict[str, Any]:
 
 
 def _ingest_objects(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """The event of the newest landing object once more, as S3 may send it twice."""
+    """Repeat the event of the newest landing object, as S3 may deliver it twice."""
     bucket, found = target.resources.landing_bucket, _newest_object(target)
 
     def about_it(body: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _ingest_objects(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _catalog_objects(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """The message about the newest landing object once more."""
+    """Repeat the message about the newest landing object."""
     found = _newest_object(target)
     version = found["VersionId"] if found["VersionId"] != "null" else found["ETag"]
     digest = object_digest(target.resources.landing_bucket, found["Key"], version)
@@ -78,10 +78,10 @@ def _catalog_objects(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _catalog_tables(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """CloudFormation's request, with an address that takes the answer."""
+    """CloudFormation's request with a presigned URL for the response."""
     resources, s3 = target.resources, target.client("s3")
-    place = {"Bucket": resources.lake_bucket, "Key": ANSWER_KEY}
-    url = s3.generate_presigned_url("put_object", Params=place, ExpiresIn=ANSWER_SECONDS)
+    place = {"Bucket": resources.lake_bucket, "Key": RESPONSE_KEY}
+    url = s3.generate_presigned_url("put_object", Params=place, ExpiresIn=RESPONSE_SECONDS)
     properties = {"Database": resources.database, "LakeBucket": resources.lake_bucket}
     return event | {"ResponseURL": url, "ResourceProperties": event["ResourceProperties"] | properties}
 
@@ -92,7 +92,7 @@ def _ingest_stream(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepare_run(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """A run that nobody started, on the newest data: it takes the lock, `usher sample prepare_next` gives it back."""
+    """A sample run on the newest data. It takes the lock, `usher sample prepare_next` releases it."""
     from cli import runs  # noqa: PLC0415 - botocore
 
     run_id, snapshots, rows = runs.next_run(target)
@@ -101,7 +101,7 @@ def _prepare_run(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepare_next(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """The end of the run that `_prepare_run` made up, else the end of the newest real one once more."""
+    """The end of the sample run of `_prepare_run`, else the end of the newest real run."""
     workflow = runs.workflow_arn(target)
     arn, status = _made_up(target) or _ended(target)
 
@@ -115,14 +115,14 @@ def _prepare_next(target: Target, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _task(state: str) -> Callable[[Target, dict[str, Any]], dict[str, Any]]:
-    """The input that a state of the newest run that came so far gave its function."""
+    """The input of a state's function in the newest run that reached the state."""
 
     def filler(target: Target, _event: dict[str, Any]) -> dict[str, Any]:
         for run in runs.newest(target, 20):
             found = runs.payload(target, run, state)
             if found is not None:
                 return dict(found)
-        raise CommandError(f"no run has come to {state} yet: `usher runs` lists them, `usher runs start` starts one")
+        raise CommandError(f"no run has reached {state} yet: start one with `usher runs start`")
 
     return filler
 
@@ -140,7 +140,7 @@ _FILLERS: Mapping[str, Callable[[Target, dict[str, Any]], dict[str, Any]]] = {
 
 
 def _newest_object(target: Target) -> dict[str, Any]:
-    """The newest version of an object in the landing bucket that the lake holds."""
+    """The newest object version in the landing bucket."""
     pages = target.client("s3").get_paginator("list_object_versions")
     found = [
         version
@@ -149,12 +149,12 @@ def _newest_object(target: Target) -> dict[str, Any]:
         if version["IsLatest"]
     ]
     if not found:
-        raise CommandError("there is no object in the landing bucket yet: `usher upload FILE --wait` first")
+        raise CommandError("the landing bucket has no object yet: run `usher upload FILE --wait` first")
     return dict(max(found, key=lambda version: version["LastModified"]))
 
 
 def _made_up(target: Target) -> tuple[str, str] | None:
-    """The run that holds the lock without an execution, and how it ends."""
+    """The sample run that holds the lock without an execution: its ARN and final status."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - boto3 is loaded by now
 
     key = {"pk": {"S": "RUN"}, "sk": {"S": "LOCK"}}
@@ -175,11 +175,11 @@ def _ended(target: Target) -> tuple[str, str]:
     for run in runs.newest(target, 20):
         if run.ended_at is not None:
             return run.arn, run.status
-    raise CommandError("no run has ended yet: `usher sample prepare_run` makes one up")
+    raise CommandError("no run has ended yet: create a sample run with `usher sample prepare_run`")
 
 
 def _message(event: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """The event with the body of its SQS message changed, and the checksum that goes with it."""
+    """The event with a changed SQS message body and its new checksum."""
     (record,) = event["Records"]
     record["body"] = json.dumps(change(json.loads(record["body"])))
     record["md5OfBody"] = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()

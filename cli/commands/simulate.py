@@ -1,4 +1,4 @@
-"""`usher simulate`: watch an experiment decide in a world whose truth you set, or plan one before you run it."""
+"""`usher simulate`: simulate an experiment with known true rates, or plan a real one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from usher.experiments.stats.presets import Preset, PresetError, preset
 app = typer.Typer(add_completion=False)
 
 Lift = Annotated[float, typer.Option(min=-1.0, max=100.0, help="The challenger's true relative lift: 0.05 is +5 %.")]
-Users = Annotated[float, typer.Option(min=0.1, max=1e6, help="New users an hour.")]
+Users = Annotated[float, typer.Option(min=0.1, max=1e6, help="New users per hour.")]
 Rate = Annotated[float, typer.Option(min=1e-5, max=1.0, help="The champion's conversion rate.")]
 Drift = Annotated[float, typer.Option(min=0.0, max=0.9, help="Amplitude of the base rate's daily cycle: 0.5 is ±50 %.")]
 Trend = Annotated[float, typer.Option(min=0.05, max=20.0, help="The base rate's factor at the end: 0.5 halves it.")]
 Delay = Annotated[float, typer.Option(min=0.0, max=1000.0, help="Mean hours until a conversion.")]
 Window = Annotated[
-    float, typer.Option(min=0.0, max=168.0, help="Hours a conversion may take to count: twice the delay.")
+    float, typer.Option(min=0.0, max=168.0, help="Hours in which a conversion counts (default: twice the delay).")
 ]
 Errors = Annotated[float, typer.Option(min=0.0, max=1.0, help="The challenger's share of server errors.")]
-Epoch = Annotated[float | None, typer.Option(min=0.5, max=1440.0, help="Minutes between decisions: 60, demo 1.")]
-Html = Annotated[Path | None, typer.Option(help="Also write the experiment as one HTML page.")]
+Epoch = Annotated[
+    float | None, typer.Option(min=0.5, max=1440.0, help="Minutes between decisions (default: 60, preset demo: 1).")
+]
+Html = Annotated[Path | None, typer.Option(help="Also write one HTML page.")]
 
 
 @app.command()
@@ -46,17 +48,21 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     window_hours: Window = 0.0,
     error_rate: Errors = 0.0,
     epoch_minutes: Epoch = None,
-    preset_name: Annotated[str, typer.Option("--preset", help="default, patient, cautious or demo.")] = "default",
-    plan: Annotated[bool, typer.Option("--plan", help="Power, duration and cost instead of one experiment.")] = False,
-    runs: Annotated[int, typer.Option(min=20, max=20_000, help="Simulated experiments a row of the plan.")] = 300,
+    preset_name: Annotated[
+        str, typer.Option("--preset", help="Preset: default, patient, cautious or demo.")
+    ] = "default",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Forecast power, duration and cost of many experiments.")
+    ] = False,
+    runs: Annotated[int, typer.Option(min=20, max=20_000, help="Simulated experiments per row of the plan.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same experiment.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="How long to show it; 0 is at once.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.0, max=600.0, help="Seconds of animation; 0: none.")] = 10.0,
     html: Html = None,
-    json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Watch weights, evidence and decisions move in a simulated world, or plan an experiment with --plan.
+    """Simulate an experiment, or plan one with --plan.
 
-    The decisions are taken by the very code that runs on AWS. Without a lift (--lift 0) nothing should be promoted.
+    The code that decides is the same as on AWS. Without a lift (--lift 0) it should promote nothing.
     """
     chosen = _preset(preset_name)
     world = World(
@@ -73,7 +79,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     _check(world, chosen)
     if plan:
         if html:
-            raise CommandError("--html writes one experiment: leave out --plan")
+            raise CommandError("--html and --plan exclude each other: give one of them")
         _show_plan(world, chosen, runs, seed, json)
         return
     history = _watch(
@@ -93,7 +99,7 @@ def _preset(name: str) -> Preset:
 
 
 def _check(world: World, chosen: Preset) -> None:
-    """What the options allow one by one but not together."""
+    """Check combinations of options."""
     peak = world.base_rate * (1 + world.daily) * max(world.trend) * max(1.0, 1 + world.lift)
     if peak > 1:
         raise CommandError(f"a conversion rate would reach {peak:.0%}: lower --base-rate, --lift, --drift or --trend")
@@ -103,7 +109,9 @@ def _check(world: World, chosen: Preset) -> None:
             f"preset {chosen.name}: lower --window-hours or --delay-hours"
         )
     if world.epoch_hours >= chosen.horizon_hours:
-        raise CommandError(f"an epoch of {world.epoch_hours * 60:g} minutes is longer than preset {chosen.name} runs")
+        raise CommandError(
+            f"an epoch of {world.epoch_hours * 60:g} minutes exceeds preset {chosen.name}: lower --epoch-minutes"
+        )
 
 
 def _watch(
@@ -141,8 +149,8 @@ def _show_plan(world: World, chosen: Preset, runs: int, seed: int, json: bool) -
     for table in output.plan_tables(planned, chosen.name):
         out.print(table)
     terminal.remark(
-        "promoted: by mistake where the true lift is none or below. lost: conversions, against always serving the "
-        "better one until the experiment ends. users: who see the challenger."
+        "promoted: wrongly where the true lift is 0 or negative. users: the users of the challenger. lost: conversions "
+        "lost against serving only the better model until the experiment ends."
     )
 
 
@@ -160,5 +168,5 @@ def _write_page(path: Path, world: World, chosen: Preset, history: list[Decision
     try:
         path.write_text(output.page("A simulated experiment", settings, chosen, history), encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        raise CommandError(f"cannot write {path} ({error.strerror}): name another file") from error
     terminal.remark(f"written: {path}")

@@ -1,4 +1,4 @@
-"""`usher twin`: the application on this machine: up, down, status."""
+"""`usher twin`: start, stop and inspect the application on this machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from cli.formatting.terminal import err, out, print_json, remark
 from twin import lifecycle
 from twin.server import LOCALHOST, REGION, SPEED, STACK_NAME, TwinError
 
-app = typer.Typer(no_args_is_help=True, help="The application on this machine: the real template, without an account.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Start, stop and inspect the application on this machine: the real template, without an AWS account.",
+)
 
-Project = Annotated[Path, typer.Option(help="The folder of the application.", file_okay=False)]
+Project = Annotated[Path, typer.Option(help="Folder of the application.", file_okay=False)]
 State = Annotated[
     Path | None,
     typer.Option(
-        "--state-dir", envvar=lifecycle.STATE_FOLDER, help="Where state and log are kept, else PROJECT/.usher."
+        "--state-dir", envvar=lifecycle.STATE_FOLDER, help="Folder for state and log (default: PROJECT/.usher)."
     ),
 ]
 
@@ -32,19 +35,19 @@ State = Annotated[
 @app.command()
 def up(  # noqa: PLR0913, PLR0917 - the options of a command
     project: Project = Path(),
-    template: Annotated[Path | None, typer.Option(help="The template, else PROJECT/template.yaml.")] = None,
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached; Ctrl-C ends the twin.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port, else a free one.")] = 0,
-    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = LOCALHOST,
-    speed: Annotated[float, typer.Option(help="Seconds of AWS's time in one real second.")] = SPEED,
-    stack_name: Annotated[str, typer.Option(help="The stack's name.")] = STACK_NAME,
-    region: Annotated[str, typer.Option(help="The region that the twin says it is.")] = REGION,
+    template: Annotated[Path | None, typer.Option(help="Template file (default: PROJECT/template.yaml).")] = None,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached; Ctrl-C stops the twin.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port (default: a free one).")] = 0,
+    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = LOCALHOST,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per real second.")] = SPEED,
+    stack_name: Annotated[str, typer.Option(help="Stack name.")] = STACK_NAME,
+    region: Annotated[str, typer.Option(help="AWS region that the twin simulates.")] = REGION,
     parameter: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A parameter of the template; may be repeated.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Template parameter; may be repeated.")
     ] = None,
     state_dir: State = None,
 ) -> None:
-    """Deploy the template on this machine and run it, in the background unless told otherwise."""
+    """Deploy the template on this machine and run it in the background."""
     settings = lifecycle.Settings(
         project=project.absolute(),
         state_folder=(state_dir or lifecycle.state_folder(project)).absolute(),
@@ -57,7 +60,9 @@ def up(  # noqa: PLR0913, PLR0917 - the options of a command
         parameters=dict(_parameters(parameter or [])),
     )
     if listen not in (LOCALHOST, "localhost", "::1"):
-        remark(f"Listening on {listen}: whoever reaches this address can use the twin; it checks no credentials")
+        remark(
+            f"Listening on {listen}: the twin checks no credentials, every host that reaches this address can use it"
+        )
     started = time.monotonic()
     try:
         if foreground:
@@ -72,11 +77,11 @@ def up(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @app.command()
 def down(project: Project = Path(), state_dir: State = None) -> None:
-    """End the twin; of it only its log stays, .usher/twin.log."""
+    """Stop the twin; only its log, .usher/twin.log, is kept."""
     ended = lifecycle.down(project.absolute(), state_dir)
     if ended is None:
-        raise CommandError("no twin of this folder runs")
-    remark(f"The twin at {ended.endpoint} has ended")
+        raise CommandError("no twin runs in this folder: start one with `usher twin up`")
+    remark(f"The twin at {ended.endpoint} has stopped")
 
 
 @app.command()
@@ -85,10 +90,10 @@ def status(
     state_dir: State = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How the twin does, at one glance."""
+    """Show the twin: endpoint, stack, functions, queues."""
     twin = lifecycle.running(project.absolute(), state_dir)
     if twin is None:
-        raise CommandError("no twin of this folder runs; `usher twin up` starts one")
+        raise CommandError("no twin runs in this folder: start one with `usher twin up`")
     seen = look(twin)
     if as_json:
         print_json(seen)
@@ -100,7 +105,7 @@ def status(
 def sam_template(
     project: Project = Path(),
     state_dir: State = None,
-    path: Annotated[Path, typer.Option("--out", help="Where to write it.", dir_okay=False)] = Path("build/sam.json"),
+    path: Annotated[Path, typer.Option("--out", help="File to write.", dir_okay=False)] = Path("build/sam.json"),
 ) -> None:
     """Write a template for `sam local` that works against the running twin."""
     from cli import sam_template  # noqa: PLC0415 - boto3
@@ -108,13 +113,13 @@ def sam_template(
 
     twin = lifecycle.running(project.absolute(), state_dir)
     if twin is None:
-        raise CommandError("no twin of this folder runs; `usher twin up --listen ADDRESS` starts one")
+        raise CommandError("no twin runs in this folder: start one with `usher twin up --listen ADDRESS`")
     functions = sam_template.write(of_twin(twin), twin.environment, project.absolute(), path)
-    out().print(Text(f"{path}: {len(functions)} functions, against the twin at {twin.endpoint}"), soft_wrap=True)
+    out().print(Text(f"{path}: {len(functions)} functions for the twin at {twin.endpoint}"), soft_wrap=True)
 
 
 def look(twin: lifecycle.RunningTwin) -> dict[str, Any]:
-    """What there is to say about a running twin: itself, its stack, functions, and queues with their counts."""
+    """A running twin: endpoint, process, stack, functions, and queues with their message counts."""
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
 
     session = boto3.Session(
@@ -163,10 +168,10 @@ def _print_status(seen: dict[str, Any]) -> None:
 def _ready(twin: lifecycle.RunningTwin, seconds: float, *, attached: bool) -> None:
     console = out()
     console.print(f"Usher runs at {twin.endpoint} (stack {twin.stack_name}, ready after {seconds:.1f} s).")
-    console.print("Commands of `usher` in this folder find it by themselves; for other tools:")
+    console.print("`usher` commands in this folder use it. For other tools:")
     for name, value in twin.environment.items():
         console.print(Text(f"  export {name}={shlex.quote(value)}"))
-    console.print("Ctrl-C ends it." if attached else "`usher twin status` shows it, `usher twin down` ends it.")
+    console.print("Ctrl-C stops it." if attached else "`usher twin status` shows it, `usher twin down` stops it.")
 
 
 def _progress(line: str) -> None:
@@ -177,5 +182,5 @@ def _parameters(given: list[str]) -> Iterator[tuple[str, str]]:
     for pair in given:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise CommandError(f"--parameter {pair}: write it as Key=Value")
+            raise CommandError(f"--parameter {pair}: write KEY=VALUE")
         yield key, value

@@ -1,4 +1,4 @@
-"""Send refused lines again, corrected: into the landing bucket as a new object, the quarantine file kept and marked."""
+"""Replay refused lines, corrected, as a new landing object; the quarantine file is kept and tagged."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cli.quarantine.files import Original, QuarantineFile, Record
 from cli.target import Target
 from usher.schema.s3_paths import upload_key
 
-#: The tag of a quarantine file that was replayed: when, and as which object.
+#: Tags of a replayed quarantine file: the time and the new object.
 REPLAYED_AT, REPLAYED_AS = "usher-replayed-at", "usher-replayed-as"
-#: A replay is made in memory; more refused bytes than this are a wrong file, not some wrong rows.
+#: A replay is built in memory.
 REPLAY_MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -47,7 +47,7 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What will be sent. left: lines of which quarantine holds only the head, which cannot be sent again."""
+    """The lines to send. left: the number of skipped lines, of which quarantine holds only the beginning."""
 
     original: Original
     header: bytes
@@ -61,27 +61,31 @@ class Replay:
 
 
 def prepare(original: Original, records: Sequence[Record], header: str, *, first_is_row: bool) -> Replay:
-    """Collect the lines that can be sent; CommandError when a header is needed, or nothing is left to send.
+    """Collect the lines that can be sent; CommandError when a header is missing or no line can be sent.
 
     header:       replaces the object's own (CSV).
     first_is_row: the object had no header: its first line is a row.
     """
     refused = original.kind == "csv" and any(record.line == 1 for record in records)
     if refused and not header:
-        raise CommandError("the whole object was refused for its header: give the right one with --header")
+        raise CommandError("the whole object was refused for its header: give the correct one with --header")
     lines = [record for record in records if record.whole and not (refused and record.line == 1 and not first_is_row)]
     left = sum(not record.whole for record in records)
     if not lines:
-        raise CommandError(f"nothing can be sent again: quarantine holds only the head of {left} lines")
+        raise CommandError(
+            f"quarantine holds only the beginning of {left} lines: correct the file itself and upload it"
+        )
     if sum(len(record.raw) for record in lines) > REPLAY_MAX_BYTES:
-        raise CommandError(f"more than {REPLAY_MAX_BYTES:,} bytes: correct the file itself and upload it")
+        raise CommandError(
+            f"the refused lines have more than {REPLAY_MAX_BYTES:,} bytes: correct the file itself and upload it"
+        )
     return Replay(original, header.encode() or original.header, tuple(record.raw for record in lines), left)
 
 
 def apply(replay: Replay, mappings: Sequence[Mapping]) -> tuple[Replay, int]:
     """Correct the lines; returns the new replay and how many lines changed.
 
-    A line that cannot be taken apart stays as it is: --edit is for those.
+    A line that cannot be parsed is unchanged: correct it with --edit.
     """
     correct = _correct_csv if replay.original.kind == "csv" else _correct_json
     lines = tuple(correct(line, replay.header, mappings) for line in replay.lines)
@@ -128,7 +132,7 @@ def _text(value: Any) -> str:
 
 
 def edit(replay: Replay) -> Replay:
-    """Open the lines in the user's editor; CommandError when it fails or nothing is left."""
+    """Open the lines in the user's editor; CommandError when it fails or no line is left."""
     command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory(prefix="usher-replay-") as folder:
         path = Path(folder) / f"lines.{replay.original.kind}"
@@ -138,29 +142,29 @@ def edit(replay: Replay) -> Replay:
         except OSError as error:
             raise CommandError(f"the editor {command[0]} cannot be started ({error.strerror}): set EDITOR") from error
         if code != 0:
-            raise CommandError(f"the editor {command[0]} ended with {code}: nothing was sent")
+            raise CommandError(f"the editor {command[0]} ended with code {code}, nothing was sent: try again")
         lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     header = lines.pop(0) if replay.original.kind == "csv" and lines else replay.header
     if not lines:
-        raise CommandError("no line is left: nothing was sent")
+        raise CommandError("no line is left, nothing was sent: keep at least one line")
     return Replay(replay.original, header, tuple(lines), replay.left)
 
 
 def refuse_twice(target: Target, file: QuarantineFile) -> None:
-    """CommandError when the file was replayed before."""
+    """Raise CommandError when the file was replayed before."""
     tags = _tags(target, file)
     if REPLAYED_AT in tags:
         raise CommandError(
             f"{file.digest} was replayed at {tags[REPLAYED_AT]} as {tags.get(REPLAYED_AS, 'another object')}: "
-            "its rows would count twice (--force does it all the same)"
+            "its rows would count twice; replay it anyway with --force"
         )
 
 
 def send(target: Target, file: QuarantineFile, replay: Replay, *, force: bool) -> str:
-    """Write the new object, then mark the quarantine file; returns the new key.
+    """Write the new object, then tag the quarantine file; returns the new key.
 
-    The key comes from the content and is written only where there is none: a crash between the two writes and a second
-    try do not count the rows twice.
+    The key is derived from the content and written once, so that a retry after a crash between the two writes does not
+    count the rows twice.
     """
     body = replay.body()
     now = datetime.datetime.now(datetime.UTC)

@@ -170,7 +170,7 @@ def test_a_second_agent_on_a_checkpoint_is_refused(stack: Stack) -> None:
     first = stack.start(*stack.ratings("--follow"))
     until(lambda: stack.offset() > 0)
     _, last = stack.agent(*stack.ratings(), code=1)
-    assert last == f"usher: {stack.checkpoint}: another agent (pid {first.pid}) works with it"
+    assert last == f"usher: {stack.checkpoint}: another agent (pid {first.pid}) uses it: stop that one first"
 
 
 def test_without_a_name_the_checkpoint_belongs_to_files_and_stream(stack: Stack) -> None:
@@ -186,8 +186,11 @@ def test_without_a_name_the_checkpoint_belongs_to_files_and_stream(stack: Stack)
     [
         (["--dataset", "nothing"], "unknown data set nothing: use one of ratings, items"),
         (["--dataset", "tags"], "there is no stream usher-tags on http"),
-        (["--dataset", "ratings", "--from-start", "--from-end"], "--from-start and --from-end exclude each other"),
-        (["--dataset", "ratings"], "ratings.csv: there is no such file"),
+        (
+            ["--dataset", "ratings", "--from-start", "--from-end"],
+            "--from-start and --from-end exclude each other: give one of them",
+        ),
+        (["--dataset", "ratings"], "ratings.csv: file not found"),
     ],
 )
 def test_what_cannot_work_is_one_line(stack: Stack, arguments: list[str], line: str) -> None:

@@ -101,7 +101,7 @@ def taken_once(target: Target, answer: Any) -> bool:
 
 def tables_are_there(target: Target, _answer: Any) -> bool:
     """CloudFormation was told so, where the sample says."""
-    found = target.client("s3").get_object(Bucket=target.resources.lake_bucket, Key=sample.ANSWER_KEY)
+    found = target.client("s3").get_object(Bucket=target.resources.lake_bucket, Key=sample.RESPONSE_KEY)
     told = json.loads(found["Body"].read())
     return bool(told["Status"] == "SUCCESS" and {"ratings", "events", "quarantine"} <= told["Data"].keys())
 

@@ -376,17 +376,17 @@ def test_a_crash_before_the_mark_does_not_count_the_rows_twice(
 def test_lines_of_which_only_the_head_is_kept_are_left_and_said(run: Run, target: Target) -> None:
     entry = refuse(target, [(2, NASTY[0], len(NASTY[0])), (3, b"a" * 4096, 10_485_760)])
     result = run("quarantine", "replay", entry.digest, "--dry-run")
-    assert "1 lines are left" in result.stderr
+    assert "1 lines are skipped" in result.stderr
     assert "aaaa" not in result.stdout
     only_heads = refuse(target, [(3, b"a" * 4096, 10_485_760)], name="y.csv")
-    assert "only the head" in failure(run("quarantine", "replay", only_heads.digest))
+    assert "only the beginning" in failure(run("quarantine", "replay", only_heads.digest))
 
 
 def test_an_object_refused_for_its_header_needs_the_right_one(run: Run, target: Target) -> None:
     body = b"user;film;stars\n1,2,3.5,1\n"
     lines = [(number, raw, len(raw)) for number, raw in enumerate(body.split(b"\n")[:2], start=1)]
     entry = refuse(target, lines, body)
-    assert "give the right one with --header" in failure(run("quarantine", "replay", entry.digest))
+    assert "give the correct one with --header" in failure(run("quarantine", "replay", entry.digest))
     right = "userId,movieId,rating,timestamp"
     result = run("quarantine", "replay", entry.digest, "--header", right, "--dry-run")
     assert result.stdout.split("\n")[:2] == [right, "1,2,3.5,1"]
@@ -412,7 +412,7 @@ def test_an_editor_corrects_the_lines_and_its_failure_sends_nothing(
 ) -> None:
     entry = nasty(target)
     for editor, words in (
-        ("false", "ended with 1"),
+        ("false", "ended with code 1"),
         ("/no/such/editor", "cannot be started"),
         ("truncate -s0", "no line"),
     ):

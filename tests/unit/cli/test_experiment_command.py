@@ -226,13 +226,13 @@ def test_a_preset_of_another_version_leaves_the_limits_out(target: Target, story
 
 
 def test_a_page_that_cannot_be_written_is_one_line(target: Target, story: Story, tmp_path: Path) -> None:
-    assert "there is no page to write" in said(call(target, "--html", str(tmp_path / "page.html")))
+    assert "leave out --html" in said(call(target, "--html", str(tmp_path / "page.html")))
     story.run()
     assert "cannot write" in said(call(target, "--html", str(tmp_path / "no" / "page.html")))
 
 
 def test_watching_and_json_exclude_each_other(target: Target) -> None:
-    assert "leave out one" in said(call(target, "--watch", "--json"))
+    assert "--watch and --json exclude each other" in said(call(target, "--watch", "--json"))
 
 
 # What it says
@@ -249,7 +249,7 @@ def test_an_open_experiment_is_shown_with_evidence_thresholds_and_reasons(target
     assert "95 % confidence sequence" in output
     assert "93% of outcomes name their recommendation" in output
     assert output.count("undecided after") == 4, "the newest reason above, and three decisions"
-    assert "Earlier decisions: --decisions N" in output
+    assert "For earlier decisions use --decisions N" in output
     assert OLD in output and NEW in output
 
 
@@ -366,7 +366,7 @@ def test_watching_ends_when_the_experiment_closes(
 def test_watching_what_vanishes_ends_in_one_line(target: Target, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     story.run(closed=False)
     monkeypatch.setattr("time.sleep", lambda _: story.table.delete_item(Key=keys.experiment(NAME).item()))
-    assert "is gone" in said(call(target, "--watch"))
+    assert "was deleted" in said(call(target, "--watch"))
 
 
 # The page

@@ -43,7 +43,7 @@ def follow(builds: Any, seconds: float = 60.0) -> list[str]:
 
 @pytest.mark.parametrize("status", ["FAILED", "FAULT", "STOPPED", "TIMED_OUT"])
 def test_a_build_that_ends_badly_says_where_its_log_lies(status: str) -> None:
-    with pytest.raises(CommandError, match=f"ended {status}: https://log"):
+    with pytest.raises(CommandError, match=f"ended {status}: see https://log"):
         follow(Builds("IN_PROGRESS", status))
 
 

@@ -48,11 +48,11 @@ def test_paths_are_absolute_wherever_the_copy_lies(template: Any, tmp_path: Path
 
 def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     target = Target(boto3.Session("a", "b", None, "eu-west-1"), "usher", "the twin", endpoint="http://127.0.0.1:9")
-    with pytest.raises(CommandError, match="`make build` first"):
+    with pytest.raises(CommandError, match="run `make build` first"):
         sam_template.write(target, {}, tmp_path, tmp_path / "sam.json")
     built = tmp_path / sam_template.BUILT
     built.parent.mkdir(parents=True)
     built.write_text("Resources: {}")
-    with pytest.raises(CommandError, match="containers cannot reach the twin: start it with the address"):
+    with pytest.raises(CommandError, match="containers cannot reach the twin: start it on the address"):
         sam_template.write(target, {}, tmp_path, tmp_path / "sam.json")
     assert not (tmp_path / "sam.json").exists()

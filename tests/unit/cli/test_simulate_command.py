@@ -34,8 +34,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (("--preset", "brave"), "unknown preset 'brave': it is one of default, patient, cautious, demo"),
         (("--base-rate", "0.9", "--lift", "0.5"), "a conversion rate would reach 135%"),
         (("--window-hours", "100", "--preset", "demo"), "a window of 100 h never closes"),
-        (("--epoch-minutes", "1000", "--preset", "demo"), "longer than preset demo runs"),
-        (("--plan", "--html", "x.html"), "--html writes one experiment"),
+        (("--epoch-minutes", "1000", "--preset", "demo"), "exceeds preset demo"),
+        (("--plan", "--html", "x.html"), "--html and --plan exclude each other"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_one_line(

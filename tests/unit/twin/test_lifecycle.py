@@ -70,7 +70,7 @@ def test_a_taken_port_is_said_with_what_to_do(tmp_path: Path, mode: list[str]) -
 
 
 def test_a_parameter_that_is_no_pair_is_said(tmp_path: Path) -> None:
-    assert "write it as Key=Value" in _fails(tmp_path, "up", "--parameter", "Size")
+    assert "write KEY=VALUE" in _fails(tmp_path, "up", "--parameter", "Size")
 
 
 def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_twin_status_and_down_say_so(tmp_path: Path) -> None:
-    assert "no twin of this folder runs" in _fails(tmp_path, "status")
-    assert "no twin of this folder runs" in _fails(tmp_path, "down")
+    assert "no twin runs in this folder" in _fails(tmp_path, "status")
+    assert "no twin runs in this folder" in _fails(tmp_path, "down")
 
 
 def test_two_twins_of_one_folder_are_one_too_many_also_while_the_first_starts(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from cli.agent.agent import Progress
-from cli.agent.bootstrap import Order, work
+from cli.agent.bootstrap import Settings, work
 from cli.agent.checkpoint import Stream
 from cli.target import Target
 
@@ -125,13 +125,13 @@ class Agents:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.json"
 
-    def order(self, *paths: Path | str, **options: Any) -> Order:
+    def order(self, *paths: Path | str, **options: Any) -> Settings:
         options = {
             "dataset": "ratings",
             "checkpoint": self.checkpoint,
             "stream": Stream("usher-ratings", "1"),
         } | options
-        return Order(paths=[str(path) for path in paths], **options)
+        return Settings(paths=[str(path) for path in paths], **options)
 
     def __call__(self, *paths: Path | str, tell: Callable[[str], None] = lambda _: None, **options: Any) -> Progress:
         return work(self.target, self.order(*paths, **options), threading.Event(), tell=tell)

@@ -42,7 +42,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_file_that_is_no_checkpoint_is_named_and_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / "c").write_text(content)
-    with pytest.raises(CommandError, match=r"/c: this is no checkpoint"):
+    with pytest.raises(CommandError, match=r"/c: not a checkpoint"):
         Checkpoint.load(tmp_path / "c", STREAM)
     assert (tmp_path / "c").read_text() == content
 
@@ -50,8 +50,8 @@ def test_a_file_that_is_no_checkpoint_is_named_and_left_alone(tmp_path: Path, co
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (Stream("usher-tags", "2026-03-01"), "is about usher-ratings"),
-        (Stream("usher-ratings", "2026-03-02"), "of a usher-ratings that was made anew since"),
+        (Stream("usher-tags", "2026-03-01"), "is of stream usher-ratings"),
+        (Stream("usher-ratings", "2026-03-02"), "of an earlier stream named usher-ratings"),
     ],
 )
 def test_a_checkpoint_of_another_stream_is_refused(tmp_path: Path, other: Stream, reason: str) -> None:
@@ -78,7 +78,7 @@ def test_the_files_that_moved_last_are_kept(tmp_path: Path) -> None:
 def test_two_agents_do_not_share_a_checkpoint(tmp_path: Path) -> None:
     with (
         locked(tmp_path / "c"),
-        pytest.raises(CommandError, match=rf"another agent \(pid {os.getpid()}\) works with it"),
+        pytest.raises(CommandError, match=rf"another agent \(pid {os.getpid()}\) uses it"),
         locked(tmp_path / "c"),
     ):
         pass

@@ -121,7 +121,7 @@ def test_a_replaced_file_is_refused_and_the_checkpoint_stays(
     with pytest.raises(CommandError, match=r"ratings.csv was truncated or replaced after its first .* bytes were sent"):
         agents(path)
     path.write_text(HEADER)
-    with pytest.raises(CommandError, match="--from-start sends what it holds now"):
+    with pytest.raises(CommandError, match="send its present content with --from-start"):
         agents(path)
     assert agents.checkpoint.read_bytes() == before
     assert users(firehose) == list(range(100))
@@ -199,11 +199,11 @@ def test_a_restored_copy_goes_on_where_the_original_stood(agents: Any, firehose:
 def test_a_missing_an_unreadable_and_a_foreign_file_are_one_line_each(
     agents: Any, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CommandError, match=r"ratings.csv: there is no such file"):
+    with pytest.raises(CommandError, match=r"ratings.csv: file not found"):
         agents(path)
-    with pytest.raises(CommandError, match=r"\*.tsv: there is no such file"):
+    with pytest.raises(CommandError, match=r"\*.tsv: file not found"):
         agents(tmp_path / "*.tsv")
-    with pytest.raises(CommandError, match="this is no file"):
+    with pytest.raises(CommandError, match="not a regular file"):
         agents(tmp_path)
     path.write_text("movieId,title\n1,Heat\n")
     with pytest.raises(CommandError, match=r"ratings.csv: the header movieId,title lacks .* it looks like items"):
@@ -238,7 +238,7 @@ def test_a_stream_that_takes_nothing_ends_the_agent_after_its_patience(
     monkeypatch.setattr(delivery, "LONGEST_DELAY_SECONDS", 0.01)
     path.write_text(HEADER + ratings(0, 10))
     firehose.faults = lambda _number, _records: "hang up"
-    with pytest.raises(CommandError, match="took nothing for"):
+    with pytest.raises(CommandError, match="accepted no record for"):
         agents(path, patience_seconds=0.1)
     firehose.faults = lambda _number, _records: None
     assert agents(path).rows == 10
@@ -254,6 +254,6 @@ def test_rows_joined_in_records_arrive_all_the_same(agents: Any, firehose: Any, 
 def test_a_checkpoint_of_another_stream_sends_nothing(agents: Any, firehose: Any, ratings: Any, path: Path) -> None:
     path.write_text(HEADER + ratings(0, 10))
     agents(path)
-    with pytest.raises(CommandError, match="is about usher-ratings"):
+    with pytest.raises(CommandError, match="is of stream usher-ratings"):
         agents(path, stream=Stream("other-ratings", "1"))
     assert users(firehose) == list(range(10))

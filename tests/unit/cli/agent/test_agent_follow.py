@@ -51,7 +51,7 @@ def test_rows_are_sent_as_they_are_written_and_a_half_written_one_waits(
     append(path, "6,1,4.")
     done = running.end()
     assert (done.rows, done.lag_bytes) == (6, 6)
-    assert "ratings.csv is not there yet" in running.told[0]
+    assert "ratings.csv does not exist yet" in running.told[0]
     append(path, "5,1500000006\n")
     agents(path)
     arrived(0, 7)
@@ -111,7 +111,7 @@ def test_a_truncation_without_a_copy_is_told(
     append(path, ratings(10, 12))
     arrived(0, 12)
     running.end()
-    assert any("was truncated" in line and "no copy is beside it" in line for line in running.told)
+    assert any("was truncated" in line and "there is no copy beside it" in line for line in running.told)
 
 
 def test_a_pattern_takes_in_new_files_and_rotated_ones_once(
@@ -150,7 +150,7 @@ def test_a_file_that_turns_out_unreadable_is_told_and_the_others_go_on(
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "a.csv").write_text(HEADER + ratings(0, 5))
     arrived(0, 5)
-    until(lambda: any("folder.csv: this is no file" in line for line in running.told))
+    until(lambda: any("folder.csv: not a regular file" in line for line in running.told))
     running.end()
 
 

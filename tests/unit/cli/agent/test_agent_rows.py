@@ -93,8 +93,8 @@ def test_json_lines_go_as_they_are_but_blank_lines_and_the_byte_order_mark() -> 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"\x1f\x8b\x08\x00", "this is gzip"),
-        (b"PAR1\x00", "this is Parquet"),
+        (b"\x1f\x8b\x08\x00", "the file is gzip"),
+        (b"PAR1\x00", "the file is Parquet"),
         (b"movieId,title,genres", "it looks like items"),
         (b'{"movieId":1,"title":"Heat"}', "it looks like items"),
         (b"1,2,3.5,964982703", "fits no data set"),

@@ -93,7 +93,9 @@ def test_a_lasting_failure_ends_at_once_with_a_line(firehose: Any, sender: Sende
 def test_without_progress_within_the_patience_it_fails_and_says_why(firehose: Any, sender: Sender) -> None:
     firehose.faults = lambda _number, _records: BUSY
     sender.patience_seconds = 0.05
-    with pytest.raises(CommandError, match=r"usher-ratings took nothing for .* \(PutRecordBatch failed: Slow down"):
+    with pytest.raises(
+        CommandError, match=r"usher-ratings accepted no record for .* \(PutRecordBatch failed: Slow down"
+    ):
         sender.send(batch(2))
     assert len(firehose.calls) > 1
 
@@ -148,7 +150,7 @@ def test_long_trouble_is_told_and_its_end_too(firehose: Any, sender: Sender) -> 
 
 def test_an_answer_for_another_number_of_records_is_no_answer(firehose: Any, sender: Sender) -> None:
     firehose.faults = lambda _number, _records: (200, {"FailedPutCount": 1, "RequestResponses": [{"RecordId": "r"}]})
-    with pytest.raises(CommandError, match="answered for 1 records and was sent 3"):
+    with pytest.raises(CommandError, match="answered for 1 of 3 records"):
         sender.send(batch(3))
 
 
