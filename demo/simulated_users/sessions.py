@@ -17,8 +17,9 @@ from typing import Any
 from cli.formatting.terminal import say
 from cli.target import Target
 from demo.api_client import ApiClient, ApiResponse
+from demo.simulated_users.click_model import Action, SimulatedUser
+from demo.simulated_users.population import Population
 from demo.simulated_users.preference_model import PreferenceModel
-from demo.simulated_users.users import Action, Population, SimulatedUser
 
 #: Items in a list.
 LIST_LENGTH = 10

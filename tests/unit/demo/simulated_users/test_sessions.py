@@ -18,10 +18,10 @@ from cli.errors import CommandError
 from cli.target import Resources, Target
 from demo.api_client import ApiClient
 from demo.simulated_users import sessions
+from demo.simulated_users.click_model import Action, SimulatedUser
 from demo.simulated_users.history import History
 from demo.simulated_users.preference_model import Calibration, Factors, PreferenceModel
 from demo.simulated_users.sessions import SessionCounts, SessionRunner, run_session
-from demo.simulated_users.users import Action, SimulatedUser
 
 ITEMS = ("a", "b", "c")
 Reply = tuple[int, dict[str, Any]]

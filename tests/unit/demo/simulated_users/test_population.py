@@ -8,9 +8,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from demo.simulated_users.click_model import SimulatedUser, examination_probabilities
 from demo.simulated_users.history import History
+from demo.simulated_users.population import FIRST_RATINGS, Population
 from demo.simulated_users.preference_model import Calibration, Factors, PreferenceModel
-from demo.simulated_users.users import FIRST_RATINGS, Population, SimulatedUser, examination_probabilities
 
 ITEMS = tuple(f"i{n}" for n in range(20))
 
