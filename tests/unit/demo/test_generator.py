@@ -120,7 +120,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_without_ratings_and_without_events_nothing_is_generated(tmp_path: Path) -> None:
     result = CliRunner().invoke(main.app, ["data", "generate", str(tmp_path / "new"), "--no-ratings"])
-    assert "there is nothing to learn from" in str(explain(result.exception))  # type: ignore[arg-type]
+    assert "leaves nothing to learn from: add --events" in str(explain(result.exception))  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()
 
 
