@@ -16,6 +16,7 @@ from cli.experiments.records import Experiment, mapping, number
 from cli.formatting.terminal import printable, remark, say
 from cli.target import Target
 from demo.simulated_users.sessions import SessionCounts
+from usher.store.experiments import ROLES
 
 if TYPE_CHECKING:
     from usher.store.router import Router
@@ -54,7 +55,7 @@ class ObservedExperiment:
     def users(self) -> int:
         """Users that the newest decision counted, of both roles."""
         numbers = self.last.numbers if self.last else {}
-        found = [number(numbers, f"users_{role}") for role in records.ROLES]
+        found = [number(numbers, f"users_{role}") for role in ROLES]
         return 0 if any(map(math.isnan, found)) else int(sum(found))
 
 
@@ -106,7 +107,7 @@ def _moves_weights(item: Any) -> bool:
 def _decision_line(found: Experiment, item: Any) -> str:
     """`12.0 s  16 min  challenger 25%  120 + 30 users  continue: …`"""
     numbers = mapping(item.get("numbers"))
-    users = [number(numbers, f"users_{role}") for role in records.ROLES]
+    users = [number(numbers, f"users_{role}") for role in ROLES]
     elapsed = records.moment_of(item) - found.started_at
     counted = f"{users[0]:,.0f} + {users[1]:,.0f} users" if sum(users) > 0 else ""
     return printable(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from cli.experiments.presentation import counted
-from cli.experiments.records import ROLES, Experiment, Item, mapping, moment_of, number
+from cli.experiments.records import Experiment, Item, mapping, moment_of, number
 from cli.formatting.charts import Bars, Chart, Line
-
-if TYPE_CHECKING:
-    from usher.experiments.stats.presets import Preset
+from usher.experiments.stats.presets import Preset
+from usher.store.experiments import ROLES
 
 _TEN = math.log(10)
 _STYLES = {"champion": "a", "challenger": "b"}

@@ -11,20 +11,17 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from cli.errors import CommandError, one_line
 from cli.experiments import presentation, records
 from cli.experiments.records import Experiment, Item
 from cli.formatting.terminal import printable, remark, say
 from cli.target import Target
-
-if TYPE_CHECKING:
-    from usher.store.router import Router
+from usher.store.operator_commands import TEXT_MAX, WAITING, read_command, write_command
+from usher.store.router import Router
 
 #: Seconds between two polls of the outcome.
 POLL_SECONDS = 0.5
-WHY_MAX = 500
 #: The newest decisions to search for the one that followed the command.
 RECENT = 20
 
@@ -80,8 +77,6 @@ def send(target: Target, action: str, experiment_id: str, why: str, wait_seconds
 
     Raises CommandError when the command is refused, or not executed in time (the next tick then executes it).
     """
-    from usher.store.operator_commands import write_command  # noqa: PLC0415 - only when a command runs
-
     workflow = target.resources.shift_workflow_arn
     if not workflow:
         raise CommandError(
@@ -107,21 +102,19 @@ def operator_of(target: Target) -> str:
 def checked_reason(why: str) -> str:
     """The reason on one line; CommandError when it is empty or too long."""
     line = " ".join(why.split())
-    if not line or len(line) > WHY_MAX:
-        raise CommandError(f"--why has {len(line)} characters: give a reason of 1 to {WHY_MAX} characters")
+    if not line or len(line) > TEXT_MAX:
+        raise CommandError(f"--why has {len(line)} characters: give a reason of 1 to {TEXT_MAX} characters")
     return line
 
 
 def _wait(target: Target, command_key: tuple[str, str], execution: str, seconds: float) -> Item:
     """The command with its outcome; CommandError when the workflow fails before, or the time is over."""
-    from usher.store.operator_commands import read_command  # noqa: PLC0415 - only when a command runs
-
     table, deadline = target.state_table(), time.monotonic() + seconds
     while True:
         # The execution first: an outcome that it stored before it failed is then seen.
         failure = _failure(target, execution)
         command = read_command(table, *command_key)
-        if command.get("status") != "waiting":
+        if command.get("status") != WAITING:
             return command
         if failure or time.monotonic() >= deadline:
             cause = failure or f"not executed within {seconds:g} s"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
 
 from cli.experiments import presentation
 from cli.experiments.charts import charts
@@ -13,10 +12,9 @@ from cli.experiments.records import Experiment, Item, clock, moment_of, number
 from cli.formatting.charts import svg
 from cli.formatting.pages import document, table, text
 from cli.formatting.terminal import e_value, lift_text
-
-if TYPE_CHECKING:
-    from usher.experiments.stats.presets import Preset
-    from usher.store.router import Router
+from usher.experiments.decisions import JOIN_RATE_MIN
+from usher.experiments.stats.presets import Preset
+from usher.store.router import Router
 
 #: A page with more decisions lists only the first and the newest.
 DECISIONS_MAX = 200
@@ -69,7 +67,7 @@ def _tests(experiment: Experiment, preset: Preset | None) -> str:
     if "lift" in experiment.numbers:
         rows.append(("lift", lift_text(*lift), "95 % confidence sequence"))
     if not math.isnan(joined):
-        rows.append(("join rate", percent(joined), f"nothing is promoted below {presentation.JOIN_RATE_MIN:.0%}"))
+        rows.append(("join rate", percent(joined), f"nothing is promoted below {JOIN_RATE_MIN:.0%}"))
     return table(("test", "now", ""), rows) if rows else ""
 
 

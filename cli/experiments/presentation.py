@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cli.experiments.records import ROLES, Experiment, Item, clock, mapping, moment_of, number, public
+from cli.experiments.records import Experiment, Item, clock, mapping, moment_of, number, public
 from cli.formatting.terminal import e_value, lift_text, printable
-
-if TYPE_CHECKING:
-    from usher.experiments.stats.presets import Preset
-    from usher.store.router import Router
-
-#: The controller promotes nothing below this share of outcomes with a valid recommendation id.
-JOIN_RATE_MIN = 0.5
+from usher.experiments.stats.presets import PRESETS, Preset
+from usher.store.experiments import ROLES
+from usher.store.router import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +46,6 @@ class Role:
 
 def preset_of(experiment: Experiment) -> Preset | None:
     """The preset of an experiment; None when this version has no preset of that name."""
-    from usher.experiments.stats.presets import PRESETS  # noqa: PLC0415 - imports numpy
-
     return PRESETS.get(str(experiment.meta.get("preset", "")))
 
 

@@ -9,17 +9,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cli import runs
 from cli.errors import CommandError
 from cli.target import Target
-
-if TYPE_CHECKING:
-    from usher.store.router import Router
+from usher.schema import ids
+from usher.store import experiment_history as history
+from usher.store.experiments import ROLES
+from usher.store.router import Router, read_router
 
 Item = Mapping[str, Any]
 
-ROLES = ("champion", "challenger")
 #: Not for display: keys, the salt of the assignment, the controller's lease.
 _HIDDEN = frozenset({"pk", "sk", "salt", "lease"})
 
@@ -95,8 +96,6 @@ class Experiment:
 
 def router_of(target: Target) -> Router | None:
     """The router, or None before the first model serves; CommandError when its item is incomplete."""
-    from usher.store.router import read_router  # noqa: PLC0415 - imports botocore
-
     try:
         return read_router(target.state_table())
     except KeyError as error:
@@ -131,8 +130,6 @@ def newest(target: Target, router: Router | None, decisions: int | None = None) 
         return None
     if router.experiment_id:
         return read(target, router.experiment_id, decisions)
-    from usher.schema import ids  # noqa: PLC0415 - only when a command runs
-
     names = [ids.experiment_id(model) for model in sorted(set(router.models.values()))]
     metas = {name: meta for name in names if (meta := _meta(target, name)) is not None}
     if not metas:
@@ -145,8 +142,6 @@ def read(target: Target, experiment_id: str, decisions: int | None = None) -> Ex
 
     decisions: only the newest so many, without epochs and strata; None reads everything.
     """
-    from usher.store import experiment_history as history  # noqa: PLC0415 - only when a command runs
-
     table = target.state_table()
     if decisions is None:
         items = history.read_items(table, experiment_id)
@@ -168,16 +163,11 @@ def read(target: Target, experiment_id: str, decisions: int | None = None) -> Ex
 
 
 def _meta(target: Target, experiment_id: str) -> Item | None:
-    from usher.store.experiment_history import read_meta  # noqa: PLC0415 - only when a command runs
-
-    return read_meta(target.state_table(), experiment_id)
+    return history.read_meta(target.state_table(), experiment_id)
 
 
 def _known(target: Target, router: Router | None) -> list[str]:
     """Possible experiment ids: of the models that serve and of the newest runs."""
-    from cli import runs  # noqa: PLC0415 - only where an id is not whole
-    from usher.schema import ids  # noqa: PLC0415
-
     models = list(router.models.values()) if router is not None else []
     return [ids.experiment_id(name) for name in (*models, *(run.run_id for run in runs.newest(target, 200)))]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,9 +15,8 @@ from cli.experiments.presentation import count, percent
 from cli.experiments.records import Experiment, Item, clock, moment_of
 from cli.experiments.variant_metrics import COUNTS, Variant
 from cli.formatting.terminal import COLOURS, bar, e_value, interval, lift_text, make_table, printable
-
-if TYPE_CHECKING:
-    from usher.store.router import Router
+from usher.experiments.decisions import JOIN_RATE_MIN
+from usher.store.router import Router
 
 _STATES = {"testing": "cyan", "frozen": "yellow", "baking": "green", "idle": "green", "closed": "green"}
 
@@ -112,7 +110,7 @@ def _evidence(experiment: Experiment, router: Router | None) -> Table:
         rows.add_row("lift", interval(*lift), f"{lift_text(*lift)}, 95 % confidence sequence")
     joined = presentation.join_rate(experiment)
     if not math.isnan(joined):
-        needed = f"{presentation.JOIN_RATE_MIN:.0%} are required"
+        needed = f"{JOIN_RATE_MIN:.0%} are required"
         rows.add_row("join rate", bar(joined), f"{percent(joined)} of outcomes name their recommendation, {needed}")
     return rows
 

@@ -1,4 +1,4 @@
-"""Each variant's CloudWatch metrics: Usher's own counts of requests, and SageMaker's of the endpoint."""
+"""Read the CloudWatch metrics of each variant: Usher's counts of requests and SageMaker's metrics of the endpoint."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.target import Target
+from botocore.exceptions import ClientError
 
-VARIANTS = ("A", "B")
+from cli.target import Target
+from usher.experiments.metrics import ENDPOINT_METRICS, KINDS, REQUESTS
+from usher.metrics import NAMESPACE
+from usher.store.router import VARIANTS
+
 PERIOD_SECONDS = 60
-#: CloudWatch answers a look over fifteen days and more by the minute no longer.
+#: The period that is shown, at most; CloudWatch keeps values by the minute for fifteen days.
 LOOK_SECONDS_MAX = 6 * 3600
-#: Usher's own counts of a variant: requests that were assigned to it, and how many of them went wrong.
-COUNTS = ("VariantRequests", "VariantErrors", "VariantSlow", "VariantEmpty")
-_VARIANT = (("Invocations", "Sum"), ("Invocation5XXErrors", "Sum"), ("ModelLatency", "p99"))
+#: Usher's metrics of a variant: all requests, then those with each kind of fault.
+COUNTS = (REQUESTS, *KINDS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One variant. counts: by metric; what was not measured is not there. p99_milliseconds: the worst minute's.
+    """The metrics of a variant. counts: by metric, without those that have no value.
 
-    weight: what the endpoint really sends to the variant, 0 to 1; None without an endpoint.
+    p99_milliseconds: the model's latency in the slowest minute; None without a value.
+    weight: the endpoint's share of requests for this variant, 0 to 1; None without an endpoint.
     """
 
     name: str
@@ -33,7 +37,7 @@ class Variant:
 
 
 def look(target: Target, since: float) -> list[Variant]:
-    """Both variants, from a moment (epoch seconds) or the last six hours until now."""
+    """The metrics of both variants since a moment (epoch seconds), at most the last six hours."""
     now = time.time()
     start = max(since, now - LOOK_SECONDS_MAX) if since < now else now - PERIOD_SECONDS
     values = dict(_values(target, start, now))
@@ -42,7 +46,7 @@ def look(target: Target, since: float) -> list[Variant]:
 
 
 def firing(target: Target) -> list[str]:
-    """The stack's own alarms that are in alarm now, by name: those of the variants, the join rate, the API."""
+    """The names of the stack's alarms in state ALARM: of the variants, the join rate and the API."""
     alarms = target.client("cloudwatch").get_paginator("describe_alarms")
     found = [
         alarm for page in alarms.paginate(AlarmNamePrefix=f"{target.stack_name}-") for alarm in page["MetricAlarms"]
@@ -51,7 +55,7 @@ def firing(target: Target) -> list[str]:
 
 
 def as_record(variant: Variant) -> dict[str, Any]:
-    """For --json."""
+    """The metrics of a variant for --json."""
     return {
         "variant": variant.name,
         **{name: int(value) for name, value in variant.counts.items()},
@@ -62,14 +66,14 @@ def as_record(variant: Variant) -> dict[str, Any]:
 
 
 def _variant(name: str, values: dict[tuple[str, str], list[float]], weight: float | None, status: str) -> Variant:
-    counted = {metric: sum(found) for (variant, metric), found in values.items() if variant == name and found}
-    slowest = values.get((name, "ModelLatency"), [])
-    counted.pop("ModelLatency", None)
-    return Variant(name, counted, max(slowest) / 1000 if slowest else None, weight, status)
+    counts = {metric: sum(found) for (variant, metric), found in values.items() if variant == name and found}
+    counts.pop("ModelLatency", None)
+    latencies = values.get((name, "ModelLatency"), [])
+    return Variant(name, counts, max(latencies) / 1000 if latencies else None, weight, status)
 
 
 def _values(target: Target, start: float, end: float) -> Iterator[tuple[tuple[str, str], list[float]]]:
-    """((variant, metric), its values minute by minute)."""
+    """((variant, metric), its values by minute) for each metric."""
     queries = list(_queries(target.resources.endpoint_name))
     asked = [
         {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": PERIOD_SECONDS, "Stat": stat}}
@@ -85,20 +89,18 @@ def _values(target: Target, start: float, end: float) -> Iterator[tuple[tuple[st
 
 
 def _queries(endpoint: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """(variant, metric, statistic)"""
+    """(variant, CloudWatch metric, statistic) for each metric; without an endpoint only Usher's own."""
     for variant in VARIANTS:
+        dimensions = [{"Name": "variant", "Value": variant}]
         for name in COUNTS:
-            dimensions = [{"Name": "variant", "Value": variant}]
-            yield variant, {"Namespace": "Usher", "MetricName": name, "Dimensions": dimensions}, "Sum"
+            yield variant, {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions}, "Sum"
         endpoint_dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]
-        for name, stat in _VARIANT if endpoint else ():
+        for name, stat in ENDPOINT_METRICS.values() if endpoint else ():
             yield variant, {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": endpoint_dimensions}, stat
 
 
 def _endpoint(target: Target) -> tuple[dict[str, float], str]:
-    """The weights that the endpoint has, as shares, and its status; none where both models live in the function."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
-
+    """The endpoint's weights as shares, and its status; both empty when the models run in the Lambda function."""
     name = target.resources.endpoint_name
     if not name:
         return {}, ""
@@ -107,7 +109,7 @@ def _endpoint(target: Target) -> tuple[dict[str, float], str]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationException":
             raise
-        return {}, "there is no endpoint"
+        return {}, "endpoint not found"
     weights = {
         str(each["VariantName"]): float(each.get("CurrentWeight", 0.0)) for each in found.get("ProductionVariants", [])
     }

@@ -146,7 +146,7 @@ def test_sigterm_ends_a_following_agent_in_order(stack: Stack) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = stack.ended(process)
     assert output.startswith("150 rows (")
-    assert "4 bytes are not sent yet: the same command goes on there" in output
+    assert "4 bytes are not sent yet: the same command continues there" in output
 
 
 def test_ctrl_c_ends_an_agent_at_once_when_the_stream_takes_nothing(stack: Stack) -> None:
@@ -185,7 +185,7 @@ def test_without_a_name_the_checkpoint_belongs_to_files_and_stream(stack: Stack)
     ("arguments", "line"),
     [
         (["--dataset", "nothing"], "unknown data set nothing: use one of ratings, items"),
-        (["--dataset", "tags"], "there is no stream usher-tags on http"),
+        (["--dataset", "tags"], "stream usher-tags not found on http"),
         (
             ["--dataset", "ratings", "--from-start", "--from-end"],
             "--from-start and --from-end exclude each other: give one of them",

@@ -31,6 +31,7 @@ from usher.experiments.stats.presets import PRESETS
 from usher.schema import ids
 from usher.store import keys
 from usher.store.codec import stored
+from usher.store.experiments import ROLES
 from usher.store.router import Router
 
 EVIL = "<script>alert(1)</script>\x1b[31m[bold]"
@@ -127,7 +128,7 @@ class Story:
 
         roles = {
             role: {"n": grown("users", role), "c": grown("conversions", role), "sum_y": 0, "sum_y2": 0}
-            for role in records.ROLES
+            for role in ROLES
         }
         weights = {"A": 1 - now.decision.weight_before, "B": now.decision.weight_before}
         span = {"opened_at": self.at(before) if before else STARTED, "closed_at": self.at(now)}
@@ -293,7 +294,7 @@ def test_what_each_variant_did_is_read_from_cloudwatch(target: Target, story: St
         33,
     )
     assert "VariantRequests" not in variants["A"]
-    assert variants["B"]["endpoint_weight"] is None and variants["B"]["endpoint_status"] == "there is no endpoint"
+    assert variants["B"]["endpoint_weight"] is None and variants["B"]["endpoint_status"] == "endpoint not found"
 
 
 def test_what_the_last_look_could_not_see_is_said(target: Target, story: Story, tmp_path: Path) -> None:
@@ -454,7 +455,7 @@ def test_bars_add_up_to_what_was_counted(target: Target, story: Story) -> None:
     assert found is not None
     chart = next(each for each in charts.charts(found, None) if each.bars)
     heights = {bars.label: sum(bars.y) for bars in chart.bars}
-    for role in records.ROLES:
+    for role in ROLES:
         assert heights[f"{role}: enrolled"] == course[-1].number(f"users_{role}") > 0
         assert heights[f"{role}: converted"] == course[-1].number(f"conversions_{role}") > 0
 

@@ -15,6 +15,7 @@ from cli import main
 from cli.experiments import charts, presentation, records
 from cli.target import Resources, Target
 from twin import context
+from usher.store.experiments import ROLES
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_every_decision_is_shown_with_its_reason_and_every_stratum_is_drawn(
     assert found is not None
     drawn = {chart.title: chart for chart in charts.charts(found, presentation.preset_of(found))}
     bars = {each.label: sum(each.y) for each in drawn["Users by stratum"].bars}
-    for role in records.ROLES:
+    for role in ROLES:
         counted = sum(item[role]["n"] for item in shift.items("STRATUM"))
         assert bars[f"{role}: enrolled"] == counted == found.numbers[f"users_{role}"]
     share = drawn["The challenger's share of new users"].lines[0]

@@ -22,12 +22,12 @@ _PERIODS = (1, 5, 10, 30)
 _LATEST_SECONDS = 30.0
 #: Kinds of guardrails → the metrics of recommend_items.
 KINDS: Mapping[str, str] = {"errors": "VariantErrors", "slow": "VariantSlow", "empty": "VariantEmpty"}
-_REQUESTS = "VariantRequests"
+REQUESTS = "VariantRequests"
 _DAY = 86400
 _MINUTE = 60
 _LATELY_SECONDS = 300
 #: A number of a variant → SageMaker's metric and its statistic; of several minutes the largest.
-_VARIANT: Mapping[str, tuple[str, str]] = {
+ENDPOINT_METRICS: Mapping[str, tuple[str, str]] = {
     "invocations": ("Invocations", "Sum"),
     "errors_5xx": ("Invocation5XXErrors", "Sum"),
     "latency_p99_us": ("ModelLatency", "p99"),
@@ -78,7 +78,7 @@ class Metrics:
         if not periods:
             return []
         length = period_seconds(self._meta)
-        names = [_REQUESTS, *KINDS.values()]
+        names = [REQUESTS, *KINDS.values()]
         asked = {f"{role}_{name.lower()}": _sum(name, self._variant(role), length) for name in names for role in ROLES}
         found = self._read(asked, periods[0].start, periods[-1].start + length)
 
@@ -89,7 +89,7 @@ class Metrics:
         return [
             Minute(
                 period.minute,
-                pair(_REQUESTS, period.start),
+                pair(REQUESTS, period.start),
                 {kind: pair(name, period.start) for kind, name in KINDS.items()},
             )
             for period in periods
@@ -110,14 +110,14 @@ class Metrics:
         asked = {}
         for variant in VARIANTS:
             dimensions = {"EndpointName": endpoint, "VariantName": variant}
-            for name, (metric, statistic) in _VARIANT.items():
+            for name, (metric, statistic) in ENDPOINT_METRICS.items():
                 asked[f"{name}_{variant.lower()}"] = _statistic("AWS/SageMaker", metric, dimensions, statistic)
         start = int(now - max(_LATELY_SECONDS, self._meta.epoch_seconds)) // _MINUTE * _MINUTE
         found = self._read(asked, start, int(now) + 1)
         return {
             variant: {
                 name: max(series.values()) if statistic != "Sum" else sum(series.values())
-                for name, (_, statistic) in _VARIANT.items()
+                for name, (_, statistic) in ENDPOINT_METRICS.items()
                 if (series := found[f"{name}_{variant.lower()}"])
             }
             for variant in VARIANTS

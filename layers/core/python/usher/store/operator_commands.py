@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ACTIONS = ("roll_back", "promote", "freeze", "thaw")
 WAITING = "waiting"
-_TEXT_MAX = 500
+TEXT_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,6 @@ def waiting_commands(table: Table, experiment_id: str) -> list[OperatorCommand]:
 
 
 def _command(experiment_id: str, item: Any) -> OperatorCommand:
-    operator, why = (" ".join(str(item.get(name, "")).split())[:_TEXT_MAX] for name in ("operator", "why"))
+    operator, why = (" ".join(str(item.get(name, "")).split())[:TEXT_MAX] for name in ("operator", "why"))
     action = str(item.get("action", ""))
     return OperatorCommand(experiment_id, str(item["sk"]), action, operator or "an unnamed operator", why)
