@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: style, document, tables; foreign text is escaped here."""
+"""Self-contained HTML pages: style, document, tables; foreign text is escaped here. Chart styles: charts.py."""
 
 from __future__ import annotations
 
@@ -6,34 +6,20 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from cli.formatting import charts
+
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#fbfbf9;--rule:#dfe2e6;--a:#2563a8;--b:#c2571a;
---good:#2f7d4f;--bad:#b3261e;--band:#2563a822}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#98a3b3;--paper:#14181f;--rule:#2c3440;--a:#6ea8e6;
---b:#ef9a5b;--good:#6fc28f;--bad:#f2857d;--band:#6ea8e633}}
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#fbfbf9;--rule:#dfe2e6;--good:#2f7d4f;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#98a3b3;--paper:#14181f;--rule:#2c3440;--good:#6fc28f;
+--bad:#f2857d}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:760px;margin:2rem auto;
 padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .4rem}.verdict{font-size:1.15rem;margin:.4rem 0 1.5rem}
 .soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
-figure{margin:0 0 1.8rem}figcaption{font-weight:600}figure p{color:var(--soft);margin:.2rem 0;font-size:.9rem}
-svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
-svg path{fill:none;stroke-width:2}.grid{stroke:var(--rule);stroke-width:1!important}
-svg .limit{stroke:var(--soft);stroke-width:1!important;stroke-dasharray:4 4}svg text.limit{stroke:none;fill:var(--soft)}
-path.a{stroke:var(--a)}path.b{stroke:var(--b)}path.c,path.true{stroke:var(--good)}path.true{stroke-dasharray:2 4}
-circle.a,rect.a{fill:var(--a)}circle.b,rect.b{fill:var(--b)}circle.c{fill:var(--good)}rect.pale{opacity:.35}
-path.band{fill:var(--band);stroke:none}
-ul.legend{list-style:none;padding:0;margin:.1rem 0;display:flex;gap:1.2rem;color:var(--soft);font-size:.9rem}
-ul.legend li::before{content:"";display:inline-block;width:1.1em;height:.25em;margin-right:.4em;vertical-align:middle;
-background:var(--a)}ul.legend li.b::before{background:var(--b)}
-ul.legend li.pale::before{opacity:.35}
-ul.legend li.c::before,ul.legend li.true::before{background:var(--good)}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:.4rem 0}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule);vertical-align:top;
 overflow-wrap:break-word}
 td.n,th.n{text-align:right}td.t{white-space:nowrap}
-svg text.ink{font-size:12px;fill:var(--ink)}rect.soft{fill:var(--soft)}svg tspan.soft{fill:var(--soft)}
-svg line{stroke:var(--soft)}line.good,circle.good{stroke:var(--good);fill:var(--good)}
-line.bad,circle.bad{stroke:var(--bad);fill:var(--bad)}line.open,circle.open{stroke:var(--soft);fill:var(--soft)}
 .user{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 1.5rem;
 border-bottom:1px solid var(--rule);padding:.5rem 0}.user h3{grid-column:1/-1;font-size:1rem;margin:.2rem 0}
 .user ul,.user ol{margin:.2rem 0;padding-left:1.3rem}.hit{color:var(--good);font-weight:600}
@@ -46,7 +32,7 @@ def document(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{text(title)}</title><style>{_STYLE}</style>{body}</html>\n"
+        f"<title>{text(title)}</title><style>{_STYLE}{charts.STYLE}</style>{body}</html>\n"
     )
 
 
