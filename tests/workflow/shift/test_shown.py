@@ -45,7 +45,7 @@ def test_an_experiment_that_has_just_opened_is_shown(shift: Any, target: Target)
     output = show(target).output
     assert "xrbbbbbbbbbb-1  testing" in output
     assert "10% of new users see the challenger" in output
-    assert "nothing has been decided yet" in output
+    assert "no decision has been made yet" in output
 
 
 @pytest.mark.slow

@@ -237,7 +237,7 @@ def test_of_two_who_bring_one_event_at_once_one_finishes_it(desk: Desk) -> None:
     desk.send(RATING)
     event = Feedback("e1", "u", "1", "rating", 4.5)
     result = FeedbackResult(True, None)
-    assert desk.service.events.complete(event.event_id, event.digest(), desk.now, result, desk.now) is False
+    assert desk.service.stored_events.complete(event.event_id, event.digest(), desk.now, result, desk.now) is False
     assert desk.item(keys.event("e1"))["counted"] is False
 
 

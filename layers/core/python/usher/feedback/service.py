@@ -55,7 +55,7 @@ class Work:
 class Service:
     """The steps. clock: epoch seconds."""
 
-    events: Events
+    stored_events: Events
     profiles: Profiles
     outcomes: Outcomes
     streams: Streams
@@ -91,7 +91,7 @@ class Service:
             if now > deadline:
                 raise OutOfTime(f"{BUDGET_SECONDS:g} s were not enough for the whole list: send all of it again")
             at = feedback.at if feedback.at is not None else round(now, 6)
-            event = self.events.add(feedback.event_id, feedback.digest(), at, now)
+            event = self.stored_events.add(feedback.event_id, feedback.digest(), at, now)
             work.at, work.result = event.at, event.result
             if event.result is None:
                 self._fold_in(feedback, event.at, now)
@@ -122,7 +122,8 @@ class Service:
         assert work.verdict is not None  # noqa: S101 - only judged events are forwarded
         feedback, work.result = work.feedback, FeedbackResult(work.verdict.counted, work.verdict.reason)
         try:
-            first = self.events.complete(feedback.event_id, feedback.digest(), work.at, work.result, self.clock())
+            digest, now = feedback.digest(), self.clock()
+            first = self.stored_events.complete(feedback.event_id, digest, work.at, work.result, now)
             return work.verdict if first else None
         except _TRANSIENT as error:
             self.telemetry.unkept(error)
