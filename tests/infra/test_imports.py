@@ -148,6 +148,59 @@ def test_the_packages_of_usher_do_not_import_each_other_in_circles() -> None:
     assert not left, f"circle among {sorted(left)}"
 
 
+def module_imports(folder: Path) -> dict[str, set[str]]:
+    """Module of a package → the package's other modules that it imports, in its functions and for type checkers too."""
+    files = {path.relative_to(folder.parent).with_suffix("").parts: path for path in folder.rglob("*.py")}
+    names = {".".join(parts).removesuffix(".__init__"): path for parts, path in files.items()}
+    found = {}
+    for name, path in names.items():
+        imports = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        assert not any(isinstance(node, ast.ImportFrom) and node.level for node in imports), f"{path}: relative import"
+        wanted = {alias.name for node in imports for alias in node.names if isinstance(node, ast.Import)}
+        for node in imports:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                wanted |= members if members <= names.keys() else {*members, node.module}
+        found[name] = wanted & names.keys() - {name}
+    return found
+
+
+def circles(imports: dict[str, set[str]]) -> set[str]:
+    """The modules that import each other in circles, and those between two circles."""
+    left = dict(imports)
+    while True:
+        imported_ones = set().union(*left.values())
+        ends = {name for name, wanted in left.items() if not wanted & left.keys() or name not in imported_ones}
+        if not ends:
+            return set(left)
+        left = {name: wanted for name, wanted in left.items() if name not in ends}
+
+
+@pytest.mark.parametrize("folder", [folder for folder in MAY_IMPORT if folder != "functions"])
+def test_the_modules_of_a_package_do_not_import_each_other_in_circles(folder: str) -> None:
+    imports = module_imports(PROJECT / folder)
+    assert any(imports.values()), f"no module of {folder} imports another"
+    assert not circles(imports)
+
+
+def test_a_circle_is_found_even_in_a_function(tmp_path: Path) -> None:
+    for name, source in {
+        "__init__": "",
+        "start": "from shop import cart",
+        "cart": "import json\nfrom shop.prices import total",
+        "prices": "def total():\n    from shop import tax, cart",
+        "tax": "import shop.rates",
+        "rates": "RATE = 0.1",
+    }.items():
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        (tmp_path / "shop" / f"{name}.py").write_text(source)
+    imports = module_imports(tmp_path / "shop")
+    assert imports["shop.prices"] == {"shop.tax", "shop.cart"}
+    assert circles(imports) == {"shop.cart", "shop.prices"}
+
+
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
