@@ -32,7 +32,7 @@ def metrics(text: str) -> dict[str, float]:
             (directive,) = record["_aws"]["CloudWatchMetrics"]
             assert directive["Dimensions"] == [["service"], ["dataset"]]
             for metric in directive["Metrics"]:
-                found[metric["Name"]] = found.get(metric["Name"], 0) + sum(record[metric["Name"]])
+                found[metric["Name"]] = found.get(metric["Name"], 0) + record[metric["Name"]]
     return found
 
 

@@ -48,7 +48,7 @@ def metrics(text: str) -> dict[str, float]:
         if '"_aws"' in line:
             record = json.loads(line)
             for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                found[metric["Name"]] = found.get(metric["Name"], 0) + sum(record[metric["Name"]])
+                found[metric["Name"]] = found.get(metric["Name"], 0) + record[metric["Name"]]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Who is served what: shares, stickiness, the least movement, and never a role that is broken or at weight zero."""
+"""The role that serves a user: shares, stickiness, the least movement, and never a role at weight zero."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from usher.serving.traffic_split import Enrolment, Placement, Split, WeightError
 HALF = {"champion": 0.5, "challenger": 0.5}
 
 
-def split(challenger: float, broken: tuple[str, ...] = ()) -> Split:
-    return Split("salt", {"champion": 1 - challenger, "challenger": challenger}, 3600.0, broken)
+def split(challenger: float) -> Split:
+    return Split("salt", {"champion": 1 - challenger, "challenger": challenger}, 3600.0)
 
 
 @pytest.mark.parametrize(
@@ -29,22 +29,6 @@ def split(challenger: float, broken: tuple[str, ...] = ()) -> Split:
 def test_weights_that_are_not_probabilities_are_refused(weights: dict[str, float], message: str) -> None:
     with pytest.raises(WeightError, match=message):
         assign("salt", "user", weights)
-
-
-def test_no_role_serves_when_every_one_is_broken() -> None:
-    with pytest.raises(WeightError, match="no role is left"):
-        place(split(0.5, ("champion", "challenger")), "user", None, 0.0)
-
-
-def test_a_broken_role_serves_no_user_and_no_user_enrols_meanwhile() -> None:
-    users = [f"user-{number}" for number in range(200)]
-    placements = [place(split(0.5, ("challenger",)), user, None, 0.0) for user in users]
-    assert set(placements) == {Placement("champion", enrols=False)}
-
-
-def test_an_enrolled_user_leaves_a_role_that_broke_and_stays_in_its_stratum() -> None:
-    enrolment = Enrolment("challenger", enrolled_at=100.0)
-    assert place(split(0.5, ("challenger",)), "user", enrolment, 200.0) == Placement("champion", enrols=False)
 
 
 def test_a_role_at_weight_zero_is_never_served_also_to_those_who_enrolled_in_it() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from usher.errors import InputError
-from usher.metrics import NAMESPACE
+from usher.metrics import emit as emit_metrics
 
 SERVICE = "shift_traffic"
 #: A number of the tick → its metric.
@@ -86,11 +83,4 @@ def emit(result: TickResult, logger: Any) -> None:
     logger.info("tick", extra=extra)
     values = {_METRICS[name]: value for name, value in result.numbers.items() if name in _METRICS and value is not None}
     if values:
-        sys.stdout.write(_metrics_line(values) + "\n")
-
-
-def _metrics_line(values: Mapping[str, float]) -> str:
-    metrics = [{"Name": name, "Unit": "None"} for name in values]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": metrics}
-    envelope = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-    return json.dumps({"_aws": envelope, "service": SERVICE, **values}, separators=(",", ":"))
+        emit_metrics(values, {"service": SERVICE}, unit="None")

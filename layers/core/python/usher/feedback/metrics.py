@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ParamValidationError
 
 from usher.feedback.outcomes import Verdict
-from usher.metrics import NAMESPACE
+from usher.metrics import emit
 
 
 class Telemetry:
@@ -52,13 +49,9 @@ class Telemetry:
         self._logger.log(logging.ERROR, "request failed", exc_info=error)
 
     def _count(self, values: Mapping[str, int], fields: Mapping[str, Any]) -> None:
-        """One line in CloudWatch's embedded metric format; also by experiment, if `fields` names one."""
-        metrics = [{"Name": name, "Unit": "Count", "StorageResolution": 1} for name in values]
+        """Count by service and, if `fields` names one, by experiment."""
         dimensions = [["service"], *[["experiment"]] * ("experiment" in fields)]
-        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
-        head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        line = {"_aws": head, "service": self._service, **values, **fields}
-        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+        emit(values, {"service": self._service, **fields}, dimensions, per_second=True)
 
 
 def reason_of(error: Exception) -> str:

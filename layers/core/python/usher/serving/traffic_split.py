@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _TOLERANCE = 1e-6
 
 
 class WeightError(ValueError):
-    """Weights that are not probabilities, or that leave no role to serve."""
+    """Weights that are not probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The role that serves, and whether this is the user's first exposure, to be written down."""
+    """The role that serves, and whether this is the user's first exposure, which has to be stored."""
 
     role: str
     enrols: bool
@@ -43,45 +43,34 @@ def check_weights(weights: Mapping[str, float]) -> None:
         raise WeightError(f"the weights sum to {sum(weights.values()):g}: they must sum to one")
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How an experiment splits users: its salt, the weights of the roles, and its attribution window."""
+
+    salt: str
+    weights: Mapping[str, float]
+    attribution_seconds: float
+
+
 def assign(salt: str, user_id_hash: str, weights: Mapping[str, float]) -> str:
     """The role of the largest weight / −ln(u), u uniform by hash of (salt, role, user): P(role) is its weight.
 
     WeightError when the weights are not probabilities. A role at weight 0 is never assigned.
     """
     check_weights(weights)
-    return _highest(salt, user_id_hash, weights)
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How an experiment splits users: its salt, the weights of the roles, its window, and the roles that are broken."""
-
-    salt: str
-    weights: Mapping[str, float]
-    attribution_seconds: float
-    broken: Collection[str] = ()
+    return max(weights, key=lambda role: weights[role] / -math.log(_uniform(salt, role, user_id_hash)))
 
 
 def place(split: Split, user_id_hash: str, enrolment: Enrolment | None, now: float) -> Placement:
-    """Serve the enrolled role until the attribution window ends, then the hash's; never one at weight 0 or broken.
+    """Serve the enrolled role until the attribution window ends, then the assigned one; never a role at weight 0.
 
-    A user who enrolled stays in that stratum under that role, whatever serves later (intention to treat). Nobody enrols
-    while a role is broken: who is served then was not assigned by the weights. WeightError when no role is left.
+    A user who enrolled stays in that stratum under that role, whatever serves later (intention to treat).
     """
-    check_weights(split.weights)
-    alive = {role: weight for role, weight in split.weights.items() if weight > 0 and role not in split.broken}
-    if not alive:
-        raise WeightError("no role is left to serve: every weight is 0 or its role is broken")
-    if enrolment and enrolment.role in alive and 0 <= now - enrolment.enrolled_at < split.attribution_seconds:
-        return Placement(enrolment.role, enrols=False)
-    role = _highest(split.salt, user_id_hash, split.weights)
-    if role in alive:
-        return Placement(role, enrols=enrolment is None and not split.broken)
-    return Placement(_highest(split.salt, user_id_hash, alive), enrols=False)
-
-
-def _highest(salt: str, user_id_hash: str, weights: Mapping[str, float]) -> str:
-    return max(weights, key=lambda role: weights[role] / -math.log(_uniform(salt, role, user_id_hash)))
+    role = assign(split.salt, user_id_hash, split.weights)
+    if enrolment is None:
+        return Placement(role, enrols=True)
+    holds = 0 <= now - enrolment.enrolled_at < split.attribution_seconds
+    return Placement(enrolment.role if holds and split.weights.get(enrolment.role, 0.0) > 0 else role, enrols=False)
 
 
 def _uniform(salt: str, role: str, user_id_hash: str) -> float:
