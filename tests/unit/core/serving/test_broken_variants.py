@@ -137,11 +137,11 @@ def test_a_broken_challenger_at_33_requests_a_minute_is_rolled_back_by_the_fourt
             status, body = opened("/recommendations", user_id=person)
             assert (status, body["level"]) == (200, "model")
         looked = check_minute(state, counted(opened, minute), terms)
-        if looked.decision.ends:
-            assert looked.decision.decision == "roll_back"
+        if looked.verdict.ends:
+            assert looked.verdict.decision == "roll_back"
             return
         state = looked.state
-    pytest.fail(f"not rolled back: {looked.decision.reason}")
+    pytest.fail(f"not rolled back: {looked.verdict.reason}")
 
 
 def counted(api: Api, minute: int) -> Minute:
