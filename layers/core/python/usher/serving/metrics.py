@@ -45,7 +45,7 @@ class Telemetry:
         values = {f"Variant{kind.capitalize()}": int(kind in faults) for kind in ("errors", "slow", "empty")}
         dimensions, fields = [["variant"]], {"service": self._service, "variant": str(assignment.variant)}
         if assignment.experiment:
-            dimensions, fields = [["experiment", "variant"], *dimensions], fields | {"experiment": assignment.experiment}
+            dimensions, fields["experiment"] = [["experiment", "variant"], *dimensions], assignment.experiment
         emit({"VariantRequests": 1, **values}, fields, dimensions, per_second=True)
 
     def unwritten(self, what: str, error: Exception) -> None:
