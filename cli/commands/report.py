@@ -19,8 +19,6 @@ from cli.target import Target, TargetCommand, chosen
 
 app = typer.Typer()
 
-EVALUATION_MAX_BYTES = 16 * 1024 * 1024
-
 
 @app.command(cls=TargetCommand)
 def report(
@@ -60,6 +58,7 @@ def read_evaluation(target: Target, run_id: str) -> Any:
     """The run's evaluation.json; CommandError when the run has none, or it is not JSON."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - 0.3 s that --help need not pay
 
+    from usher.runs.gate import EVALUATION_MAX_BYTES  # noqa: PLC0415
     from usher.schema import s3_paths  # noqa: PLC0415
 
     bucket, key = target.resources.lake_bucket, f"{s3_paths.run_prefix(run_id)}evaluation.json"

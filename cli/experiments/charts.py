@@ -1,9 +1,9 @@
-"""An experiment's charts, drawn from its decisions and strata: what it knew, and when."""
+"""Charts of an experiment over time, from its decisions and strata; also of a simulated one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from cli.experiments.presentation import counted
 from cli.experiments.records import Experiment, Item, mapping, moment_of, number
@@ -13,13 +13,13 @@ from usher.store.experiments import ROLES
 
 _TEN = math.log(10)
 _STYLES = {"champion": "a", "challenger": "b"}
-#: An evidence of ten to this power, or to minus this, is drawn at the edge.
+#: Evidence above ten to this power, or below ten to minus this power, is drawn at the edge.
 _POWERS = 5.0
 
 
 def charts(experiment: Experiment, preset: Preset | None) -> list[Chart]:
-    """Every chart that the records have something for."""
-    course = _Course(experiment)
+    """All charts that the stored items have values for."""
+    course = Course(experiment)
     drawn = [
         course.weights(),
         course.enrolments(),
@@ -32,8 +32,8 @@ def charts(experiment: Experiment, preset: Preset | None) -> list[Chart]:
     return [chart for chart in drawn if chart is not None]
 
 
-class _Course:
-    """Decisions and strata on the calendar of the experiment's preset."""
+class Course:
+    """Decisions and strata of an experiment, by hour of its preset's calendar."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -45,7 +45,7 @@ class _Course:
             for span, item in zip(spans, experiment.strata, strict=True)
             if all(map(math.isfinite, span)) and 0 <= span[0] < span[1]
         ]
-        # A router's second is a whole one, the moment of its end is not: the next one may begin before.
+        # The start of a stratum is stored in whole seconds, its end is not: the next one may start before this end.
         begins = [*(opened for opened, _, _ in self.strata[1:]), math.inf]
         self.strata = [
             (opened, min(closed, following) if following > opened else closed, item)
@@ -62,7 +62,7 @@ class _Course:
         return [number(mapping(item.get("numbers")), name) for _, item in self.decisions]
 
     def _line(self, label: str, name: str, style: str, scale: float = 1.0) -> Line:
-        """A number of the decisions over time; decisions that do not have it are left out, not drawn as a gap."""
+        """A number of the decisions over time, without the decisions that lack it."""
         points = [
             (hours, value / scale)
             for (hours, _), value in zip(self.decisions, self._numbers(name), strict=True)
@@ -71,7 +71,7 @@ class _Course:
         return Line(label, [x for x, _ in points], [y for _, y in points], style)
 
     def weights(self) -> Chart | None:
-        """The challenger's share: as it was under each version of the router, then as each decision left it."""
+        """The challenger's share under each version of the router and after each decision."""
         epochs = self.experiment.epochs or self.experiment.strata
         points = [(self.experiment.hours(number(item, "opened_at")), self.experiment.share(item)) for item in epochs]
         points += [(hours, self.experiment.share(item)) for hours, item in self.decisions]
@@ -85,7 +85,7 @@ class _Course:
         return Chart("The challenger's share of new users", self.x_max, 0.0, 1.0, [line], percent=True)
 
     def enrolments(self) -> Chart | None:
-        """Users of each stratum by role, side by side, with those who converted in the darker part."""
+        """Users of each stratum by role, side by side; the darker part converted."""
         if not self.strata:
             return None
         most = max(number(mapping(item.get(role)), "n") for _, _, item in self.strata for role in ROLES)
@@ -98,7 +98,7 @@ class _Course:
                 heights = [_zero(counted(item, role)[kind]) for _, _, item in self.strata]
                 style = f"{_STYLES[role]}{pale}"
                 bars.append(Bars(label, [a for a, _ in sides], [b for _, b in sides], heights, style))
-        note = "One pair a stratum: all who were enrolled under one version of the router, counted once."
+        note = "One pair per stratum: the users enrolled under one version of the router, each counted once."
         return Chart("Users by stratum", self.x_max, 0.0, most * 1.05, [], bars=bars, note=note)
 
     @staticmethod
@@ -107,7 +107,7 @@ class _Course:
         return opened + place * half, opened + (place + 1) * half
 
     def rates(self) -> Chart | None:
-        """The conversion rate of all strata so far, by role: one stratum alone says little."""
+        """The conversion rate of all strata so far, by role; a single stratum has too few users."""
         lines = []
         for role in ROLES:
             users = conversions = 0.0
@@ -127,6 +127,7 @@ class _Course:
         )
 
     def evidence(self, preset: Preset | None) -> Chart | None:
+        """The e-values for "better" and "worse", with the limits at which they decide."""
         lines = [
             self._line("better", "log_e_promote", "a", _TEN),
             self._line("worse", "log_e_harm", "b", _TEN),
@@ -134,9 +135,7 @@ class _Course:
         limits = _limits(
             preset, (("enough to promote at any time", "alpha_anytime"), ("enough to retire", "alpha_harm"))
         )
-        note = (
-            "An e-value of 500 comes by chance in at most one equal experiment of 500, however often it is looked at."
-        )
+        note = "With equal models, at most one experiment in 500 ever reaches an e-value of 500."
         return self._powers("Evidence: powers of ten of the e-values", lines, limits, note)
 
     def scores(self) -> Chart | None:
@@ -156,7 +155,8 @@ class _Course:
             [score, bounds],
         )
 
-    def lift(self) -> Chart | None:
+    def lift(self, truth: Sequence[float] = ()) -> Chart | None:
+        """The estimated lift and its confidence sequence. truth: a simulated experiment's true lift by decision."""
         shown = [
             (hours, *(number(mapping(item.get("numbers")), name) for name in ("lift_low", "lift", "lift_high")))
             for hours, item in self.decisions
@@ -165,13 +165,16 @@ class _Course:
         if not shown:
             return None
         last = [abs(end) for end in shown[-1][1:] if math.isfinite(end)]
-        reach = min(max(0.1, 1.3 * max(last)), 2.0)
-        line = Line("estimate", [row[0] for row in shown], [row[2] for row in shown], "a")
+        reach = min(max(0.1, 1.3 * max(last), *(1.6 * abs(lift) for lift in truth)), 2.0)
+        lines = [Line("estimate", [row[0] for row in shown], [row[2] for row in shown], "a")]
+        if truth:
+            lines.append(Line("truth", [hours for hours, _ in self.decisions], truth, "true"))
         band = [row[1] for row in shown], [row[3] for row in shown]
         title = "The lift as estimated, and its 95 % confidence sequence"
-        return Chart(title, self.x_max, -reach, reach, [line], percent=True, band=band)
+        return Chart(title, self.x_max, -reach, reach, lines, percent=True, band=band)
 
     def guardrails(self, preset: Preset | None) -> Chart | None:
+        """The e-values of the variants' faults and of the sample ratio, with their limits."""
         lines = [
             self._line("challenger's faults", "log_e_guardrail", "b", _TEN),
             self._line("champion's faults", "log_e_champion", "a", _TEN),
@@ -185,20 +188,19 @@ class _Course:
     def _powers(
         self, title: str, lines: Sequence[Line], limits: Sequence[tuple[str, float]], note: str
     ) -> Chart | None:
-        there = [line for line in lines if line.x]
-        if not there:
+        lines = [line for line in lines if line.x]
+        if not lines:
             return None
-        high = max([*(limit for _, limit in limits), *(value for line in there for value in line.y)], default=1.0)
-        low = min(value for line in there for value in line.y)
+        high = max([*(limit for _, limit in limits), *(value for line in lines for value in line.y)], default=1.0)
+        low = min(value for line in lines for value in line.y)
         top, bottom = min(max(high * 1.15, 1.0), _POWERS), max(min(low * 1.15, -0.5), -_POWERS)
-        return Chart(title, self.x_max, bottom, top, there, limits=limits, note=note)
+        return Chart(title, self.x_max, bottom, top, lines, limits=limits, note=note)
 
 
 def _limits(preset: Preset | None, named: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
     if preset is None:
         return []
-    alpha: Callable[[str], float] = lambda name: float(getattr(preset, name))  # noqa: E731 - a short word for it
-    return [(label, -math.log10(alpha(name))) for label, name in named]
+    return [(label, -math.log10(float(getattr(preset, alpha)))) for label, alpha in named]
 
 
 def _zero(value: float) -> float:

@@ -10,7 +10,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.formatting.charts import Chart, Line, svg
+from cli.experiments.charts import Course
+from cli.experiments.records import Experiment
+from cli.formatting.charts import Chart, svg
 from cli.formatting.pages import document, pairs, table, text
 from cli.formatting.terminal import COLOURS, bar, e_value, interval, lift_text
 from cli.simulation.monte_carlo import Forecast, Plan
@@ -86,54 +88,24 @@ def page(title: str, settings: Sequence[tuple[str, str]], preset: Preset, histor
 
 
 def charts(preset: Preset, history: Sequence[DecisionPoint]) -> list[Chart]:
-    hours = [point.hours for point in history]
-    x_max = max(hours[-1], preset.horizon_hours / 50)
-    return [_weights(history, hours, x_max), _evidence(preset, history, hours, x_max), *_lift(history, hours, x_max)]
-
-
-def _weights(history: Sequence[DecisionPoint], hours: list[float], x_max: float) -> Chart:
-    weights = [history[0].decision.weight_before, *(point.decision.weight for point in history)]
-    line = Line("challenger", [0.0, *hours], weights, "b", steps=True)
-    return Chart("The challenger's share of new users", x_max, 0.0, 1.0, [line], percent=True)
-
-
-def _evidence(preset: Preset, history: Sequence[DecisionPoint], hours: list[float], x_max: float) -> Chart:
-    ten = math.log(10)
-    better = [point.number("log_e_promote") / ten for point in history]
-    worse = [point.number("log_e_harm") / ten for point in history]
-    limits = [
-        ("enough to promote at any time", -math.log10(preset.alpha_anytime)),
-        ("enough to retire", -math.log10(preset.alpha_harm)),
+    """The charts of an experiment, with the true lift."""
+    decisions = [
+        {
+            "at": 3600 * point.hours,
+            "numbers": point.decision.numbers,
+            "weights_before": {"challenger": point.decision.weight_before},
+            "weights_after": {"challenger": point.decision.weight},
+        }
+        for point in history
     ]
-    return Chart(
-        "Evidence: powers of ten of the e-values",
-        x_max,
-        -4.0,
-        4.0,
-        [Line("better", hours, better, "a"), Line("worse", hours, worse, "b")],
-        limits=limits,
-        note="An e-value of 500 comes by chance in at most one equal experiment of 500, however often it is looked at.",
+    course = Course(Experiment("simulated", {"started_at": 0}, decisions=decisions))
+    drawn = (
+        course.weights(),
+        course.evidence(preset),
+        course.lift([point.true_lift for point in history]),
+        course.scores(),
     )
-
-
-def _lift(history: Sequence[DecisionPoint], hours: list[float], x_max: float) -> list[Chart]:
-    lifts = [point.number("lift") for point in history]
-    truth = [point.true_lift for point in history]
-    reach = max(0.1, 1.6 * max(abs(value) for value in truth))
-    band = [point.number("lift_low") for point in history], [point.number("lift_high") for point in history]
-    estimate = Chart(
-        "The lift as estimated, its 95 % confidence sequence, and the truth",
-        x_max,
-        -reach,
-        reach,
-        [Line("estimate", hours, lifts, "a"), Line("truth", hours, truth, "true")],
-        percent=True,
-        band=band,
-    )
-    looks = Line("bound of a look", hours, [point.number("bound") for point in history], "b", dots=True)
-    scores = Line("score z", hours, [point.number("z") for point in history], "a")
-    score = Chart("The score at the looks: promoted when it reaches the bound", x_max, -4.0, 6.0, [scores, looks])
-    return [estimate, score]
+    return [chart for chart in drawn if chart is not None]
 
 
 def _decisions(history: Sequence[DecisionPoint]) -> str:
