@@ -29,7 +29,7 @@ Rated = list[tuple[str, str]]
 LEVELS = {
     "model": "the model knows this user",
     "fold_in": "computed from recent ratings",
-    "popular": "the most popular items: nothing is known of this user",
+    "popular": "the most popular items: the user is unknown",
 }
 #: The width, in characters, from which two tables are printed side by side.
 SIDE_BY_SIDE = 110

@@ -10,7 +10,7 @@ from usher.api.problems import KINDS
 
 _HEAD = """# The HTTP API
 
-Made from `layers/core/python/usher/api/openapi.json`, by which requests are checked; `make docs` writes it again.
+Generated from `layers/core/python/usher/api/openapi.json`, which also validates the requests; `make docs` updates it.
 
 {description}
 
@@ -50,7 +50,7 @@ def markdown() -> str:
         status, answer = next(iter(fields["responses"].items()))
         name = _one(answer["content"]["application/json"]["schema"])["$ref"].rsplit("/", 1)[1]
         parts.append(f"{status}: {answer['description']}")
-        parts.append(_table("field of the answer", schemas[name]["properties"], schemas[name].get("required", ())))
+        parts.append(_table("field of the response", schemas[name]["properties"], schemas[name].get("required", ())))
     parts.append(f"## An item\n\n{_table('field', schemas['Item']['properties'], schemas['Item']['required'])}")
     shown = schemas["Experiment"]["properties"]["experiment"]
     parts.append(f"## An experiment\n\n{_table('field', shown['properties'], shown['required'])}")

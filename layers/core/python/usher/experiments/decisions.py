@@ -109,7 +109,8 @@ def on_alarm(context: TickContext, alarm: str) -> Decision | None:
         return Decision(made, context.evidence.with_share(0.0) if context.evidence else None)
     if context.router.state != "testing":
         return None
-    reason = f"the alarm {alarm} of the champion's variant fired: both variants may share the cause, weights stay"
+    cause = "both variants may share the cause, the weights do not change"
+    reason = f"the alarm {alarm} of the champion's variant fired: {cause}"
     made = transitions.freeze(context.router, context.meta, context.share, reason, context.at)
     return Decision(made, context.evidence)
 

@@ -67,7 +67,10 @@ def _insufficient(facts: Mapping[str, Any], min_gate_users: int) -> Verdict | No
     users = int(facts["window"]["users"])
     if users >= min_gate_users:
         return None
-    reason = f"{users} users liked something in the window, at least {min_gate_users} are needed: wait for more data"
+    reason = (
+        f"only {users} users liked an item in the evaluation window, at least {min_gate_users} are needed: "
+        "wait for more data"
+    )
     return Verdict("insufficient", reason, {"users": users, "min_gate_users": min_gate_users})
 
 
@@ -79,14 +82,14 @@ def _nan(facts: Mapping[str, Any], _: int) -> Verdict | None:
         bad.append(METRIC)
     if not bad:
         return None
-    return Verdict("nan", f"the candidate's {', '.join(bad)} is not a number: the fit has failed", dict.fromkeys(bad))
+    return Verdict("nan", f"the candidate's {', '.join(bad)} is not a number: the training failed", dict.fromkeys(bad))
 
 
 def _popularity(facts: Mapping[str, Any], _: int) -> Verdict | None:
     candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
     if candidate >= popularity:
         return None
-    reason = f"its {METRIC} of {candidate:.4f} is below the {popularity:.4f} of the popularity list"
+    reason = f"{METRIC} is {candidate:.4f}, below the {popularity:.4f} of the popularity list"
     return Verdict("popularity", reason, {"candidate": candidate, "popularity": popularity})
 
 
@@ -95,8 +98,8 @@ def _worse(facts: Mapping[str, Any], _: int) -> Verdict | None:
     if interval is None or interval["high"] >= 0:
         return None
     reason = (
-        f"its {METRIC} is {-interval['mean']:.4f} below the champion's, and the 95 % interval "
-        f"[{interval['low']:+.4f}, {interval['high']:+.4f}] of the difference lies below 0"
+        f"{METRIC} is {-interval['mean']:.4f} below the champion's, and the 95 % interval "
+        f"[{interval['low']:+.4f}, {interval['high']:+.4f}] of the difference is below 0"
     )
     return Verdict("worse", reason, _numbers(facts, interval))
 
@@ -113,11 +116,11 @@ _RULES: tuple[Callable[[Mapping[str, Any], int], Verdict | None], ...] = (
 def _passed(facts: Mapping[str, Any]) -> Verdict:
     candidate, popularity = (_metric(facts, name) for name in ("candidate", "popularity"))
     users, interval = int(facts["window"]["users"]), _interval(facts, "champion")
-    reason = f"its {METRIC} of {candidate:.4f} over {users} users is not below the {popularity:.4f} of popularity"
+    reason = f"{METRIC} is {candidate:.4f} for {users} users, at least the {popularity:.4f} of the popularity list"
     if interval is None:
         return Verdict("pass", f"{reason}; there is no champion to compare with", _numbers(facts, None))
     difference = f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
-    return Verdict("pass", f"{reason}, and against the champion's it is {difference}", _numbers(facts, interval))
+    return Verdict("pass", f"{reason}; difference from the champion {difference}", _numbers(facts, interval))
 
 
 def _numbers(facts: Mapping[str, Any], interval: Mapping[str, float] | None) -> dict[str, float | int | None]:
@@ -140,7 +143,7 @@ def _metric(facts: Mapping[str, Any], model: str) -> float:
 
 
 def _interval(facts: Mapping[str, Any], other: str) -> Mapping[str, float] | None:
-    """candidate - other, or None when there is no such model; a champion without an interval is no champion judged."""
+    """candidate - other; None without that model in the evaluation, ValueError with the model but no interval."""
     if other not in facts["metrics"]:
         return None
     interval = facts["intervals"].get(f"candidate-{other}", {}).get(METRIC)

@@ -317,8 +317,13 @@ def test_a_look_that_is_skipped_leaves_its_alpha_to_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"), [((0.248, 0.252), ""), ((0.25, 0.25), ""), ((0.1, 0.25), "; its share goes from 10% to 25%")]
+    ("weights", "change"),
+    [
+        ((0.248, 0.252), ""),
+        ((0.25, 0.25), ""),
+        ((0.1, 0.25), "; the challenger's share changes from 10% to 25%"),
+    ],
 )
-def test_a_reason_names_a_change_of_the_share_that_is_visible(weights: tuple[float, float], told: str) -> None:
+def test_a_reason_names_a_change_of_the_share_that_is_visible(weights: tuple[float, float], change: str) -> None:
     fact = Fact({}, DEFAULT, "errors", False)
-    assert reason_of(Rule.CONTINUE, fact, weights) == f"no guardrail has failed{told}"
+    assert reason_of(Rule.CONTINUE, fact, weights) == f"no guardrail has failed{change}"

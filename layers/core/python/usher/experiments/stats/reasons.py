@@ -22,7 +22,7 @@ class Fact:
     relative: bool
 
     def e_value(self, name: str) -> str:
-        """An e-value as a readable number: by chance it would be reached once in so many experiments."""
+        """An e-value as a readable number. By chance, it is reached in at most one of that many experiments."""
         log_e = self.numbers.get(name, 0.0)
         return f"{math.exp(log_e):,.3g}" if log_e < 14 else f"10^{log_e / math.log(10):.0f}"
 
@@ -44,7 +44,7 @@ def _end(value: float) -> str:
 def reason_of(rule: Rule, fact: Fact, weights: tuple[float, float]) -> str:
     """One sentence. weights: the challenger's share before and from now on."""
     before, after = (f"{weight:.0%}" for weight in weights)
-    moved = f"; its share goes from {before} to {after}" if before != after else ""
+    moved = f"; the challenger's share changes from {before} to {after}" if before != after else ""
     return _REASONS[rule](fact) + moved
 
 
@@ -67,12 +67,12 @@ def _look(fact: Fact) -> str:
 
 
 def _anytime(fact: Fact) -> str:
-    return f"better beyond doubt after {fact.hours}: e-value {fact.e_value('log_e_promote')}; {fact.lift}"
+    return f"better after {fact.hours}: e-value {fact.e_value('log_e_promote')}; {fact.lift}"
 
 
 def _hopeless(fact: Fact) -> str:
     power = fact.numbers.get("power", 0.0)
-    return f"after {fact.hours} the chance to find a relevant lift by the end is {power:.0%}; {fact.lift}"
+    return f"after {fact.hours} the chance of finding a relevant lift by the end is {power:.0%}; {fact.lift}"
 
 
 def _excluded(fact: Fact) -> str:
@@ -85,17 +85,17 @@ _REASONS: dict[Rule, Callable[[Fact], str]] = {
     Rule.GUARDRAIL: _guardrail,
     Rule.CHAMPION_BROKEN: lambda fact: (
         f"the champion breaks its own limits (e-value {fact.e_value('log_e_champion')}): "
-        "both may share the cause, weights stay"
+        "both variants may share the cause, the weights do not change"
     ),
     Rule.SAMPLE_RATIO: lambda fact: (
         f"enrolments do not follow the weights (e-value {fact.e_value('log_e_sample_ratio')}): "
-        "weights stay and nothing is promoted until an operator finds the cause and runs `usher thaw`"
+        "the weights do not change and nothing is promoted until an operator finds the cause and runs `usher thaw`"
     ),
     Rule.HELD: lambda _: "an operator froze the weights",
     Rule.HARM: lambda fact: f"worse: e-value {fact.e_value('log_e_harm')} after {fact.hours}; {fact.lift}",
     Rule.ANYTIME: _anytime,
     Rule.LOOK: _look,
-    Rule.HORIZON: lambda fact: f"undecided at the end, {fact.hours}: the champion stays; {fact.lift}",
+    Rule.HORIZON: lambda fact: f"undecided at the end after {fact.hours}: the champion stays; {fact.lift}",
     Rule.EXCLUDED: _excluded,
     Rule.HOPELESS: _hopeless,
 }
