@@ -131,7 +131,7 @@ class Agent:
         self.progress.aside += 1
 
     def _finish(self, source: Source) -> None:
-        """A file is at its end, and nobody writes it any more."""
+        """Finish a file that is at its end and no longer written."""
         self._take(source, source.rest())
         self._watch.leave(source)
         if source in self._reached:

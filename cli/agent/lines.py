@@ -55,7 +55,7 @@ class LineReader:
                 return found
 
     def rest(self) -> Block | TooLong | None:
-        """What stands behind the last line end, as a line: for a file that nobody writes any more."""
+        """The rest behind the last line end, as a line: for a file that is no longer written."""
         if self._skipping:
             found = TooLong(self.offset, self.offset + self._skipping, self._pending)
             self.offset, self._pending, self._skipping = found.end, b"", 0

@@ -69,7 +69,7 @@ class SimulatedUser:
         return actions
 
     def _like_probability(self, shown: Sequence[str]) -> Floats:
-        """P(like) of each item; 0 for items that the user has seen or that nobody has rated."""
+        """P(like) of each item; 0 for items that the user has seen or that no user has rated."""
         result = np.zeros(len(shown))
         index = self.preferences.item_index
         known = [n for n, item in enumerate(shown) if item in index and item not in self.seen]

@@ -41,7 +41,7 @@ def test_five_thousand_rows_reach_the_lake_or_quarantine(twin: Any, tmp_path: Pa
 
 
 def refused(twin: Any) -> int:
-    """Rows of the bad person in quarantine."""
+    """Rows of the bad user in quarantine."""
     s3, bucket = twin.client("s3"), twin.outputs["LakeBucket"]
     listing = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/ratings/").get("Contents", [])
     bodies = [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listing]

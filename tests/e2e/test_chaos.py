@@ -260,7 +260,7 @@ def upload(application: Application, chance: random.Random) -> None:
 
 
 def feedback(chance: random.Random, first: int, count: int) -> list[dict[str, Any]]:
-    """Events of people, each with an id of its own, numbered from `first`."""
+    """Events of users, each with an id of its own, numbered from `first`."""
     kinds = ["rating", "click", "purchase", "view"]
     events = []
     for number in range(first, first + count):

@@ -78,7 +78,7 @@ def test_a_file_is_uploaded_refused_in_part_and_replayed(usher: Any, tmp_path: P
 
 
 def count_until(usher: Any, user: str, wanted: str) -> str:
-    """How many ratings a person has, asked until it is `wanted` or some time has passed."""
+    """How many ratings a user has, queried until it is `wanted` or some time has passed."""
     for _ in range(20):
         done = usher("query", "SELECT count(*) AS n FROM ratings WHERE user_id = ?", "--param", user, "--csv")
         (row,) = csv.DictReader(done.stdout.splitlines())

@@ -1,6 +1,6 @@
 """An experiment's whole life on a twin: opened by the real function, ticked by the real schedule, closed by evidence.
 
-People are written as exposures by the weights that stand, so that what converts is known; everything else is real.
+Users are written as exposures by the current weights, so that the conversions are known; everything else is real.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def own_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class World:
-    """The deployment, and people whose answers are known."""
+    """The deployment, and users with known conversions."""
 
     def __init__(self, twin: Any) -> None:
         self._twin = twin
         self.table = twin.session.resource("dynamodb", endpoint_url=twin.endpoint).Table(twin.outputs["StateTable"])
-        self._people = 0
+        self._users = 0
 
     def deploy(self, model: str) -> Any:
         """The last step of a run, by the function itself; the bundle is as much as it reads."""
@@ -93,8 +93,8 @@ class World:
         answer = self._twin.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
         return json.loads(answer["Payload"].read())
 
-    def people(self, count: int, rates: tuple[float, float]) -> None:
-        """People who come now, are placed by the weights, and convert at (champion's, challenger's) rates."""
+    def enrol_by_weights(self, count: int, rates: tuple[float, float]) -> None:
+        """Users who are enrolled now by the weights, and convert at (champion's, challenger's) rates."""
         router = read_router(self.table)
         assert router is not None
         if router.state != "testing":
@@ -102,8 +102,8 @@ class World:
         meta = self.item(keys.experiment(EXPERIMENT))
         with self.table.batch_writer() as batch:
             for _ in range(count):
-                self._people += 1
-                user = hashlib.sha256(str(self._people).encode()).hexdigest()[:32]
+                self._users += 1
+                user = hashlib.sha256(str(self._users).encode()).hexdigest()[:32]
                 draws = [int(user[start : start + 8], 16) / 2**32 for start in (8, 16)]
                 role = "challenger" if draws[0] < router.weights[meta["challenger"]] else "champion"
                 converted = draws[1] < rates[role == "challenger"]
@@ -151,12 +151,12 @@ def test_an_experiment_opens_moves_weights_by_itself_and_ends(own_twin: Any) -> 
     assert world.deploy(CHALLENGER) == {"variant": "B", "router_version": 2}
     assert world.schedule == "ENABLED"
 
-    def better_people() -> bool:
-        world.people(60, (0.15, 0.45))
+    def better_users() -> bool:
+        world.enrol_by_weights(60, (0.15, 0.45))
         meta = world.item(keys.experiment(EXPERIMENT))
         return bool(meta["status"] != "open")
 
-    world.until(better_people, "a decision")
+    world.until(better_users, "a decision")
     meta = world.item(keys.experiment(EXPERIMENT))
     assert meta["outcome"] == "promoted", meta
     shares = [item["weights"]["challenger"] for item in world.items("EPOCH")]

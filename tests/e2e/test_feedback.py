@@ -1,4 +1,4 @@
-"""What people say counts in their next request, in the experiment and in the lake: on a whole twin, through its API."""
+"""Feedback counts in the user's next request, in the experiment and in the lake: on a whole twin, through its API."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Shop:
         write_router(self.table, Router.first(MODEL, int(time.time())))
 
     def lake(self, dataset: str, user: str) -> list[dict[str, Any]]:
-        """The rows of one person."""
+        """The rows of one user."""
         from usher_lake.tables import load_table, open_catalog  # noqa: PLC0415 - PyIceberg takes a second
 
         table = load_table(open_catalog(), self.twin.outputs["Database"], dataset)

@@ -1,4 +1,4 @@
-"""AWS's SageMaker Python SDK, which nobody here wrote, drives our container on the twin: the text of the document."""
+"""AWS's SageMaker Python SDK drives our container on the twin: the text of the document."""
 
 from __future__ import annotations
 

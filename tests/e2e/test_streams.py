@@ -38,7 +38,7 @@ class Streams:
             assert self.firehose.put_record_batch(DeliveryStreamName=name, Records=records)["FailedPutCount"] == 0
 
     def rows(self, dataset: str, user: str) -> list[dict[str, Any]]:
-        """The rows of one person in the lake."""
+        """The rows of one user in the lake."""
         from usher_lake.tables import load_table, open_catalog  # noqa: PLC0415 - PyIceberg takes a second
 
         table = load_table(open_catalog(), self.outputs["Database"], dataset)

@@ -40,7 +40,7 @@ def make_ratings(rows: Rows) -> Ratings:
 
 
 def make_items(count: int) -> Items:
-    """Even items are comedies of 1990, odd ones dramas of 2010; the last two nobody rates in the small world."""
+    """Even items are comedies of 1990, odd ones dramas of 2010; the last two have no ratings in the small world."""
     catalogue = Catalogue(
         tuple(f"m{n}" for n in range(count)),
         tuple(f"Title {n}" for n in range(count)),

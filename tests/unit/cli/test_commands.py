@@ -1,4 +1,4 @@
-"""The commands as people call them, on moto in this process: what they print, refuse and never lose."""
+"""The commands as operators call them, on moto in this process: what they print, refuse and never lose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`usher feedback` as people call it: what it sends, says and refuses, and how it tries again."""
+"""`usher feedback` as operators call it: what it sends, says and refuses, and how it tries again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""recommend, similar, popular, runs, run and report as people call them: what they send, print and refuse."""
+"""recommend, similar, popular, runs, run and report as operators call them: what they send, print and refuse."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_aws_endpoint_url_wins_over_the_running_twin(monkeypatch: pytest.MonkeyP
 def test_an_account_is_named_with_its_number_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7777")  # of a twin that somebody exported
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7777")  # of a twin, exported by the operator
     target = find(Choice(account=True, region="eu-west-1"))
     assert target.description == "AWS account 123456789012, eu-west-1"
     assert target.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"

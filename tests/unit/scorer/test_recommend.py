@@ -1,4 +1,4 @@
-"""The scorer: the ladder, what may be shown, and the numbers behind a reason."""
+"""The scorer: the fallback chain, what may be shown, and the numbers behind a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment under the real shift workflow: the real handler, a clock that a test moves, people written as items.
+"""An experiment under the real shift workflow: the real handler, a clock that a test moves, users written as items.
 
 Without an endpoint unless a test asks for one (`serve`): the back end is then the function, which has no weights.
 """
@@ -81,8 +81,8 @@ class Shift:
     def passes(self, seconds: float) -> None:
         self.now += seconds
 
-    def people(self, users: int, rates: tuple[float, float]) -> None:
-        """Users enrolled now by the standing router's weights, who convert at (champion's, challenger's) rates."""
+    def enrol_by_weights(self, users: int, rates: tuple[float, float]) -> None:
+        """Users enrolled now by the router's weights, who convert at (champion's, challenger's) rates."""
         challenger = round(users * self.share)
         self.enrolled((users - challenger, challenger), rates)
 
@@ -260,10 +260,10 @@ class Shift:
         self.passes(self.meta["epoch_seconds"])
         return self.tick()
 
-    def until(self, decision: str, epochs: int = 40, **people: Any) -> dict[str, Any]:
-        """Epochs with `people` in each, until that decision."""
+    def until(self, decision: str, epochs: int = 40, **enrolled: Any) -> dict[str, Any]:
+        """Epochs with these users in each, until that decision."""
         for _ in range(epochs):
-            self.people(**people)
+            self.enrol_by_weights(**enrolled)
             found = self.epoch()
             if found["output"]["decision"] == decision:
                 return found

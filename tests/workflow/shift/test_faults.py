@@ -153,7 +153,7 @@ def test_a_record_edited_by_hand_never_sends_traffic_to_the_challenger(shift: An
 
 
 def test_inconsistent_exposures_are_not_counted_and_the_reason_names_them(shift: Any) -> None:
-    shift.people(users=100, rates=(0.1, 0.1))
+    shift.enrol_by_weights(users=100, rates=(0.1, 0.1))
     made_up = [
         ({"variant": "C"}, "of an unknown variant"),
         ({"enrolled_at": shift.now + 9999}, "enrolled at a time outside"),

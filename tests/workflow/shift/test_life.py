@@ -31,7 +31,7 @@ def test_a_tick_in_which_nothing_happens_takes_three_states_and_writes_no_decisi
 def test_the_share_grows_by_stages_as_users_are_counted(shift: Any) -> None:
     shares = [shift.share]
     for _ in range(7):
-        shift.people(users=200, rates=(0.10, 0.10))
+        shift.enrol_by_weights(users=200, rates=(0.10, 0.10))
         shift.epoch()
         shares.append(shift.share)
     assert shares[0] == 0.10

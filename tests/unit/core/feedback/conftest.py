@@ -99,7 +99,7 @@ class Desk:
         return [item for page in pages for item in page["Items"] if item["pk"].startswith(prefix)]
 
     def recent(self, user: str) -> list[tuple[str, float]]:
-        """(item, rating) of a person's profile."""
+        """(item, rating) of a user's profile."""
         rows = self.item(keys.profile(hash_user_id(user))).get("recent", [])
         return [(row["item_id"], row["rating"]) for row in rows]
 
@@ -120,7 +120,7 @@ class Desk:
         self.table.put_item(Item=keys.experiment(experiment).item() | {"attribution_seconds": WINDOW})
 
     def enrol(self, user: str, experiment: str = EXPERIMENT, at: float = NOW) -> None:
-        """A person's first exposure."""
+        """A user's first exposure."""
         who = hash_user_id(user)
         fields = {"variant": "B", "version": 2, "enrolled_at": at, "GSI1pk": keys.exposure_shard(experiment, 2, who)}
         self.table.put_item(Item=keys.exposure(who, experiment).item() | stored(fields))

@@ -1,6 +1,6 @@
 """However feedback comes (twice, out of order, from many senders, with faults between), each event counts exactly once.
 
-What must stand in the end is worked out from the events alone, without the service.
+What must be stored in the end is worked out from the events alone, without the service.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from tests.unit.core.feedback.conftest import Desk
 
 Event = dict[str, Any]
-#: What an event may bear, by name; `good` alone joins it to the experiment.
+#: What an event may have, by name; `good` alone joins it to the experiment.
 CLAIMS = ("good", "none", "forged", "foreign", "other item")
 KINDS = ("click", "purchase", "view", "liked", "disliked")
 
 
-def make(desk: Desk, number: int, person: int, kind: str, claim: str) -> Event:
-    """One event; people with even numbers are enrolled."""
-    user, item = f"u{person}", f"i{number % 7}"
+def make(desk: Desk, number: int, user_number: int, kind: str, claim: str) -> Event:
+    """One event; users with even numbers are enrolled."""
+    user, item = f"u{user_number}", f"i{number % 7}"
     event: Event = {"event_id": f"e{number}", "user_id": user, "item_id": item, "at": desk.now - 60 + number % 50}
     event |= {"type": kind} if kind in ("click", "purchase", "view") else {"type": "rating"}
     event |= {"value": 4.5 if kind == "liked" else 2.0} if event["type"] == "rating" else {}
     ids = {
         "good": lambda: desk.recommendation(user, item),
         "forged": lambda: desk.recommendation(user, item, key="f" * 64),
-        "foreign": lambda: desk.recommendation("somebody else", item),
+        "foreign": lambda: desk.recommendation("another user", item),
         "other item": lambda: desk.recommendation(user, "another"),
     }
     return event | ({"recommendation_id": ids[claim]()} if claim in ids else {})
@@ -51,7 +51,7 @@ def is_outcome(kind: str) -> bool:
 
 
 class Truth:
-    """What must stand, from (person, kind, claim) by event."""
+    """What must be stored, from (user_number, kind, claim) by event."""
 
     def __init__(self, drawn: list[tuple[int, str, str]]) -> None:
         enrolled = [(p, claim) for p, kind, claim in drawn if p % 2 == 0 and is_outcome(kind)]
@@ -62,13 +62,13 @@ class Truth:
 
 
 def check(desk: Desk, drawn: list[tuple[int, str, str]], metrics: Counter[str]) -> None:
-    truth, people = Truth(drawn), {person for person, _, _ in drawn}
+    truth, users = Truth(drawn), {user_number for user_number, _, _ in drawn}
     events = desk.items("EVENT#")
     assert sorted(item["pk"] for item in events) == sorted(f"EVENT#e{number}" for number in range(len(drawn)))
     assert all(item["forwarded"] is True for item in events)
     assert sum(item["counted"] for item in events) == len(truth.converted)
-    assert {p for p in people if "converted_at" in desk.exposure(f"u{p}")} == truth.converted
-    assert {p: len(desk.recent(f"u{p}")) for p in people if desk.recent(f"u{p}")} == dict(truth.ratings)
+    assert {p for p in users if "converted_at" in desk.exposure(f"u{p}")} == truth.converted
+    assert {p: len(desk.recent(f"u{p}")) for p in users if desk.recent(f"u{p}")} == dict(truth.ratings)
     assert metrics["EnrolledOutcomes"] == truth.enrolled_outcomes
     assert metrics["JoinedOutcomes"] == truth.joined_outcomes
     assert metrics["OutcomesCounted"] == len(truth.converted)
@@ -163,8 +163,8 @@ def forget(desk: Desk) -> None:
     for found in desk.s3.list_objects_v2(Bucket="landing").get("Contents", []):
         desk.s3.delete_object(Bucket="landing", Key=found["Key"])
     desk.open_experiment()
-    for person in (0, 2):
-        desk.enrol(f"u{person}", at=desk.now - 60)
+    for user_number in (0, 2):
+        desk.enrol(f"u{user_number}", at=desk.now - 60)
 
 
 @pytest.mark.slow
@@ -172,14 +172,14 @@ def test_ten_thousand_events_with_duplicates_and_reordering_from_several_senders
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = random.Random(20261124)
-    people = 500
+    users = 500
     drawn = [
-        (source.randrange(people), source.choice(KINDS), source.choices(CLAIMS, (6, 1, 1, 1, 1))[0])
+        (source.randrange(users), source.choice(KINDS), source.choices(CLAIMS, (6, 1, 1, 1, 1))[0])
         for _ in range(8_000)
     ]
     desk.open_experiment()
-    for person in range(0, people, 2):
-        desk.enrol(f"u{person}")
+    for user_number in range(0, users, 2):
+        desk.enrol(f"u{user_number}")
     events = [make(desk, n, *one) for n, one in enumerate(drawn)]
     sent = [*events, *source.choices(events, k=2_000)]
     source.shuffle(sent)

@@ -1,4 +1,4 @@
-"""An outcome counts once for a person, in time, with a valid id of the open experiment; all else is told apart."""
+"""An outcome counts once for a user, in time, with a valid id of the open experiment; all else is distinguished."""
 
 from __future__ import annotations
 
@@ -159,11 +159,11 @@ def test_an_experiment_that_has_just_opened_is_known_by_the_ids_that_name_it(des
 def test_both_keys_are_valid_during_a_rotation_and_a_new_one_is_known_soon(testing: Desk, metrics: Metrics) -> None:
     assert click(testing) == (True, None)
     testing.secrets.put_secret_value(SecretId=testing.secret, SecretString="n" * 64)
-    for person, key in [("new", "n" * 64), ("old", "k" * 64)]:
-        testing.enrol(person)
+    for user, key in [("new", "n" * 64), ("old", "k" * 64)]:
+        testing.enrol(user)
         testing.now += 6
-        given = {"user_id": person, "recommendation_id": testing.recommendation(person, key=key)}
-        assert click(testing, f"e-{person}", **given) == (True, None)
+        given = {"user_id": user, "recommendation_id": testing.recommendation(user, key=key)}
+        assert click(testing, f"e-{user}", **given) == (True, None)
     testing.secrets.put_secret_value(SecretId=testing.secret, SecretString="m" * 64)
     testing.enrol("late")
     testing.now += 301

@@ -1,4 +1,4 @@
-"""A profile keeps a person's newest ratings, each once, however many write it at once."""
+"""A profile keeps a user's newest ratings, each once, however many write it at once."""
 
 from __future__ import annotations
 

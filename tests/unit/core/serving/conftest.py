@@ -57,7 +57,7 @@ META: dict[str, Any] = {
     "status": "open",
     "preset": "default",
 }
-PEOPLE = [f"u{n}" for n in range(30)]
+USERS = [f"u{n}" for n in range(30)]
 
 
 class Variants(ThreadingHTTPServer):
@@ -196,30 +196,26 @@ class Api:
         """Write an experiment's META."""
         self.table.put_item(Item=keys.experiment(experiment).item() | stored(META | changes))
 
-    def exposure(self, person: str, experiment: str = NAME) -> dict[str, Any] | None:
+    def exposure(self, user: str, experiment: str = NAME) -> dict[str, Any] | None:
         found: dict[str, Any] | None = loaded(
-            self.table.get_item(Key=keys.exposure(hash_user_id(person), experiment).item()).get("Item")
+            self.table.get_item(Key=keys.exposure(hash_user_id(user), experiment).item()).get("Item")
         )
         return found
 
-    def expose(self, person: str, variant: str, at: float = NOW, experiment: str = NAME) -> None:
+    def expose(self, user: str, variant: str, at: float = NOW, experiment: str = NAME) -> None:
         fields = {"variant": variant, "version": 2, "enrolled_at": at}
-        self.table.put_item(Item=keys.exposure(hash_user_id(person), experiment).item() | stored(fields))
+        self.table.put_item(Item=keys.exposure(hash_user_id(user), experiment).item() | stored(fields))
 
-    def serve(self, person: str) -> tuple[str, Recommendation]:
-        """The variant that answered a person, and what the recommendation id says."""
-        status, body = self("/recommendations", user_id=person)
+    def serve(self, user: str) -> tuple[str, Recommendation]:
+        """The variant that answered a user, and what the recommendation id says."""
+        status, body = self("/recommendations", user_id=user)
         assert status == 200, body
         return body["variant"], verify(body["recommendation_id"], [KEY.encode()])
 
     def given_to(self, variant: Variant) -> list[str]:
-        """The people whom the hash gives to a variant, found without enrolling them."""
+        """The users whom the hash gives to a variant, found without enrolling them."""
         experiment = self.service().serving.experiment_of(NAME)
-        return [
-            person
-            for person in PEOPLE
-            if assign(TESTING, experiment, hash_user_id(person), None, NOW).variant == variant
-        ]
+        return [user for user in USERS if assign(TESTING, experiment, hash_user_id(user), None, NOW).variant == variant]
 
     @staticmethod
     def _check(event: dict[str, Any], status: int, body: dict[str, Any]) -> None:

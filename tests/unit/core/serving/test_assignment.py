@@ -54,10 +54,10 @@ def meta(salt: str, champion: Variant) -> Meta:
 
 experiments = st.builds(meta, st.text(min_size=1, max_size=8), variants)
 exposures = st.none() | st.builds(Exposure, variants, st.integers(0, 9), st.floats(NOW - 9000, NOW + 9000))
-people = st.integers(0, 10**6).map(lambda n: hash_user_id(str(n)))
+users = st.integers(0, 10**6).map(lambda n: hash_user_id(str(n)))
 
 
-@given(routers, experiments, people, exposures)
+@given(routers, experiments, users, exposures)
 def test_nobody_is_given_a_variant_without_traffic_and_only_testing_enrols(
     standing: Router, experiment: Meta, who: str, exposure: Exposure | None
 ) -> None:
@@ -68,7 +68,7 @@ def test_nobody_is_given_a_variant_without_traffic_and_only_testing_enrols(
     assert given == assign(standing, experiment, who, exposure, NOW)
 
 
-@given(routers, experiments, people, exposures)
+@given(routers, experiments, users, exposures)
 def test_an_exposure_binds_inside_its_window_while_its_variant_has_traffic(
     standing: Router, experiment: Meta, who: str, exposure: Exposure | None
 ) -> None:
@@ -79,7 +79,7 @@ def test_an_exposure_binds_inside_its_window_while_its_variant_has_traffic(
         assert given.variant == assign(standing, experiment, who, None, NOW).variant
 
 
-@given(routers, experiments, people)
+@given(routers, experiments, users)
 def test_nobody_known_and_no_experiment_mean_the_champion(standing: Router, experiment: Meta, who: str) -> None:
     assert assign(standing, experiment, "", None, NOW) == Assignment(standing.champion)
     assert assign(standing, None, who, None, NOW) == Assignment(standing.champion)

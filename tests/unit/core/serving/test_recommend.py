@@ -1,4 +1,4 @@
-"""The read path: each bad request gets a problem that names its parameter, each failure the next rung of the ladder."""
+"""The read path: a bad request gets a problem that names its parameter, a failure the next level of the fallback."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_defect_is_told_to_the_log_and_not_to_the_caller(api: Api) -> None:
     assert [type(error) for error in api.told.defects] == [KeyError]
 
 
-# The ladder
+# The fallback chain
 
 
 def test_before_the_first_model_nothing_can_answer_and_the_problem_says_so(api: Api) -> None:

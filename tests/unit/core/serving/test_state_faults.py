@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 NOW = 1_800_000_000
 NAME = "xrtest-2"
-PEOPLE = [f"u{n}" for n in range(30)]
+USERS = [f"u{n}" for n in range(30)]
 
 
 def test_without_its_record_an_experiment_serves_the_champion_and_enrols_nobody(opened: Api) -> None:
     opened.table.delete_item(Key=keys.experiment(NAME).item())
     for _ in range(2):
-        for person in PEOPLE:
-            variant, said = opened.serve(person)
+        for user in USERS:
+            variant, said = opened.serve(user)
             assert (variant, said.experiment) == ("A", "")
     assert opened.told.unread_ == ["experiment"]  # and not once a request
     assert {experiment for experiment, _, _ in opened.told.asked} == {""}
     opened.record(NAME)
     opened.now += RETRY_SECONDS
-    assert {opened.serve(person)[1].experiment for person in PEOPLE} == {NAME}
+    assert {opened.serve(user)[1].experiment for user in USERS} == {NAME}
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_without_its_record_an_experiment_serves_the_champion_and_enrols_nobody(
 )
 def test_a_record_that_cannot_be_is_as_good_as_none(opened: Api, damage: dict[str, Any]) -> None:
     opened.record(NAME, **damage)
-    assert {opened.serve(person)[0] for person in PEOPLE} == {"A"}
+    assert {opened.serve(user)[0] for user in USERS} == {"A"}
     assert opened.told.unread_ == ["experiment"]
-    assert not [person for person in PEOPLE if opened.exposure(person)]
+    assert not [user for user in USERS if opened.exposure(user)]
 
 
 @pytest.mark.parametrize(
@@ -65,73 +65,73 @@ def test_a_record_that_cannot_be_is_as_good_as_none(opened: Api, damage: dict[st
     ],
 )
 def test_a_router_that_was_edited_into_nonsense_leaves_the_one_before(opened: Api, damage: dict[str, Any]) -> None:
-    before = {person: opened.serve(person)[0] for person in PEOPLE}
+    before = {user: opened.serve(user)[0] for user in USERS}
     item = opened.table.get_item(Key=keys.ROUTER.item())["Item"]
     opened.table.put_item(Item=item | stored(damage))
     opened.now += 31
-    assert {person: opened.serve(person)[0] for person in PEOPLE} == before
+    assert {user: opened.serve(user)[0] for user in USERS} == before
     assert set(opened.told.unread_) == {"router"}
     fresh = replace(opened, _service=None)
     assert fresh("/recommendations", user_id="u0")[1]["level"] == "popular"
 
 
 def test_exposures_of_other_experiments_do_not_count_however_many_there_are(opened: Api) -> None:
-    person = opened.given_to("B")[0]
+    user = opened.given_to("B")[0]
     for number in range(PAGE_ITEMS + 4):
-        opened.expose(person, "A", experiment=f"x{number:02d}")  # before and behind this one, as names sort
-        opened.expose(person, "A", experiment=f"xz{number:02d}")
+        opened.expose(user, "A", experiment=f"x{number:02d}")  # before and behind this one, as names sort
+        opened.expose(user, "A", experiment=f"xz{number:02d}")
     profile = {"recent": [{"item_id": "m1", "rating": 5, "at": NOW}]}
-    opened.table.put_item(Item=keys.profile(hash_user_id(person)).item() | stored(profile))
-    variant, said = opened.serve(person)
+    opened.table.put_item(Item=keys.profile(hash_user_id(user)).item() | stored(profile))
+    variant, said = opened.serve(user)
     assert (variant, said.experiment) == ("B", NAME)
     assert opened.variants.asked[-1][1]["profile"] == [["m1", 5.0, NOW]]
-    opened.expose(person, "A")
-    assert opened.serve(person)[0] == "A"
+    opened.expose(user, "A")
+    assert opened.serve(user)[0] == "A"
 
 
 @pytest.mark.parametrize("damage", [{"variant": "C"}, {"enrolled_at": "soon"}, {"version": None}])
 def test_a_damaged_exposure_is_no_enrolment_and_is_not_written_over(opened: Api, damage: dict[str, Any]) -> None:
-    person = opened.given_to("B")[0]
-    kept = keys.exposure(hash_user_id(person), NAME).item() | stored(
+    user = opened.given_to("B")[0]
+    kept = keys.exposure(hash_user_id(user), NAME).item() | stored(
         {"variant": "A", "version": 2, "enrolled_at": NOW} | damage
     )
     opened.table.put_item(Item=kept)
-    variant, said = opened.serve(person)
+    variant, said = opened.serve(user)
     assert (variant, said.experiment) == ("B", "")
-    assert opened.exposure(person) == loaded(kept)
+    assert opened.exposure(user) == loaded(kept)
 
 
 def test_an_exposure_of_the_future_binds_nobody(opened: Api) -> None:
-    person = opened.given_to("B")[0]
-    opened.expose(person, "A", at=NOW + 1_000_000)
-    assert opened.serve(person)[0] == "B"
+    user = opened.given_to("B")[0]
+    opened.expose(user, "A", at=NOW + 1_000_000)
+    assert opened.serve(user)[0] == "B"
 
 
 def test_who_cannot_be_read_is_served_and_not_enrolled(opened: Api, failing: set[str]) -> None:
-    person = opened.given_to("B")[0]
+    user = opened.given_to("B")[0]
     opened.serve(opened.given_to("A")[0])
     failing.add("Query")
-    variant, said = opened.serve(person)
+    variant, said = opened.serve(user)
     assert (variant, said.experiment) == ("B", "")
-    assert opened.exposure(person) is None
+    assert opened.exposure(user) is None
     assert opened.told.unread_ == ["profile"]
     failing.clear()
-    assert opened.serve(person)[1].experiment == NAME
+    assert opened.serve(user)[1].experiment == NAME
 
 
 def test_an_exposure_that_cannot_be_written_fails_no_request_and_claims_no_enrolment(
     opened: Api, failing: set[str]
 ) -> None:
     failing.add("PutItem")
-    said = [opened.serve(person)[1].experiment for person in PEOPLE[:4]]
+    said = [opened.serve(user)[1].experiment for user in USERS[:4]]
     assert (said, opened.told.unwritten_) == ([""] * 4, ["exposure"] * 4)
     failing.clear()
-    assert opened.serve(PEOPLE[0])[1].experiment == NAME
+    assert opened.serve(USERS[0])[1].experiment == NAME
 
 
 def test_the_state_out_of_reach_in_an_experiment_still_answers(opened: Api) -> None:
-    before = {person: opened.serve(person)[0] for person in PEOPLE[:6]}
+    before = {user: opened.serve(user)[0] for user in USERS[:6]}
     opened.table.delete()
     opened.now += 31
-    assert {person: opened.serve(person)[0] for person in PEOPLE[:6]} == before  # by the hash, without the exposures
+    assert {user: opened.serve(user)[0] for user in USERS[:6]} == before  # by the hash, without the exposures
     assert not opened.told.defects

@@ -8,7 +8,7 @@ from usher.schema.datasets import DATASETS
 
 #: What Firehose could not have transformed: its records are quarantine, never rows.
 STREAM_ERRORS = "stream-errors"
-#: What a landing key's second part may be: Firehose's deliveries, what it could not deliver, and people's uploads.
+#: What a landing key's second part may be: Firehose's deliveries, what it could not deliver, and users' uploads.
 ORIGINS = ("stream", STREAM_ERRORS, "upload")
 
 

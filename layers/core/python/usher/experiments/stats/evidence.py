@@ -62,7 +62,7 @@ class Margins(NamedTuple):
 def stratum_evidence(exposed: Ints, converted: Ints) -> Evidence:
     """Evidence of one stratum per experiment. exposed, converted: (R, 2), users and those who converted, by role.
 
-    A stratum in which only one role has users, or nobody or everybody converted, carries no information and adds zero.
+    A stratum in which only one role has users, or no user or every user converted, has no information and adds zero.
     """
     margins = Margins(*np.stack([*exposed.T, converted.sum(axis=1), converted[:, 1]]).astype(np.float64))
     informative = (margins.a > 0) & (margins.b > 0) & (margins.c > 0) & (margins.c < margins.a + margins.b)

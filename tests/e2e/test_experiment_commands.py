@@ -1,4 +1,4 @@
-"""Orders of people on a whole twin: the command, the shift workflow and its function, and what the router is then.
+"""Operator commands on a whole twin: the command, the shift workflow and its function, and what the router is then.
 
 Experiments are opened as deploy_experiment opens them. No model is behind them (the function scores, and is not asked),
 so that what is tested is who may move the traffic, and whether it moves.
@@ -21,7 +21,7 @@ from usher.experiments.opening import Terms, open_experiment
 from usher.store.router import Router, read_router, write_router
 
 ROOT = Path(__file__).parents[2]
-WHY = ("--why", "people call us", "--yes")
+WHY = ("--why", "users complain", "--yes")
 DEADLINE_SECONDS = 90.0
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def own_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A twin of this module: what happens to its router is nobody else's business. Epochs are long: nothing decides."""
+    """A twin of this module: no other test uses its router. Epochs are long: nothing decides."""
     from importlib.util import module_from_spec, spec_from_file_location  # noqa: PLC0415 - a conftest is no module
 
     spec = spec_from_file_location("e2e_twin", Path(__file__).with_name("conftest.py"))
@@ -47,7 +47,7 @@ def own_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         twins.end(process)
 
 
-class Orders:
+class Operator:
     """Opens experiments, runs commands, and looks at the router."""
 
     def __init__(self, twin: Any, folder: Path) -> None:
@@ -87,8 +87,8 @@ class Orders:
 
 
 @pytest.fixture
-def orders(own_twin: Any, tmp_path: Path) -> Orders:
-    return Orders(own_twin, tmp_path)
+def operator(own_twin: Any, tmp_path: Path) -> Operator:
+    return Operator(own_twin, tmp_path)
 
 
 def eventually(probe: Callable[[], Any]) -> Any:
@@ -99,77 +99,79 @@ def eventually(probe: Callable[[], Any]) -> Any:
     return found
 
 
-def test_a_roll_back_gives_the_champion_all_traffic_and_says_who_and_why(orders: Orders) -> None:
-    opened = orders.open("raaaaaaaaaa-1", "rbbbbbbbbbb-1")
+def test_a_roll_back_gives_the_champion_all_traffic_and_says_who_and_why(operator: Operator) -> None:
+    opened = operator.open("raaaaaaaaaa-1", "rbbbbbbbbbb-1")
     assert opened.state == "testing" and opened.weights["B"] > 0
-    done = orders.usher("rollback", *WHY)
+    done = operator.usher("rollback", *WHY)
     assert done.stdout.startswith("roll back: ")
-    assert "people call us" in done.stdout and "arn:aws:" in done.stdout
+    assert "users complain" in done.stdout and "arn:aws:" in done.stdout
     assert done.stdout.count("\n") == 1
-    router = orders.router
+    router = operator.router
     assert (router.state, router.champion, dict(router.weights)) == ("idle", "A", {"A": 1.0, "B": 0.0})
     assert router.version == opened.version + 1 and router.experiment_id == ""
-    shown = orders.shown()["experiment"]
+    shown = operator.shown()["experiment"]
     assert (shown["status"], shown["outcome"]) == ("closed", "rolled_back")
-    assert shown["commands"][0]["status"] == "executed" and shown["commands"][0]["why"] == "people call us"
+    assert shown["commands"][0]["status"] == "executed" and shown["commands"][0]["why"] == "users complain"
     assert shown["decisions"][0]["by"] == shown["commands"][0]["operator"]
 
 
-def test_once_closed_a_roll_back_swaps_the_models_and_another_one_swaps_them_back(orders: Orders) -> None:
-    orders.open("rcccccccccc-1", "rdddddddddd-1")
-    orders.usher("rollback", *WHY)
-    orders.usher("rollback", *WHY)
-    assert (orders.router.champion, dict(orders.router.weights)) == ("B", {"A": 0.0, "B": 1.0})
-    orders.usher("rollback", *WHY)
-    assert (orders.router.champion, dict(orders.router.weights)) == ("A", {"A": 1.0, "B": 0.0})
-    refused = orders.usher("thaw", *WHY, code=1)
+def test_once_closed_a_roll_back_swaps_the_models_and_another_one_swaps_them_back(operator: Operator) -> None:
+    operator.open("rcccccccccc-1", "rdddddddddd-1")
+    operator.usher("rollback", *WHY)
+    operator.usher("rollback", *WHY)
+    assert (operator.router.champion, dict(operator.router.weights)) == ("B", {"A": 0.0, "B": 1.0})
+    operator.usher("rollback", *WHY)
+    assert (operator.router.champion, dict(operator.router.weights)) == ("A", {"A": 1.0, "B": 0.0})
+    refused = operator.usher("thaw", *WHY, code=1)
     assert "no experiment is open" in refused.stderr
 
 
-def test_frozen_it_stays_as_it_is_thawed_it_goes_on_and_forced_it_is_promoted_and_taken_back(orders: Orders) -> None:
-    opened = orders.open("reeeeeeeeee-1", "rffffffffff-1")
-    assert orders.usher("freeze", *WHY).stdout.startswith("freeze: ")
-    assert orders.router.state == "frozen" and orders.router.weights == opened.weights
-    assert "is frozen: only a testing experiment freezes" in orders.usher("freeze", *WHY, code=1).stderr
-    orders.usher("thaw", *WHY)
-    assert orders.router.state == "testing"
-    assert "Promote it anyway with --force" in orders.usher("promote", *WHY, code=1).stderr
-    assert orders.router.state == "testing"
-    assert orders.usher("promote", "--force", *WHY).stdout.startswith("promote: ")
-    assert (orders.router.state, orders.router.champion) == ("baking", "B")
-    assert dict(orders.router.weights) == {"A": 0.0, "B": 1.0}
-    orders.usher("rollback", *WHY)
-    assert (orders.router.state, orders.router.champion) == ("idle", "A")
-    actions = [order["action"] for order in orders.shown()["experiment"]["commands"]]
+def test_frozen_it_stays_as_it_is_thawed_it_goes_on_and_forced_it_is_promoted_and_taken_back(
+    operator: Operator,
+) -> None:
+    opened = operator.open("reeeeeeeeee-1", "rffffffffff-1")
+    assert operator.usher("freeze", *WHY).stdout.startswith("freeze: ")
+    assert operator.router.state == "frozen" and operator.router.weights == opened.weights
+    assert "is frozen: only a testing experiment freezes" in operator.usher("freeze", *WHY, code=1).stderr
+    operator.usher("thaw", *WHY)
+    assert operator.router.state == "testing"
+    assert "Promote it anyway with --force" in operator.usher("promote", *WHY, code=1).stderr
+    assert operator.router.state == "testing"
+    assert operator.usher("promote", "--force", *WHY).stdout.startswith("promote: ")
+    assert (operator.router.state, operator.router.champion) == ("baking", "B")
+    assert dict(operator.router.weights) == {"A": 0.0, "B": 1.0}
+    operator.usher("rollback", *WHY)
+    assert (operator.router.state, operator.router.champion) == ("idle", "A")
+    actions = [order["action"] for order in operator.shown()["experiment"]["commands"]]
     assert actions == ["roll_back", "promote", "thaw", "freeze"]
 
 
-def test_the_alarm_of_the_challengers_variant_rolls_it_back_without_anybody(orders: Orders, own_twin: Any) -> None:
-    orders.open("rgggggggggg-1", "rhhhhhhhhhh-1")
+def test_the_alarm_of_the_challengers_variant_rolls_it_back_without_anybody(operator: Operator, own_twin: Any) -> None:
+    operator.open("rgggggggggg-1", "rhhhhhhhhhh-1")
     stack = own_twin.running.stack_name
 
     def failing() -> bool:
-        """Twenty failures of forty requests that were given to variant B, again and again, until somebody acts."""
+        """Twenty failures of forty requests that were given to variant B, until the experiment reacts."""
         data = [
             {"MetricName": name, "Dimensions": [{"Name": "variant", "Value": "B"}], "Values": [1.0] * count}
             for name, count in (("VariantRequests", 40), ("VariantErrors", 20))
         ]
         own_twin.client("cloudwatch").put_metric_data(Namespace="Usher", MetricData=data)
-        return orders.router.state == "idle"
+        return operator.router.state == "idle"
 
     eventually(failing)
-    assert (orders.router.champion, dict(orders.router.weights)) == ("A", {"A": 1.0, "B": 0.0})
-    shown = orders.shown()["experiment"]
+    assert (operator.router.champion, dict(operator.router.weights)) == ("A", {"A": 1.0, "B": 0.0})
+    shown = operator.shown()["experiment"]
     assert shown["outcome"] == "rolled_back"
     assert f"{stack}-variant-B-errors" in shown["reason"]
 
 
-def test_the_page_and_the_watch_of_a_closed_experiment_end_by_themselves(orders: Orders, tmp_path: Path) -> None:
-    orders.open("riiiiiiiiii-1", "rjjjjjjjjjj-1")
-    orders.usher("rollback", *WHY)
-    done = orders.usher("experiment", "--watch", "--html", str(tmp_path / "page.html"))
+def test_the_page_and_the_watch_of_a_closed_experiment_end_by_themselves(operator: Operator, tmp_path: Path) -> None:
+    operator.open("riiiiiiiiii-1", "rjjjjjjjjjj-1")
+    operator.usher("rollback", *WHY)
+    done = operator.usher("experiment", "--watch", "--html", str(tmp_path / "page.html"))
     assert "closed: rolled back" in done.stdout
-    assert "people call us" in (tmp_path / "page.html").read_text()
+    assert "users complain" in (tmp_path / "page.html").read_text()
 
 
 def test_the_dashboard_of_the_stack_is_there(own_twin: Any) -> None:
