@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from usher.experiments.stats.strata import CountError, Stratum, Uncounted
 from usher.store.experiments import ROLES, Meta
-from usher.store.strata import Epoch, ended_epochs, exposures, read_stratum, write_stratum
+from usher.store.exposures import exposures
+from usher.store.strata import Epoch, ended_epochs, read_stratum, write_stratum
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -18,6 +18,7 @@ from usher.feedback.service import THREADS, Service
 from usher.feedback.streams import Streams
 from usher.schema.settings import Settings
 from usher.store.events import Events
+from usher.store.experiments import read_attribution_seconds
 from usher.store.exposures import Exposures
 from usher.store.profiles import Profiles
 from usher.store.router import Router, read_router
@@ -41,12 +42,11 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
     firehose = functools.cache(lambda: boto3.client("firehose", config=QUICK))
     secrets = functools.cache(lambda: boto3.client("secretsmanager", config=QUICK))
 
-    exposures = Exposures(dynamodb, name)
     outcomes = Outcomes(
         TtlCache(lambda: current_router(table), settings.router_cache_seconds, clock),
         TtlCache(lambda: valid_keys(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock),
-        functools.lru_cache(EXPERIMENTS_MAX)(exposures.attribution_seconds),
-        exposures,
+        functools.lru_cache(EXPERIMENTS_MAX)(functools.partial(read_attribution_seconds, dynamodb, name)),
+        Exposures(dynamodb, name),
         clock,
     )
     streams = Streams(firehose, settings.stream_prefix, telemetry.unforwarded)

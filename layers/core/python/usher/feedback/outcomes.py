@@ -16,7 +16,8 @@ from usher.errors import RouterUnreadable
 from usher.feedback.parsing import Feedback
 from usher.schema.interactions import KINDS, OUTCOME_REWARD, POSITIVE_RATING, RATING, is_positive
 from usher.schema.signing import BadRecommendationId, Recommendation, verify
-from usher.store.exposures import Exposures, NoAttributionWindow
+from usher.store.experiments import NoAttributionWindow
+from usher.store.exposures import Exposures
 from usher.store.router import Router
 
 #: A cached value older than this is read again before an id is refused: the key may have been rotated, or an experiment

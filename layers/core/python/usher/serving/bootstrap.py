@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import functools
-import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from usher.api.problems import Problem
-from usher.api.signing_keys import KEY_SECONDS, current_key
-from usher.api.ttl_cache import ServeStale, TtlCache
+from usher.api.ttl_cache import TtlCache
 from usher.schema.settings import Settings, SettingsError
-from usher.serving.assignment import check_router
 from usher.serving.backends import Backend, EndpointBackend, FunctionBackend, download_bundle, keep_only
+from usher.serving.caches import STATE, make_caches
 from usher.serving.circuit_breaker import Breaker
 from usher.serving.experiment_view import newest_experiment
 from usher.serving.fallback import Variants
 from usher.serving.metrics import Telemetry
 from usher.serving.service import Service, UserServing
-from usher.store.experiments import Meta, read_meta
-from usher.store.popular import read_popular
 from usher.store.profiles import Users
-from usher.store.router import Router, read_router
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
-
-POPULAR_SECONDS = 300.0
+from usher.store.router import Router
 
 #: What a variant that does not answer costs once: after that the circuit breaker skips it for a while.
 ENDPOINT = Config(connect_timeout=0.5, read_timeout=2.0, retries={"total_max_attempts": 1}, tcp_keepalive=True)
-STATE = Config(connect_timeout=0.5, read_timeout=1.0, retries={"total_max_attempts": 2}, tcp_keepalive=True)
-#: For the first read of what a new environment cannot answer without; API Gateway's limit is 15 s.
-PATIENT = Config(connect_timeout=1.0, read_timeout=4.0, retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,77 +42,19 @@ def make_service(
 ) -> Service:
     """The service of these settings; SettingsError when the back end lacks what it needs."""
     table = boto3.resource("dynamodb", config=STATE).Table(settings.state_table)
-    patient = functools.cache(lambda: boto3.resource("dynamodb", config=PATIENT).Table(settings.state_table))
-    secrets = functools.cache(lambda: boto3.client("secretsmanager", config=STATE))
-
-    def unread(what: str) -> Callable[[Exception], None]:
-        return functools.partial(telemetry.unread, what)
-
-    router = TtlCache(
-        lambda: _router(table),
-        settings.router_cache_seconds,
-        clock,
-        ServeStale(unread("router"), last_try=lambda: _router(patient())),
-    )
-    popular = TtlCache(
-        lambda: read_popular(table),
-        POPULAR_SECONDS,
-        clock,
-        ServeStale(unread("popular"), last_try=lambda: read_popular(patient())),
-    )
-    key = TtlCache(
-        lambda: current_key(secrets(), settings.signing_secret_arn),
-        KEY_SECONDS,
-        clock,
-        ServeStale(unread("signing key")),
-    )
-
-    @functools.lru_cache(1)  # of the open experiment; what serving needs of its record never changes
-    def experiment(name: str) -> TtlCache[Meta]:
-        stale: ServeStale[Meta] = ServeStale(unread("experiment"), wait_if_none=True)
-        return TtlCache(lambda: read_experiment(table, name, clock()), math.inf, clock, stale)
-
+    caches = make_caches(table, settings, telemetry.unread, clock)
+    backend = _backend(settings, scorer, caches.router)
     serving = UserServing(
-        users=Users(table, unread("profile"), functools.partial(telemetry.unwritten, "exposure")),
-        experiment_of=lambda name: experiment(name).get(),
-        variants=Variants(
-            _backend(settings, scorer, router), Breaker(clock), time.perf_counter, telemetry.variant_failed
+        users=Users(
+            table, functools.partial(telemetry.unread, "profile"), functools.partial(telemetry.unwritten, "exposure")
         ),
+        experiment_of=caches.experiment_of,
+        variants=Variants(backend, Breaker(clock), time.perf_counter, telemetry.variant_failed),
         on_asked=telemetry.variant_asked,
         clock=clock,
     )
-    return Service(router, popular, key, serving, lambda: _experiment(table, clock(), unread("experiment")))
-
-
-class NoExperimentRecord(Exception):
-    """The router names an experiment that has no record."""
-
-
-def read_experiment(table: Table, experiment_id: str, now: float) -> Meta:
-    """The record, read consistently; NoExperimentRecord without one, StateError when it is inconsistent."""
-    meta = read_meta(table, experiment_id, now)
-    if meta is None:
-        raise NoExperimentRecord(
-            f"experiment {experiment_id} has no META item: restore it; the champion serves and no user is enrolled"
-        )
-    return meta
-
-
-def _experiment(table: Table, now: float, unread: Callable[[Exception], None]) -> Mapping[str, Any] | None:
-    """What GET /experiment returns; Problem when it cannot be read."""
-    try:
-        return newest_experiment(table, now)
-    except Exception as error:
-        unread(error)
-        raise Problem(
-            "no-answer-yet",
-            "the experiment cannot be read now: try again in a minute",
-        ) from error
-
-
-def _router(table: Table) -> Router | None:
-    router = read_router(table)
-    return None if router is None else check_router(router)
+    view = functools.partial(newest_experiment, table, clock, functools.partial(telemetry.unread, "experiment"))
+    return Service(caches.router, caches.popular, caches.signing_key, serving, view)
 
 
 def _backend(settings: Settings, scorer: Callable[[], Scorer], router: TtlCache[Router | None]) -> Backend:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from usher.store.experiment_history import read_state
+from usher.api.problems import Problem
+from usher.store.experiment_state import ExperimentState
 from usher.store.experiments import ROLES, Meta, newest_id, read_meta
 from usher.store.router import Router, read_router
 
@@ -12,11 +14,21 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
-    """The open experiment, else the last one that was closed; None before the first.
+def newest_experiment(
+    table: Table, clock: Callable[[], float], unread: Callable[[Exception], None]
+) -> dict[str, Any] | None:
+    """The open experiment, else the last one that was closed, read consistently; None before the first.
 
-    StateError when its record is inconsistent. All is read consistently, so that every change shows at once.
+    Problem when it cannot be read; unread is called with the error.
     """
+    try:
+        return _read(table, clock())
+    except Exception as error:
+        unread(error)
+        raise Problem("no-answer-yet", "the experiment cannot be read now: try again in a minute") from error
+
+
+def _read(table: Table, now: float) -> dict[str, Any] | None:
     router = read_router(table)
     name = newest_id(table, router, now) if router is not None else None
     meta = read_meta(table, name, now) if name is not None else None
@@ -31,7 +43,7 @@ def newest_experiment(table: Table, now: float) -> dict[str, Any] | None:
         "models": {role: meta.models[role] for role in ROLES},
         "variants": {role: meta.variant(role) for role in ROLES},
         "weights": {role: _share(router, meta, role) for role in ROLES},
-        "summary": (read_state(table, meta.experiment_id) or {}).get("summary"),
+        "summary": ExperimentState.read(table, meta.experiment_id).summary or None,
         "outcome": meta.outcome or None,
         "reason": meta.reason or None,
     }

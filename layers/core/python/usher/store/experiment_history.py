@@ -48,17 +48,13 @@ def _get(table: Table, key: dict[str, str]) -> Item | None:
 def _query(table: Table, experiment_id: str, prefix: str, newest: int = 0) -> list[Item]:
     values = {":pk": keys.experiment(experiment_id).pk, **({":prefix": prefix} if prefix else {})}
     request: Any = {
+        "TableName": table.name,
         "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
         "ExpressionAttributeValues": values,
         "ConsistentRead": True,
     }
+    client = table.meta.client
     if newest:
-        page = table.query(**request, ScanIndexForward=False, Limit=newest)
+        page = client.query(**request, ScanIndexForward=False, Limit=newest)
         return [loaded(item) for item in reversed(page["Items"])]
-    items: list[Item] = []
-    while True:
-        page = table.query(**request)
-        items += [loaded(item) for item in page["Items"]]
-        if "LastEvaluatedKey" not in page:
-            return items
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return [loaded(item) for page in client.get_paginator("query").paginate(**request) for item in page["Items"]]

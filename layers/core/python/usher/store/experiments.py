@@ -6,6 +6,7 @@ The other items of an experiment: STATE and the writing of decisions in `experim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from usher.store.router import CLOCK_SKEW_SECONDS, VARIANTS, Router, Variant, ex
 from usher.store.transactions import is_cancelled
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import Table
 
 ROLES = ("champion", "challenger")
@@ -37,6 +39,10 @@ OUTCOMES: Mapping[str, str] = {
 
 class InvalidExperiment(ValueError):
     """The record of an experiment holds values that Usher never writes: it was edited by hand."""
+
+
+class NoAttributionWindow(Exception):
+    """The experiment's record is missing or has no usable attribution time: no outcome can count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,22 @@ def read_meta(table: Table, experiment_id: str, now: float) -> Meta | None:
             f"the record of experiment {experiment_id} was edited by hand ({fault}): restore the item META"
         )
     return meta
+
+
+def read_attribution_seconds(dynamodb: DynamoDBClient, table: str, experiment_id: str) -> float:
+    """How long after a user's first exposure an outcome counts; NoAttributionWindow when the record lacks it.
+
+    dynamodb: a client that takes Python types, as a resource's client does; threads may share it.
+    """
+    key = keys.experiment(experiment_id).item()
+    item: Any = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+    try:
+        seconds = float(item["attribution_seconds"])
+    except (KeyError, TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise NoAttributionWindow(f"the record of experiment {experiment_id} has no usable attribution_seconds")
+    return seconds
 
 
 def _fault(meta: Meta, now: float) -> str | None:

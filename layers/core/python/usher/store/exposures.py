@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 
 #: An exposure outlives every experiment (three weeks and the longest attribution window); then DynamoDB deletes it.
 TTL_SECONDS = 60 * 86_400
-
-
-class NoAttributionWindow(Exception):
-    """The experiment's record is missing or has no usable attribution time: no outcome can count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +93,21 @@ def enrol(table: Table, user_id_hash: str, experiment_id: str, exposure: Exposur
     return exposure
 
 
+def exposures(table: Table, experiment_id: str, version: int) -> Iterator[Mapping[str, Any]]:
+    """Every exposure under a router version, page by page: variant, enrolled_at, converted_at, reward."""
+    query = table.meta.client.get_paginator("query")
+    for shard in keys.exposure_shards(experiment_id, version):
+        for page in query.paginate(
+            TableName=table.name,
+            IndexName=keys.EXPOSURE_INDEX,
+            KeyConditionExpression="GSI1pk = :shard",
+            ExpressionAttributeValues={":shard": shard},
+            ProjectionExpression="#variant, enrolled_at, converted_at, reward",
+            ExpressionAttributeNames={"#variant": "variant"},
+        ):
+            yield from page["Items"]
+
+
 class Exposures:
     """The EXPOSURE items as feedback uses them.
 
@@ -106,18 +116,6 @@ class Exposures:
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb, self._name = dynamodb, table
-
-    def attribution_seconds(self, experiment_id: str) -> float:
-        """How long after a user's first exposure an outcome counts; NoAttributionWindow when the record lacks it."""
-        key = keys.experiment(experiment_id).item()
-        item = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item", {})
-        try:
-            seconds = float(item["attribution_seconds"])  # type: ignore[arg-type]  # any value is tried
-        except (KeyError, TypeError, ValueError):
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            raise NoAttributionWindow(f"the record of experiment {experiment_id} has no usable attribution_seconds")
-        return seconds
 
     def find(self, user_id_hash: str, experiment_id: str) -> ExposureStatus:
         """The status of a user's exposure in an experiment."""

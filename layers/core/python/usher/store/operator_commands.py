@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr, Key
-
 from usher.schema.times import iso
 from usher.store import keys
 from usher.store.codec import loaded, stored
+from usher.store.experiment_history import COMMAND, read_kind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -54,19 +53,8 @@ def read_command(table: Table, experiment_id: str, sk: str) -> Mapping[str, Any]
 
 def waiting_commands(table: Table, experiment_id: str) -> list[OperatorCommand]:
     """An experiment's commands that are neither executed nor refused, oldest first."""
-    condition = Key("pk").eq(keys.experiment(experiment_id).pk) & Key("sk").begins_with("COMMAND#")
-    question: dict[str, Any] = {
-        "KeyConditionExpression": condition,
-        "FilterExpression": Attr("status").eq(WAITING),
-        "ConsistentRead": True,
-    }
-    items: list[Any] = []
-    while True:
-        page = table.query(**question)
-        items += loaded(page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return [_command(experiment_id, item) for item in items]
-        question["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    items = read_kind(table, experiment_id, COMMAND)
+    return [_command(experiment_id, item) for item in items if item.get("status") == WAITING]
 
 
 def _command(experiment_id: str, item: Any) -> OperatorCommand:

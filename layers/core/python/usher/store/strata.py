@@ -5,7 +5,7 @@ An epoch says when a version began and ended. A stratum is written once, when it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,22 +57,3 @@ def write_stratum(table: Table, experiment_id: str, item: Mapping[str, Any]) -> 
             raise
         return read_stratum(table, experiment_id, item["version"])
     return item
-
-
-def exposures(table: Table, experiment_id: str, version: int) -> Iterator[Mapping[str, Any]]:
-    """Every exposure under a router version, page by page: variant, enrolled_at, converted_at, reward."""
-    for shard in keys.exposure_shards(experiment_id, version):
-        question: dict[str, Any] = {
-            "TableName": table.name,
-            "IndexName": keys.EXPOSURE_INDEX,
-            "KeyConditionExpression": "GSI1pk = :shard",
-            "ExpressionAttributeValues": {":shard": shard},
-            "ProjectionExpression": "#variant, enrolled_at, converted_at, reward",
-            "ExpressionAttributeNames": {"#variant": "variant"},
-        }
-        while True:
-            page = table.meta.client.query(**question)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                break
-            question["ExclusiveStartKey"] = page["LastEvaluatedKey"]

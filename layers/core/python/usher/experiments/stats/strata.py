@@ -13,7 +13,6 @@ from usher.experiments.stats.numerics import Floats, Ints
 
 #: A stratum with more users than this was miscounted, and would make one decision slow.
 MOST_USERS = 100_000_000
-ROLES = ("champion", "challenger")
 _TOLERANCE = 1e-6
 
 
@@ -46,11 +45,10 @@ class Stratum:
         version = _integer(item, "version")
         where = f"stratum {version}"
         weights = _mapping(item, "weights", where)
-        shares = [_number(weights, role, where) for role in ROLES]
+        shares = [_number(weights, "champion", where), _number(weights, "challenger", where)]
         if not math.isclose(sum(shares), 1.0, abs_tol=_TOLERANCE) or min(shares) < 0:
             raise CountError(f"{where}: weights {shares[0]:g} and {shares[1]:g} do not sum to one")
-        counts = [_role(_mapping(item, role, where), f"{where}, {role}") for role in ROLES]
-        return cls(version, min(shares[1], 1.0), *counts)
+        return cls(version, min(shares[1], 1.0), _role(item, "champion", where), _role(item, "challenger", where))
 
     @property
     def exposed(self) -> Ints:
@@ -131,7 +129,8 @@ def _role_fault(count: RoleCount) -> str | None:
     return None
 
 
-def _role(item: Mapping[str, Any], where: str) -> RoleCount:
+def _role(stratum: Mapping[str, Any], role: str, where: str) -> RoleCount:
+    item, where = _mapping(stratum, role, where), f"{where}, {role}"
     return RoleCount(
         _integer(item, "n", where),
         _integer(item, "c", where),
