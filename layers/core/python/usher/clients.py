@@ -1,4 +1,4 @@
-"""boto3's clients, each built once in an execution environment and not before it is needed."""
+"""boto3 clients, each built on first use and once in an execution environment."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import boto3
 
 @functools.cache
 def client(service: str) -> Any:
-    """The client of a service, with the function's own credentials and region."""
+    """The client of an AWS service, with the function's credentials and region."""
     return boto3.client(service)  # type: ignore[call-overload]  # any service by name
 
 
 @functools.cache
 def dynamodb() -> Any:
-    """DynamoDB with Python's own types instead of `{"S": …}`."""
+    """The DynamoDB resource, which takes Python types instead of `{"S": …}`."""
     return boto3.resource("dynamodb")

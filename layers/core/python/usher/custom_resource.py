@@ -1,4 +1,4 @@
-"""Answers CloudFormation's custom resources: a PUT to the URL that each request brings."""
+"""Responses to CloudFormation custom resource requests: a PUT to the URL in the request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-#: CloudFormation refuses longer answers, and shows about this much of a reason.
+#: CloudFormation refuses longer responses, and shows about this much of a reason.
 _REASON_MAX = 1000
 _TIMEOUT_SECONDS = 20
 _ATTEMPTS = 3
@@ -16,9 +16,9 @@ _ATTEMPTS = 3
 def answer(
     event: Mapping[str, Any], log_stream: str, *, data: Mapping[str, str] | None = None, reason: str = ""
 ) -> None:
-    """SUCCESS with `data`, or FAILED with `reason`. The physical id never changes, so an update replaces nothing.
+    """Send SUCCESS with `data`, or FAILED with `reason`. The physical id never changes, so an update replaces nothing.
 
-    OSError when the URL cannot be reached three times in a row.
+    OSError when three attempts to send it failed.
     """
     fallback = f"{event['LogicalResourceId']}-{event['StackId'].rpartition('/')[2]}"
     body = {

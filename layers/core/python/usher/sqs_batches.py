@@ -1,8 +1,8 @@
-"""SQS batches: every message gets its own verdict, and one that failed comes again when that is of use.
+"""SQS batches with partial failures: each message succeeds or fails by itself, and is retried with back-off.
 
-Left alone, a failed message stays hidden for the queue's whole visibility timeout, which is made for the longest work:
-an hour and a half for ingest. So it is handed back: at once when no retry can help (the dead-letter queue has it
-soon), with back-off when one may.
+By default a failed message stays hidden for the queue's visibility timeout, an hour and a half for ingest. Its
+visibility is therefore changed: to zero when a retry cannot help, so that it soon reaches the dead-letter queue, and
+with back-off otherwise.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ logger = Logger(child=True)
 def each_message(
     event: Mapping[str, Any], take: Callable[[Mapping[str, Any]], None], sqs: SQSClient
 ) -> dict[str, list[dict[str, str]]]:
-    """Give every message to `take`; what it raises fails that message alone. The answer Lambda expects."""
+    """Process each message with `take`; an error fails that message alone. Returns the response that Lambda expects."""
     errors: dict[str, Exception] = {}
     for record in event["Records"]:
         try:
             take(record)
-        except Exception as error:  # noqa: BLE001 - every message has its own verdict
+        except Exception as error:  # noqa: BLE001 - it fails this message alone
             errors[record["messageId"]] = error
     return answer(event, errors, sqs)
 
@@ -42,7 +42,7 @@ def each_message(
 def answer(
     event: Mapping[str, Any], errors: Mapping[str, Exception], sqs: SQSClient
 ) -> dict[str, list[dict[str, str]]]:
-    """Log and hand back the messages that failed, by messageId; the answer Lambda expects."""
+    """Log and hand back failed messages. errors: by messageId. Returns the response that Lambda expects."""
     for record in event["Records"]:
         error = errors.get(record["messageId"])
         if error is not None:
@@ -53,7 +53,7 @@ def answer(
 
 
 def hand_back(sqs: SQSClient, record: Mapping[str, Any], error: Exception) -> None:
-    """Let a failed message come again after `wait_seconds`. When even that fails, the visibility timeout does it."""
+    """Make a failed message visible after `wait_seconds`. If this fails, the visibility timeout applies."""
     try:
         *_, account, name = str(record["eventSourceARN"]).split(":")
         sqs.change_message_visibility(
@@ -66,7 +66,7 @@ def hand_back(sqs: SQSClient, record: Mapping[str, Any], error: Exception) -> No
 
 
 def wait_seconds(error: Exception, receives: int) -> int:
-    """How long until the next try. receives: how often the message was received, this time included."""
+    """Seconds until the next attempt. receives: how often the message was received, this time included."""
     if isinstance(error, (InputError, OutOfTime)):
         return 0
     wait: int = _FIRST_WAIT_SECONDS * _WAIT_FACTOR ** min(max(receives - 1, 0), 5)

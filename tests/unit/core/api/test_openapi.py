@@ -41,7 +41,7 @@ def test_a_rule_that_nobody_would_check_is_refused(schema: dict[str, Any], messa
         ({"type": "number"}, 10**400, "x must be a number"),
         ({"oneOf": [{"type": "number"}, {"type": "string"}]}, True, "x must be a number or a string"),
         ({"oneOf": [{"type": "number"}, {"type": "string", "format": "usher-time"}]}, "now", "x is 'now': give epoch"),
-        ({"type": "string", "format": "usher-time"}, "2100-01-01", "times are of 1970 to 2100"),
+        ({"type": "string", "format": "usher-time"}, "2100-01-01", "times are from 1970 to 2100"),
         ({"type": "number", "minimum": 0.5, "maximum": 5}, 5.1, "x is 5.1: it must be from 0.5 to 5"),
         ({"type": "string"}, None, "x must be a string"),
         ({"type": "string", "minLength": 1}, "", "x must not be empty"),

@@ -1,4 +1,4 @@
-"""Reads the HTTP API's OpenAPI document, openapi.json: requests, documentation and tests follow from it."""
+"""The HTTP API's OpenAPI document, openapi.json, from which request checks, documentation and tests follow."""
 
 from __future__ import annotations
 

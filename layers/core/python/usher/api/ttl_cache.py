@@ -27,7 +27,7 @@ class ServeStale(Generic[Value]):
 
 
 class TtlCache(Generic[Value]):
-    """What `read` returned last, for `ttl_seconds`. clock: seconds.
+    """Caches the value that `read` returned last for `ttl_seconds`. clock: seconds.
 
     stale: without a policy a value that is too old is never served: `get` raises what `read` raises, and None is cached
     like any other value. With ServeStale, `get` does not raise, and None is not cached.

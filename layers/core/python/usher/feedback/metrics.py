@@ -26,7 +26,7 @@ class Telemetry:
         self._count(values, {"status": status})
 
     def judged(self, verdicts: Iterable[Verdict]) -> None:
-        """Count what feedback counted as in each experiment."""
+        """Count the outcomes, by experiment."""
         found: dict[str, Counter[str]] = {}
         for verdict in verdicts:
             found.setdefault(verdict.experiment, Counter()).update(verdict.metrics)
@@ -45,7 +45,7 @@ class Telemetry:
         self._count({"FeedbackUnforwarded": rows}, {"stream": stream})
 
     def defect(self, error: Exception) -> None:
-        """A request on which Usher failed."""
+        """A request that failed because of a defect in Usher."""
         self._logger.log(logging.ERROR, "request failed", exc_info=error)
 
     def _count(self, values: Mapping[str, int], fields: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Feedback as it is sent: an API Gateway event becomes checked entries, each accepted or refused by itself."""
+"""Parses and checks `POST /feedback`: an API Gateway event becomes entries, each accepted or refused by itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AHEAD_SECONDS = 300.0
 class Feedback:
     """A checked entry of `POST /feedback`.
 
-    type:  rating, click, purchase or view. value: of a rating its stars, else what it was worth, or None.
+    type:  rating, click, purchase or view. value: the rating, or the value of another event, or None.
     at:    epoch seconds; None where no time was sent: it is then the time at which the event is first stored.
     recommendation_id: of the recommendation that it followed, or empty.
     """

@@ -1,4 +1,4 @@
-"""Takes feedback: each event is stored, then counted, then forwarded to the lake. Every step is idempotent.
+"""Processes feedback: each event is stored, counted, and forwarded to the lake. Every step is idempotent.
 
 An event that was stored but not forwarded is incomplete. When it is sent again, all steps run again, and each finds
 what it did before. At the end the result is stored, and from then on it is returned without any further step.

@@ -33,10 +33,10 @@ class Field:
     required:  a row without it goes to quarantine.
     minimum, maximum: inclusive bounds of a number.
     max_bytes: the longest value in UTF-8 bytes, for ids and text.
-    choices:   the only values accepted, in lower case.
+    choices:   the accepted values, in lower case; empty for any.
     aliases:   other header spellings accepted (MovieLens, Amazon Personalize).
     earliest_us: the first instant accepted; where that is before 1970, four digits alone are a year.
-    nothing:   spellings that stand for no value.
+    nothing:   values that are read as missing.
     """
 
     name: str
@@ -214,5 +214,5 @@ def markdown() -> str:
 
 
 def schema_digest() -> str:
-    """Changes when the schema does: the template carries it, so that a changed schema updates the tables."""
+    """A digest of the schema; the template contains it, so that a changed schema updates the tables."""
     return hashlib.sha256(repr(_ALL).encode()).hexdigest()[:16]

@@ -14,17 +14,17 @@ JOB_NAME_MAX = 32
 
 
 def object_digest(bucket: str, key: str, version: str) -> str:
-    """The identity of a landing object, however often its event comes: 32 hex characters.
+    """The id of a landing object, 32 hex characters; the same for repeated events of the object.
 
-    version: the object's version id, or its ETag (quotes removed) where the bucket keeps no versions.
+    version: the object's version id, or its ETag (quotes removed) where the bucket has no versioning.
     """
     return _hex32(bucket, key, version.strip('"'))
 
 
 def stream_digest(stream: str, record_ids: Iterable[str]) -> str:
-    """The identity of a batch that Firehose gives to be checked: `stream` and 26 hex characters.
+    """The id of a batch that Firehose sends for transformation: `stream` and 26 hex characters.
 
-    Made from the records' ids, which a repeated try keeps, and not from the invocation's, which it does not.
+    It depends on the record ids, which a retry repeats, not on the invocation id, which changes.
     """
     return f"stream{_hex32(stream, *record_ids)[:26]}"
 
@@ -46,7 +46,7 @@ def run_id(snapshots: Mapping[str, int], attempt: int) -> str:
 
 
 def job_name(run: str, algorithm: str, *, tuning: bool = False, retry: int = 0) -> str:
-    """`run-algorithm[-hpo][-retry]`; ValueError past the 32 characters that a tuning job's name may have."""
+    """`run-algorithm[-hpo][-retry]`; ValueError above 32 characters, the limit of a tuning job's name."""
     name = f"{run}-{algorithm}{'-hpo' if tuning else ''}{f'-{retry}' if retry else ''}"
     if len(name) > JOB_NAME_MAX:
         raise ValueError(f"job name {name!r} has {len(name)} characters: SageMaker takes {JOB_NAME_MAX}")
@@ -54,7 +54,7 @@ def job_name(run: str, algorithm: str, *, tuning: bool = False, retry: int = 0) 
 
 
 def experiment_id(run: str) -> str:
-    """An experiment is named after the run that brought its challenger."""
+    """The experiment's id, from the run that trained its challenger."""
     return f"x{run}"
 
 
@@ -72,7 +72,7 @@ def check_id(value: str) -> str | None:
 
 
 def digest_list(digests: Iterable[str]) -> str:
-    """Digests as one snapshot property, sorted, so that the same batch is written the same way."""
+    """Digests as one snapshot property, sorted, so that a batch always gives the same value."""
     return ",".join(sorted(digests))
 
 

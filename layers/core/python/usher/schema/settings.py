@@ -1,4 +1,4 @@
-"""Settings: what a function is told through its environment, read once, with every fault reported together."""
+"""Settings from environment variables; missing and malformed ones are reported together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _backend(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Usher's settings. Each is `USHER_` and its name in capitals; a function carries only those it needs."""
+    """Usher's settings. Each is read from `USHER_` and its name in capitals; a function has only those it needs."""
 
     landing_bucket: str = ""
     lake_bucket: str = ""
@@ -69,7 +69,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str], *needed: str) -> Settings:
         """Read the settings from `environ`; SettingsError names every missing or malformed one at once.
 
-        needed: the settings without which the caller cannot work.
+        needed: the settings that the caller requires.
         """
         values: dict[str, Any] = {}
         faults = []

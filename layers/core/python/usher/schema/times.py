@@ -1,4 +1,4 @@
-"""Times as the API takes them: in the spellings that ingest takes, so that a client needs one way of writing them."""
+"""Times of requests: epoch seconds, epoch milliseconds or ISO 8601, in the formats that ingest accepts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _SHOWN = 40
 
 
 def seconds_of(value: str | float) -> float:
-    """Epoch seconds of a number (seconds or milliseconds, told apart by size) or ISO 8601 (without a zone it is UTC).
+    """Epoch seconds of a number (seconds or milliseconds, by its size) or of ISO 8601 (UTC if it has no zone).
 
-    ValueError for what is no time, or not of 1970 to 2100.
+    ValueError when it is not a time between 1970 and 2100.
     """
     if isinstance(value, str):
         seconds = _of_number(float(value)) if _NUMBER.fullmatch(value) else _of_iso(value)
     else:
         seconds = _of_number(value)
     if not TIME_MIN_US <= seconds * 1_000_000 < TIME_MAX_US:
-        raise ValueError(f"is {str(value)[:_SHOWN]}: times are of 1970 to 2100")
+        raise ValueError(f"is {str(value)[:_SHOWN]}: times are from 1970 to 2100")
     return seconds
 
 
 def iso(seconds: float) -> str:
-    """`2026-03-01T12:00:00.000000Z`: the same instant is always written the same way."""
+    """`2026-03-01T12:00:00.000000Z`, the one format that Usher writes."""
     return (_EPOCH + timedelta(microseconds=round(seconds * 1_000_000))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,1 +1,1 @@
-"""The read path of the HTTP API: a request becomes an answer of the first level of the fallback chain that has one."""
+"""The read path of the HTTP API: the first level of the fallback chain that can answer a request does."""

@@ -11,7 +11,7 @@ from usher.store.router import VARIANTS, Router, Variant
 
 
 class BadRouter(Exception):
-    """The router's item is not one that Usher wrote."""
+    """The router's item was edited by hand and is inconsistent."""
 
 
 @dataclass(frozen=True, slots=True)
