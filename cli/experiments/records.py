@@ -14,6 +14,7 @@ from typing import Any
 from cli import runs
 from cli.errors import CommandError
 from cli.target import Target
+from usher.errors import RouterUnreadable
 from usher.schema import ids
 from usher.store import experiment_history as history
 from usher.store.experiments import ROLES
@@ -98,9 +99,9 @@ def router_of(target: Target) -> Router | None:
     """The router, or None before the first model serves; CommandError when its item is incomplete."""
     try:
         return read_router(target.state_table())
-    except KeyError as error:
+    except RouterUnreadable as error:
         raise CommandError(
-            f"the item ROUTER of table {target.resources.state_table} lacks {error}: restore it from a backup"
+            f"the item ROUTER of table {target.resources.state_table} lacks {error.__cause__}: restore it from a backup"
         ) from error
 
 

@@ -71,10 +71,7 @@ class ExperimentController:
             lease.release()
 
     def _router(self) -> Router | None:
-        try:
-            router = read_router(self._table)
-        except (KeyError, TypeError) as error:
-            raise RouterUnreadable(f"the router was edited by hand: it lacks {error}; restore the item") from error
+        router = read_router(self._table)
         if router is not None and not isinstance(router.version, int):
             raise RouterUnreadable(f"the router's version is {router.version!r}, not a whole number; restore the item")
         return router

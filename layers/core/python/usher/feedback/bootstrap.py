@@ -11,7 +11,6 @@ from botocore.config import Config
 
 from usher.api.signing_keys import KEY_SECONDS, valid_keys
 from usher.api.ttl_cache import TtlCache
-from usher.errors import RouterUnreadable
 from usher.feedback.metrics import Telemetry
 from usher.feedback.outcomes import Outcomes
 from usher.feedback.service import THREADS, Service
@@ -21,7 +20,7 @@ from usher.store.events import Events
 from usher.store.experiments import read_attribution_seconds
 from usher.store.exposures import Exposures
 from usher.store.profiles import Profiles
-from usher.store.router import Router, read_router
+from usher.store.router import read_router
 
 #: The caller waits: a service that does not answer soon gives a 503, and the caller sends again.
 QUICK = Config(
@@ -43,7 +42,7 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
     secrets = functools.cache(lambda: boto3.client("secretsmanager", config=QUICK))
 
     outcomes = Outcomes(
-        TtlCache(lambda: current_router(table), settings.router_cache_seconds, clock),
+        TtlCache(lambda: read_router(table), settings.router_cache_seconds, clock),
         TtlCache(lambda: valid_keys(secrets(), settings.signing_secret_arn), KEY_SECONDS, clock),
         functools.lru_cache(EXPERIMENTS_MAX)(functools.partial(read_attribution_seconds, dynamodb, name)),
         Exposures(dynamodb, name),
@@ -51,11 +50,3 @@ def make_service(settings: Settings, telemetry: Telemetry, clock: Callable[[], f
     )
     streams = Streams(firehose, settings.stream_prefix, telemetry.unforwarded)
     return Service(Events(dynamodb, name), Profiles(dynamodb, name), outcomes, streams, telemetry, clock)
-
-
-def current_router(table: Any) -> Router | None:
-    """The router, None before the first deployment; RouterUnreadable when its item lacks a field."""
-    try:
-        return read_router(table)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RouterUnreadable(f"the router was edited by hand: it lacks {error}; restore the item") from error

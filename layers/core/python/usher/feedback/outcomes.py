@@ -125,12 +125,10 @@ class Outcomes:
             reward=OUTCOME_REWARD,
             event_key=feedback.event_key,
         )
-        if status is None:
+        if status is None or status.converted_by == feedback.event_key:
             return Verdict(None, ("OutcomesCounted", "EnrolledOutcomes", "JoinedOutcomes"), experiment)
-        if not status.exists:
+        if status.enrolled_at is None:
             return Verdict("this user is not enrolled in the experiment", ("OutcomesUnjoined",), experiment)
-        if status.converted_by == feedback.event_key:
-            return Verdict(None, ("OutcomesCounted", "EnrolledOutcomes", "JoinedOutcomes"), experiment)
         if not status.is_open(now, window):
             return Verdict("it is late: this user's attribution time is over", ("OutcomesLate",), experiment)
         replayed = ("OutcomesReplayed", "EnrolledOutcomes", "JoinedOutcomes")

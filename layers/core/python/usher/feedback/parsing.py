@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from usher.api.openapi import Operation
 from usher.api.problems import Problem
 from usher.api.requests import operation_of, read_json
 from usher.api.validation import Schema, check, refuse_unknown
@@ -87,19 +86,13 @@ def read(event: Mapping[str, Any], now: float) -> Batch:
     if event.get("rawQueryString"):
         refuse_unknown({str(event["rawQueryString"]).partition("=")[0]}, {})
     value = read_json(event, BODY_MAX_BYTES)
-    single, several = _schemas(operation)
+    single, several = (operation.body or {})["oneOf"]  # one entry, or a list of entries
     if not isinstance(value, list):
         return Batch((_entry(single, value, "", now),), single=True)
     least, most = several["minItems"], several["maxItems"]
     if not least <= len(value) <= most:
         raise Problem("bad-body", f"the list has {len(value)} entries: {least} to {most} are allowed", "body")
     return Batch(tuple(_entry(single, one, f"[{n}]", now) for n, one in enumerate(value)), single=False)
-
-
-def _schemas(operation: Operation) -> tuple[Schema, Schema]:
-    """The document's schemas of one entry and of a list of entries."""
-    single, several = (operation.body or {})["oneOf"]
-    return single, several
 
 
 def _entry(schema: Schema, value: Any, name: str, now: float) -> Entry:

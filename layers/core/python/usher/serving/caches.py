@@ -20,7 +20,7 @@ from usher.api.signing_keys import KEY_SECONDS, current_key
 from usher.api.ttl_cache import ServeStale, TtlCache
 from usher.schema.settings import Settings
 from usher.serving.assignment import check_router
-from usher.store.experiments import Meta, read_meta
+from usher.store.experiments import InvalidExperiment, Meta, read_meta
 from usher.store.popular import PopularLists, read_popular
 from usher.store.router import Router, read_router
 
@@ -32,10 +32,6 @@ POPULAR_SECONDS = 300.0
 STATE = Config(connect_timeout=0.5, read_timeout=1.0, retries={"total_max_attempts": 2}, tcp_keepalive=True)
 #: For what a new environment cannot answer without; API Gateway's limit is 15 s.
 PATIENT = Config(connect_timeout=1.0, read_timeout=4.0, retries={"total_max_attempts": 1})
-
-
-class NoExperimentRecord(Exception):
-    """The router names an experiment that has no record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +80,10 @@ def make_caches(
 
 
 def read_experiment(table: Table, experiment_id: str, now: float) -> Meta:
-    """The record, read consistently; NoExperimentRecord without one, InvalidExperiment when it was edited by hand."""
+    """The record, read consistently; InvalidExperiment when it is missing or was edited by hand."""
     meta = read_meta(table, experiment_id, now)
     if meta is None:
-        raise NoExperimentRecord(
+        raise InvalidExperiment(
             f"experiment {experiment_id} has no META item: restore it; the champion serves and no user is enrolled"
         )
     return meta

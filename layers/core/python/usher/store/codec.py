@@ -1,11 +1,19 @@
-"""Numbers on their way into and out of the state table, which knows Decimal alone."""
+"""Items on their way into and out of the state table: numbers, which DynamoDB has as Decimal, and batch reads."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from usher.store.keys import Key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+#: DynamoDB's limit for one BatchGetItem.
+_BATCH_KEYS = 100
 
 
 def stored(value: Any) -> Any:
@@ -30,3 +38,16 @@ def loaded(value: Any) -> Any:
     if isinstance(value, list):
         return [loaded(member) for member in value]
     return value
+
+
+def read_batches(
+    dynamodb: DynamoDBServiceResource, table: str, keys: Sequence[Key], *, consistent: bool = False
+) -> Iterator[Mapping[str, Any]]:
+    """The existing items of these keys, in any order, with numbers as Decimal."""
+    for start in range(0, len(keys), _BATCH_KEYS):
+        batch = [key.item() for key in keys[start : start + _BATCH_KEYS]]
+        request: Any = {table: {"Keys": batch, "ConsistentRead": consistent}}
+        while request:
+            page: Any = dynamodb.batch_get_item(RequestItems=request)
+            yield from page["Responses"].get(table, [])
+            request = page.get("UnprocessedKeys")

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from usher.errors import is_condition_failed
 from usher.store import keys
 from usher.store.codec import loaded, stored
-from usher.store.transactions import existing_item
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -70,15 +67,10 @@ class Events:
     ) -> dict[str, Any] | None:
         """None when the condition held; else the item that exists."""
         item = {"digest": digest, "at": at, "expires_at": int(now) + TTL_SECONDS, **fields}
-        try:
-            self._dynamodb.put_item(
-                TableName=self._name,
-                Item=keys.event(event_id).item() | stored(item),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **condition,
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return existing_item(error)
-        return None
+        return write_if(
+            self._dynamodb.put_item,
+            TableName=self._name,
+            Item=keys.event(event_id).item() | stored(item),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **condition,
+        )

@@ -18,7 +18,7 @@ from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.experiments import ROLES, Meta
 from usher.store.router import Router, put_after
-from usher.store.transactions import is_cancelled, update
+from usher.store.transactions import is_cancelled, update, write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 USHER = "usher"
 #: The function's time-out and ten seconds: a tick that is alive never loses its lease.
 LEASE_SECONDS = 310
-_TABLE = "TableName"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class ExperimentStore:
             items.append({"Update": meta})
         try:
             if len(items) == 1:  # a tick that changes nothing: a transaction would cost twice as much
-                self._table.update_item(**{name: value for name, value in items[0]["Update"].items() if name != _TABLE})
+                self._table.meta.client.update_item(**items[0]["Update"])
             else:
                 self._table.meta.client.transact_write_items(TransactItems=items)
         except ClientError as error:
@@ -143,9 +142,7 @@ class ExperimentStore:
 
     def refuse_command(self, sk: str, reason: str) -> None:
         """Record why a command is not executed."""
-        answered = self._answered(sk, "refused", reason, "")
-        answered.pop(_TABLE)
-        self._table.update_item(**answered)
+        self._table.meta.client.update_item(**self._answered(sk, "refused", reason, ""))
 
     def _state(self, state: ExperimentState, change: StateChange, now: float) -> dict[str, Any]:
         fields = {
@@ -217,7 +214,7 @@ class ExperimentStore:
         return update(self._table.name, keys.Key(keys.experiment(self._id).pk, sk), fields)
 
     def _item(self, key: keys.Key, item: Mapping[str, Any]) -> dict[str, Any]:
-        return {_TABLE: self._table.name, "Item": key.item() | stored(item)}
+        return {"TableName": self._table.name, "Item": key.item() | stored(item)}
 
 
 def remove_side_effects(table: Table, experiment_id: str, completed: Mapping[str, Any]) -> bool:
@@ -251,18 +248,14 @@ class TickLease:
 
 def _update_if(table: Table, experiment_id: str, expression: str, condition: str, values: Mapping[str, Any]) -> bool:
     """Update STATE; False when the condition does not hold."""
-    try:
-        table.update_item(
-            Key=keys.experiment_state(experiment_id).item(),
-            UpdateExpression=expression,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=values,
-        )
-    except ClientError as error:
-        if not is_condition_failed(error):
-            raise
-        return False
-    return True
+    existing = write_if(
+        table.update_item,
+        Key=keys.experiment_state(experiment_id).item(),
+        UpdateExpression=expression,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=values,
+    )
+    return existing is None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -38,7 +38,7 @@ OUTCOMES: Mapping[str, str] = {
 
 
 class InvalidExperiment(ValueError):
-    """The record of an experiment holds values that Usher never writes: it was edited by hand."""
+    """The record of an experiment is missing or holds values that Usher never writes: it was edited by hand."""
 
 
 class NoAttributionWindow(Exception):

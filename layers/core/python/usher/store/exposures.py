@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from usher.errors import is_condition_failed
 from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.router import VARIANTS, Variant
-from usher.store.transactions import existing_item
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -49,10 +46,6 @@ class ExposureStatus:
         except (KeyError, TypeError, ValueError):
             return cls()
 
-    @property
-    def exists(self) -> bool:
-        return self.enrolled_at is not None
-
     def is_open(self, now: float, window_seconds: float) -> bool:
         """Whether an outcome of this user may still arrive."""
         return self.enrolled_at is not None and now <= self.enrolled_at + window_seconds
@@ -80,17 +73,13 @@ def enrol(table: Table, user_id_hash: str, experiment_id: str, exposure: Exposur
         "GSI1pk": keys.exposure_shard(experiment_id, exposure.version, user_id_hash),
         "expires_at": int(exposure.enrolled_at) + TTL_SECONDS,
     }
-    try:
-        table.put_item(
-            Item=keys.exposure(user_id_hash, experiment_id).item() | stored(fields),
-            ConditionExpression="attribute_not_exists(pk)",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    except ClientError as error:
-        if not is_condition_failed(error):
-            raise
-        return exposure_of(existing_item(error))
-    return exposure
+    existing = write_if(
+        table.put_item,
+        Item=keys.exposure(user_id_hash, experiment_id).item() | stored(fields),
+        ConditionExpression="attribute_not_exists(pk)",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    return exposure if existing is None else exposure_of(existing)
 
 
 def exposures(table: Table, experiment_id: str, version: int) -> Iterator[Mapping[str, Any]]:
@@ -131,17 +120,13 @@ class Exposures:
         now: when it arrived. since: the earliest enrolment whose window is still open. Both in epoch seconds.
         """
         values = {":now": round(now, 3), ":reward": reward, ":event": event_key, ":since": since}
-        try:
-            self._dynamodb.update_item(
-                TableName=self._name,
-                Key=keys.exposure(user_id_hash, experiment_id).item(),
-                UpdateExpression="SET converted_at = :now, reward = :reward, converted_by = :event",
-                ConditionExpression="attribute_not_exists(converted_at) AND enrolled_at >= :since",
-                ExpressionAttributeValues=stored(values),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return ExposureStatus.of(existing_item(error))
-        return None
+        existing = write_if(
+            self._dynamodb.update_item,
+            TableName=self._name,
+            Key=keys.exposure(user_id_hash, experiment_id).item(),
+            UpdateExpression="SET converted_at = :now, reward = :reward, converted_by = :event",
+            ConditionExpression="attribute_not_exists(converted_at) AND enrolled_at >= :since",
+            ExpressionAttributeValues=stored(values),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return None if existing is None else ExposureStatus.of(existing)

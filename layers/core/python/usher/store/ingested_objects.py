@@ -6,18 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
-
-from usher.errors import is_condition_failed
 from usher.store import keys
+from usher.store.codec import loaded, read_batches
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 Status = Literal["parsed", "committing", "committed", "gone"]
-
-#: DynamoDB's limit for one BatchGetItem.
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +48,9 @@ class IngestedObject:
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> IngestedObject:
-        """The object of an item; numbers come back as Decimal."""
-        return cls(
-            digest=str(item["pk"]).partition("#")[2],
-            dataset=item["dataset"],
-            bucket=item["bucket"],
-            key=item["key"],
-            status=item["status"],
-            rows_in=int(item["rows_in"]),
-            rows_ok=int(item["rows_ok"]),
-            rows_bad=int(item["rows_bad"]),
-            files=int(item["files"]),
-            ignored=tuple(item["ignored"]),
-            landed_at=item["landed_at"],
-            snapshot_id=int(item["snapshot_id"]),
-        )
+        """The object of an item."""
+        fields = {name: loaded(item[name]) for name in cls.__dataclass_fields__ if name != "digest"}
+        return cls(str(item["pk"]).partition("#")[2], **fields | {"ignored": tuple(fields["ignored"])})
 
 
 class IngestedObjects:
@@ -84,34 +68,14 @@ class IngestedObjects:
 
     def find_all(self, digests: Iterable[str]) -> dict[str, IngestedObject]:
         """The records of these objects by digest, without those that were never recorded."""
-        wanted = sorted(set(digests))
-        found: dict[str, IngestedObject] = {}
-        for start in range(0, len(wanted), _BATCH):
-            for item in self._batch(wanted[start : start + _BATCH]):
-                entry = IngestedObject.read(item)
-                found[entry.digest] = entry
-        return found
-
-    def _batch(self, digests: list[str]) -> list[Mapping[str, Any]]:
-        request: Any = {
-            self._name: {"Keys": [keys.landing_object(digest).item() for digest in digests], "ConsistentRead": True}
-        }
-        items: list[Mapping[str, Any]] = []
-        while request:
-            answer = self._dynamodb.batch_get_item(RequestItems=request)
-            items += answer["Responses"].get(self._name, [])
-            request = answer.get("UnprocessedKeys")
-        return items
+        wanted = [keys.landing_object(digest) for digest in sorted(set(digests))]
+        entries = map(IngestedObject.read, read_batches(self._dynamodb, self._name, wanted, consistent=True))
+        return {entry.digest: entry for entry in entries}
 
     def record(self, entry: IngestedObject) -> IngestedObject:
         """Write the result of reading an object, once; returns the stored record, which may be another reader's."""
-        try:
-            self.table.put_item(Item=entry.item(), ConditionExpression="attribute_not_exists(pk)")
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return self.find(entry.digest) or entry
-        return entry
+        existing = write_if(self.table.put_item, Item=entry.item(), ConditionExpression="attribute_not_exists(pk)")
+        return entry if existing is None else self.find(entry.digest) or entry
 
     def committing(self, digest: str) -> None:
         """Record that a commit of this object may be under way."""
@@ -128,14 +92,11 @@ class IngestedObjects:
 
     def _advance(self, digest: str, change: str, allowed: tuple[Status, ...], values: dict[str, Any]) -> None:
         froms = {f":from{number}": status for number, status in enumerate(allowed)}
-        try:
-            self.table.update_item(
-                Key=keys.landing_object(digest).item(),
-                UpdateExpression=change,
-                ConditionExpression=f"#s IN ({', '.join(froms)})",
-                ExpressionAttributeNames={"#s": "status"},
-                ExpressionAttributeValues=values | froms,
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
+        write_if(
+            self.table.update_item,
+            Key=keys.landing_object(digest).item(),
+            UpdateExpression=change,
+            ConditionExpression=f"#s IN ({', '.join(froms)})",
+            ExpressionAttributeNames={"#s": "status"},
+            ExpressionAttributeValues=values | froms,
+        )

@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
-from botocore.exceptions import ClientError
 
-from usher.errors import ProfileContended, is_condition_failed
+from usher.errors import ProfileContended
 from usher.schema.interactions import on_scale
 from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.exposures import Exposure, enrol, exposure_of
-from usher.store.transactions import existing_item
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -112,20 +111,15 @@ class Profiles:
 
     def _update(self, user_id_hash: str, change: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """None when the condition held; else the existing item."""
-        try:
-            self._dynamodb.update_item(
-                TableName=self._name,
-                Key=keys.profile(user_id_hash).item(),
-                UpdateExpression=change,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return existing_item(error)
-        return None
+        return write_if(
+            self._dynamodb.update_item,
+            TableName=self._name,
+            Key=keys.profile(user_id_hash).item(),
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
 
 
 def newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import ClientError
 
-from usher.errors import RouterMoved, is_condition_failed
+from usher.errors import RouterMoved, RouterUnreadable, is_condition_failed
 from usher.schema import ids
 from usher.store import keys
 from usher.store.codec import loaded, stored
@@ -98,20 +98,15 @@ class Router:
 
 
 def read_router(table: Table) -> Router | None:
-    """The router, read consistently; None before the first deployment. KeyError when a field is missing."""
+    """The router, read consistently; None before the first deployment, RouterUnreadable when its item lacks a field."""
     item = table.get_item(Key=keys.ROUTER.item(), ConsistentRead=True).get("Item")
     if item is None:
         return None
     found: Any = loaded(item)
-    return Router(
-        version=found["version"],
-        opened_at=found["opened_at"],
-        state=found["state"],
-        experiment_id=found["experiment_id"],
-        champion=found["champion"],
-        weights=found["weights"],
-        models=found["models"],
-    )
+    try:
+        return Router(**{name: found[name] for name in Router.__dataclass_fields__})
+    except KeyError as error:
+        raise RouterUnreadable(f"the router was edited by hand: it lacks {error}; restore the item") from error
 
 
 def put_after(table: Table, router: Router, seen_version: int | None) -> dict[str, Any]:
@@ -130,14 +125,9 @@ def replace_router(table: Table, router: Router, seen_version: int) -> None:
 
 def write_router(table: Table, router: Router) -> None:
     """Write the next version; RouterMoved when another writer was faster."""
-    condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-    if router.version > 1:
-        condition = {
-            "ConditionExpression": "version = :before",
-            "ExpressionAttributeValues": {":before": router.version - 1},
-        }
+    put = put_after(table, router, router.version - 1 or None)["Put"]
     try:
-        table.put_item(Item=keys.ROUTER.item() | stored(router.item()), **condition)
+        table.meta.client.put_item(**put)
     except ClientError as error:
         if not is_condition_failed(error):
             raise

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from usher.errors import RunInProgress, is_condition_failed
+from usher.errors import RunInProgress
 from usher.store import keys
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -46,30 +45,19 @@ class RunLock:
         seconds = RUNNING_SECONDS if execution_arn else STARTING_SECONDS
         item: dict[str, Any] = {"run_id": run_id, "execution_arn": execution_arn, "expires_at": now + seconds}
         own = "run_id = :run AND execution_arn IN (:none, :execution)"
-        try:
-            self._table.put_item(
-                Item=keys.RUN_LOCK.item() | item,
-                ConditionExpression=f"attribute_not_exists(pk) OR expires_at <= :now OR ({own})",
-                ExpressionAttributeValues={":now": now, ":run": run_id, ":none": "", ":execution": execution_arn},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            raise RunInProgress(self._refusal(run_id, now)) from error
+        held = write_if(
+            self._table.put_item,
+            Item=keys.RUN_LOCK.item() | item,
+            ConditionExpression=f"attribute_not_exists(pk) OR expires_at <= :now OR ({own})",
+            ExpressionAttributeValues={":now": now, ":run": run_id, ":none": "", ":execution": execution_arn},
+        )
+        if held is not None:
+            raise RunInProgress(self._refusal(run_id, now))
 
     def release(self, run_id: str) -> bool:
         """Release the lease; False when this run does not hold it."""
-        try:
-            self._table.delete_item(
-                Key=keys.RUN_LOCK.item(),
-                ConditionExpression="run_id = :run",
-                ExpressionAttributeValues={":run": run_id},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return False
-        return True
+        own = {"ConditionExpression": "run_id = :run", "ExpressionAttributeValues": {":run": run_id}}
+        return write_if(self._table.delete_item, Key=keys.RUN_LOCK.item(), **own) is None
 
     def _refusal(self, run_id: str, now: int) -> str:
         lease = self.holder(now)

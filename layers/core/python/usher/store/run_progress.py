@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from usher.errors import is_condition_failed
 from usher.store import keys
 from usher.store.codec import loaded
+from usher.store.transactions import update, write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -77,13 +75,9 @@ def _read_or_create(table: Table) -> Any:
     if "Item" in found:
         return found["Item"]
     empty: dict[str, Any] = {"snapshots": {}, "counted": {}, "rows_since_run": 0, "last_arrival": 0}
-    try:
-        table.put_item(Item=key | empty, ConditionExpression="attribute_not_exists(pk)")
-    except ClientError as error:
-        if not is_condition_failed(error):
-            raise
-        return table.get_item(Key=key, ConsistentRead=True)["Item"]
-    return empty
+    if write_if(table.put_item, Item=key | empty, ConditionExpression="attribute_not_exists(pk)") is None:
+        return empty
+    return table.get_item(Key=key, ConsistentRead=True)["Item"]
 
 
 def _count(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last_arrival: int) -> bool:
@@ -99,47 +93,30 @@ def _count(table: Table, dataset: str, counted: Any, new: Sequence[Commit], last
     condition = "attribute_not_exists(counted.#dataset)"
     if counted is not None:
         condition, values[":counted"] = "counted.#dataset = :counted", counted
-    try:
-        table.update_item(
-            Key=keys.RUN_PROGRESS.item(),
-            UpdateExpression="SET snapshots.#dataset = :snapshot, counted.#dataset = :sequence, last_arrival = :at "
-            "ADD rows_since_run :rows",
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#dataset": dataset},
-            ExpressionAttributeValues=values,
-        )
-    except ClientError as error:
-        if is_condition_failed(error):
-            return False
-        raise
-    return True
+    existing = write_if(
+        table.update_item,
+        Key=keys.RUN_PROGRESS.item(),
+        UpdateExpression="SET snapshots.#dataset = :snapshot, counted.#dataset = :sequence, last_arrival = :at "
+        "ADD rows_since_run :rows",
+        ConditionExpression=condition,
+        ExpressionAttributeNames={"#dataset": dataset},
+        ExpressionAttributeValues=values,
+    )
+    return existing is None
 
 
 def take_rows(table: Table, run_id: str, rows: int) -> None:
     """Subtract the rows that a run covers, once for each run; rows that arrive meanwhile wait for the next run."""
     client = table.meta.client
+    take: Any = update(table.name, keys.run(run_id), {"rows_taken": rows}, "attribute_not_exists(rows_taken)")
+    subtract: Any = {
+        "TableName": table.name,
+        "Key": keys.RUN_PROGRESS.item(),
+        "UpdateExpression": "ADD rows_since_run :taken",
+        "ExpressionAttributeValues": {":taken": -rows},
+    }
     try:
-        client.transact_write_items(
-            TransactItems=[
-                {
-                    "Update": {
-                        "TableName": table.name,
-                        "Key": keys.run(run_id).item(),
-                        "UpdateExpression": "SET rows_taken = :rows",
-                        "ConditionExpression": "attribute_not_exists(rows_taken)",
-                        "ExpressionAttributeValues": {":rows": rows},
-                    }
-                },
-                {
-                    "Update": {
-                        "TableName": table.name,
-                        "Key": keys.RUN_PROGRESS.item(),
-                        "UpdateExpression": "ADD rows_since_run :taken",
-                        "ExpressionAttributeValues": {":taken": -rows},
-                    }
-                },
-            ]
-        )
+        client.transact_write_items(TransactItems=[{"Update": take}, {"Update": subtract}])
     except client.exceptions.TransactionCanceledException as error:
         reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
         if reasons[:1] != ["ConditionalCheckFailed"]:

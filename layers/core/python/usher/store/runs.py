@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from usher.schema import ids
 from usher.store import keys
-from usher.store.codec import loaded, stored
+from usher.store.codec import loaded, read_batches, stored
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -17,9 +17,6 @@ STATUSES = ("running", "succeeded", "refused", "failed", "timed_out", "aborted")
 
 #: How many runs start automatically on the same data.
 ATTEMPTS = 3
-
-#: BatchGetItem's upper bound.
-_BATCH_KEYS = 100
 
 
 class Runs:
@@ -55,13 +52,5 @@ class Runs:
 
 def read_runs(dynamodb: DynamoDBServiceResource, table_name: str, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Records by run id, read in batches; a run without a record is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(run_ids), _BATCH_KEYS):
-        batch = [keys.run(run_id).item() for run_id in run_ids[start : start + _BATCH_KEYS]]
-        asked: Any = {table_name: {"Keys": batch}}
-        while asked:
-            page: Any = dynamodb.batch_get_item(RequestItems=asked)
-            items = page["Responses"].get(table_name, [])
-            found |= {keys.run_id(item): dict(loaded(item)) for item in items}
-            asked = page.get("UnprocessedKeys", {})
-    return found
+    items = read_batches(dynamodb, table_name, [keys.run(run_id) for run_id in run_ids])
+    return {keys.run_id(item): dict(loaded(item)) for item in items}

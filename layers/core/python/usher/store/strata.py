@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
-from botocore.exceptions import ClientError
 
-from usher.errors import is_condition_failed
 from usher.store import keys
 from usher.store.codec import loaded, stored
+from usher.store.transactions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -49,11 +48,6 @@ def read_stratum(table: Table, experiment_id: str, version: int) -> Any:
 
 def write_stratum(table: Table, experiment_id: str, item: Mapping[str, Any]) -> Any:
     """Write a counted stratum once; the stored item, which another tick may have written first."""
-    key = keys.stratum(experiment_id, item["version"])
-    try:
-        table.put_item(Item=key.item() | stored(item), ConditionExpression="attribute_not_exists(pk)")
-    except ClientError as error:
-        if not is_condition_failed(error):
-            raise
-        return read_stratum(table, experiment_id, item["version"])
-    return item
+    key, once = keys.stratum(experiment_id, item["version"]), "attribute_not_exists(pk)"
+    existing = write_if(table.put_item, Item=key.item() | stored(item), ConditionExpression=once)
+    return item if existing is None else read_stratum(table, experiment_id, item["version"])

@@ -1,14 +1,14 @@
-"""Conditional writes: members of a transaction, which succeed together or not at all, and what a condition met."""
+"""Conditional writes: single ones, and members of a transaction, which succeed together or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
-from usher.errors import code
+from usher.errors import code, is_condition_failed
 from usher.store.codec import stored
 from usher.store.keys import Key
 
@@ -36,7 +36,16 @@ def update(table: str, key: Key, fields: Mapping[str, Any], condition: str = "",
     }
 
 
-def existing_item(error: ClientError) -> dict[str, Any]:
-    """The item that made a condition fail, from a write with ReturnValuesOnConditionCheckFailure; empty for none."""
-    read, response = TypeDeserializer().deserialize, dict[str, Any](error.response)
-    return {name: read(value) for name, value in response.get("Item", {}).items()}
+def write_if(write: Callable[..., object], **request: Any) -> dict[str, Any] | None:
+    """A conditional write; None when its condition held, else the existing item.
+
+    The item is empty unless the request has ReturnValuesOnConditionCheckFailure.
+    """
+    try:
+        write(**request)
+    except ClientError as error:
+        if not is_condition_failed(error):
+            raise
+        read, response = TypeDeserializer().deserialize, dict[str, Any](error.response)
+        return {name: read(value) for name, value in response.get("Item", {}).items()}
+    return None
