@@ -7,19 +7,14 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
-from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.errors import explain
 from cli.target import Target
-from tests.unit.state_table import STATE_TABLE
+from tests.unit.cli.conftest import Run, failure
 from usher.schema.ids import object_digest
 from usher.store.ingested_objects import IngestedObject
 
@@ -44,37 +39,11 @@ TEMPLATE: dict[str, Any] = {
 
 
 @pytest.fixture
-def target() -> Iterator[Target]:
-    """A stack on moto: buckets, versions kept in the first, and the state table."""
-    with mock_aws():
-        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-        found = Target(session, "usher", "the twin")
-        found.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(TEMPLATE))
-        found.client("s3").put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
-        found.client("dynamodb").create_table(**STATE_TABLE)
-        yield found
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(target: Target) -> Run:
-    """`run("upload", path)`: a command on that stack; an error becomes the one line that `main` prints."""
-
-    def call(*arguments: object) -> Result:
-        return CliRunner().invoke(main.app, [str(argument) for argument in arguments], obj=target)
-
-    return call
-
-
-def failure(result: Result) -> str:
-    """The one line of a failed command."""
-    assert result.exception is not None, result.output
-    text = explain(result.exception)
-    assert text is not None, repr(result.exception)
-    assert "\n" not in text
-    return text
+def target(stack: Target) -> Target:
+    """The stack with its buckets; the landing bucket keeps versions."""
+    stack.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(TEMPLATE))
+    stack.client("s3").put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
+    return stack
 
 
 def write(folder: Path, body: bytes, name: str = "ratings.csv") -> Path:

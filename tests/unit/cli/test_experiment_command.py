@@ -6,7 +6,6 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,19 +13,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import boto3
 import pytest
-from moto import mock_aws
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.errors import explain
 from cli.experiments import charts, presentation, records
 from cli.simulation.one_experiment import DecisionPoint, simulate_one
 from cli.simulation.world import World
 from cli.target import Resources, Target
-from tests.unit.state_table import STATE_TABLE
+from tests.unit.cli.conftest import create_workflow, failure
 from usher.experiments.stats.presets import PRESETS
 from usher.schema import ids
 from usher.store import keys
@@ -136,27 +132,18 @@ class Story:
 
 
 @pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    """A stack on moto with its state table alone."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-        found = Target(session, "usher", "the twin")
-        found.client("dynamodb").create_table(**STATE_TABLE)
-        definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-        machine = found.client("stepfunctions").create_state_machine(
-            name="train", definition=definition, roleArn="arn:aws:iam::123456789012:role/r"
-        )["stateMachineArn"]
-        found._resources = Resources(
-            landing_bucket="l",
-            lake_bucket="k",
-            database="d",
-            state_table="state",
-            workgroup="w",
-            train_workflow_arn=machine,
-            endpoint_name="usher",
-        )
-        yield found
+def target(stack: Target) -> Target:
+    """The stack with a training workflow and an endpoint's name."""
+    stack._resources = Resources(
+        landing_bucket="l",
+        lake_bucket="k",
+        database="d",
+        state_table="state",
+        workgroup="w",
+        train_workflow_arn=create_workflow(stack, "train"),
+        endpoint_name="usher",
+    )
+    return stack
 
 
 @pytest.fixture
@@ -166,15 +153,6 @@ def story(target: Target) -> Story:
 
 def call(target: Target, *arguments: str) -> Result:
     return CliRunner().invoke(main.app, ["experiment", *arguments], obj=target)
-
-
-def said(result: Result) -> str:
-    """The one line of an error."""
-    assert result.exit_code == 1, result.output
-    assert result.exception is not None
-    line = explain(result.exception)
-    assert line is not None, result.exception
-    return line
 
 
 # What goes wrong
@@ -197,12 +175,12 @@ def test_without_an_experiment_it_says_what_serves_and_since_when(target: Target
 
 def test_an_unknown_id_is_refused(target: Target, story: Story) -> None:
     story.router()
-    assert "experiment xr9 not found" in said(call(target, "xr9"))
+    assert "experiment xr9 not found" in failure(call(target, "xr9"))
 
 
 def test_a_router_that_was_edited_by_hand_is_one_line(target: Target, story: Story) -> None:
     story.put(keys.ROUTER, version=3)
-    assert "the item ROUTER of table state lacks 'opened_at'" in said(call(target))
+    assert "the item ROUTER of table state lacks 'opened_at'" in failure(call(target))
 
 
 def test_a_record_that_was_emptied_by_hand_is_shown_as_far_as_it_goes(target: Target, story: Story) -> None:
@@ -227,13 +205,13 @@ def test_a_preset_of_another_version_leaves_the_limits_out(target: Target, story
 
 
 def test_a_page_that_cannot_be_written_is_one_line(target: Target, story: Story, tmp_path: Path) -> None:
-    assert "leave out --html" in said(call(target, "--html", str(tmp_path / "page.html")))
+    assert "leave out --html" in failure(call(target, "--html", str(tmp_path / "page.html")))
     story.run()
-    assert "cannot write" in said(call(target, "--html", str(tmp_path / "no" / "page.html")))
+    assert "cannot write" in failure(call(target, "--html", str(tmp_path / "no" / "page.html")))
 
 
 def test_watching_and_json_exclude_each_other(target: Target) -> None:
-    assert "--watch and --json exclude each other" in said(call(target, "--watch", "--json"))
+    assert "--watch and --json exclude each other" in failure(call(target, "--watch", "--json"))
 
 
 # What it says
@@ -367,7 +345,7 @@ def test_watching_ends_when_the_experiment_closes(
 def test_watching_what_vanishes_ends_in_one_line(target: Target, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     story.run(closed=False)
     monkeypatch.setattr("time.sleep", lambda _: story.table.delete_item(Key=keys.experiment(NAME).item()))
-    assert "was deleted" in said(call(target, "--watch"))
+    assert "was deleted" in failure(call(target, "--watch"))
 
 
 # The page

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import main
-from cli.errors import explain
 from cli.experiments import operator_commands
 from cli.target import Resources, Target
-from tests.unit.state_table import STATE_TABLE
+from tests.unit.cli.conftest import create_workflow, failure
 from usher.schema import ids
 from usher.store import keys
 from usher.store.codec import loaded, stored
@@ -28,27 +25,17 @@ WHY = ("--why", "it looks odd")
 
 
 @pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    """A stack on moto: its state table and a workflow that starts and does nothing."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-        found = Target(session, "usher", "the twin")
-        found.client("dynamodb").create_table(**STATE_TABLE)
-        machine = found.client("stepfunctions").create_state_machine(
-            name="usher-shift-traffic",
-            definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
-            roleArn="arn:aws:iam::123456789012:role/r",
-        )["stateMachineArn"]
-        found._resources = Resources(
-            landing_bucket="l",
-            lake_bucket="k",
-            database="d",
-            state_table="state",
-            workgroup="w",
-            shift_workflow_arn=machine,
-        )
-        yield found
+def target(stack: Target) -> Target:
+    """The stack with a shift workflow that does nothing."""
+    stack._resources = Resources(
+        landing_bucket="l",
+        lake_bucket="k",
+        database="d",
+        state_table="state",
+        workgroup="w",
+        shift_workflow_arn=create_workflow(stack, "usher-shift-traffic"),
+    )
+    return stack
 
 
 class Stage:
@@ -107,41 +94,33 @@ def call(target: Target, *arguments: str) -> Result:
     return CliRunner().invoke(main.app, list(arguments), obj=target)
 
 
-def refused(result: Result) -> str:
-    assert result.exit_code == 1, result.output
-    assert result.exception is not None
-    line = explain(result.exception)
-    assert line is not None, repr(result.exception)
-    return line
-
-
 # What is refused, before anything is written
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
 def test_a_command_needs_a_reason(target: Target, command: str) -> None:
     assert main.run([command], debug=False) == 2
-    assert "--why has 0 characters" in refused(call(target, command, "--why", " \n "))
-    assert "--why has 501 characters" in refused(call(target, command, "--why", "x" * 501))
+    assert "--why has 0 characters" in failure(call(target, command, "--why", " \n "))
+    assert "--why has 501 characters" in failure(call(target, command, "--why", "x" * 501))
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "freeze", "thaw"])
-def test_before_the_first_deployment_every_command_is_refused(target: Target, stage: Stage, command: str) -> None:
-    assert "no model serves yet" in refused(call(target, command, *WHY, "--yes"))
+def test_before_the_first_deployment_every_command_is_failure(target: Target, stage: Stage, command: str) -> None:
+    assert "no model serves yet" in failure(call(target, command, *WHY, "--yes"))
     assert stage.commands() == []
 
 
 @pytest.mark.parametrize("command", ["promote", "freeze", "thaw"])
-def test_without_an_open_experiment_a_change_is_refused(target: Target, stage: Stage, command: str) -> None:
+def test_without_an_open_experiment_a_change_is_failure(target: Target, stage: Stage, command: str) -> None:
     stage.router("idle")
     stage.meta("closed")
-    assert "no experiment is open" in refused(call(target, command, *WHY, "--yes"))
+    assert "no experiment is open" in failure(call(target, command, *WHY, "--yes"))
     assert stage.commands() == []
 
 
 def test_a_rollback_is_refused_when_both_variants_hold_the_same_model(target: Target, stage: Stage) -> None:
     stage.router("idle", models={"A": OLD, "B": OLD})
-    assert f"both variants hold model {OLD}" in refused(call(target, "rollback", *WHY, "--yes"))
+    assert f"both variants hold model {OLD}" in failure(call(target, "rollback", *WHY, "--yes"))
 
 
 @pytest.mark.parametrize(
@@ -153,30 +132,30 @@ def test_a_rollback_is_refused_when_both_variants_hold_the_same_model(target: Ta
         ("promote", "baking", "has promoted its challenger already"),
     ],
 )
-def test_a_command_that_does_not_fit_the_state_is_refused(
+def test_a_command_that_does_not_fit_the_state_is_failure(
     target: Target, stage: Stage, command: str, state: str, line: str
 ) -> None:
     stage.router(state)
     stage.meta()
-    assert line in refused(call(target, command, *WHY, "--yes", *(["--force"] if command == "promote" else [])))
+    assert line in failure(call(target, command, *WHY, "--yes", *(["--force"] if command == "promote" else [])))
     assert stage.commands() == [] and stage.executions() == []
 
 
-def test_a_rollback_to_a_model_that_no_experiment_compared_is_refused(target: Target, stage: Stage) -> None:
+def test_a_rollback_to_a_model_that_no_experiment_compared_is_failure(target: Target, stage: Stage) -> None:
     stage.router("idle")
-    assert f"no experiment compared model {NEW}" in refused(call(target, "rollback", *WHY, "--yes"))
+    assert f"no experiment compared model {NEW}" in failure(call(target, "rollback", *WHY, "--yes"))
 
 
 def test_a_command_that_was_deleted_is_reported(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
     stage.answers(lambda command: stage.table.delete_item(Key={name: command[name] for name in ("pk", "sk")}))
-    assert "the command was deleted" in refused(call(target, "freeze", *WHY, "--yes"))
+    assert "the command was deleted" in failure(call(target, "freeze", *WHY, "--yes"))
 
 
 def test_an_experiment_without_a_record_takes_no_commands(target: Target, stage: Stage) -> None:
     stage.router()
-    assert "has no record" in refused(call(target, "rollback", *WHY, "--yes"))
+    assert "has no record" in failure(call(target, "rollback", *WHY, "--yes"))
 
 
 def test_promote_without_force_shows_the_evidence(target: Target, stage: Stage) -> None:
@@ -184,7 +163,7 @@ def test_promote_without_force_shows_the_evidence(target: Target, stage: Stage) 
     stage.meta()
     numbers = {"z": 1.25, "bound": 3.1, "log_e_promote": 1.1, "lift": 0.04, "lift_low": -0.1, "lift_high": 0.2}
     stage.put(keys.experiment_state(NAME), summary={"numbers": numbers})
-    line = refused(call(target, "promote", *WHY, "--yes"))
+    line = failure(call(target, "promote", *WHY, "--yes"))
     assert "score 1.25 of 3.10, e-value 3 of 500, lift +4.0% (-10.0% to +20.0%)" in line
     assert "Promote it anyway with --force" in line
     assert stage.commands() == []
@@ -193,7 +172,7 @@ def test_promote_without_force_shows_the_evidence(target: Target, stage: Stage) 
 def test_without_a_terminal_yes_is_required(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    assert f"Send all traffic to model {OLD}? There is no terminal to confirm on: add --yes" in refused(
+    assert f"Send all traffic to model {OLD}? There is no terminal to confirm on: add --yes" in failure(
         call(target, "rollback", *WHY)
     )
     assert stage.commands() == []
@@ -203,7 +182,7 @@ def test_a_stack_without_the_workflow_is_one_line(target: Target, stage: Stage) 
     stage.router()
     stage.meta()
     target._resources = Resources(landing_bucket="l", lake_bucket="k", database="d", state_table="state", workgroup="w")
-    assert "has no output ShiftWorkflowArn" in refused(call(target, "freeze", *WHY, "--yes"))
+    assert "has no output ShiftWorkflowArn" in failure(call(target, "freeze", *WHY, "--yes"))
     assert stage.commands() == []
 
 
@@ -211,13 +190,13 @@ def test_a_command_that_the_workflow_refuses_fails_with_its_reason(target: Targe
     stage.router()
     stage.meta()
     stage.answers(lambda command: stage.update(command, status="refused", outcome="it has just closed\x1b[31m"))
-    assert "the command was refused: it has just closed\\x1b[31m" in refused(call(target, "freeze", *WHY, "--yes"))
+    assert "the command was refused: it has just closed\\x1b[31m" in failure(call(target, "freeze", *WHY, "--yes"))
 
 
 def test_a_command_that_is_not_executed_in_time_stays_waiting(target: Target, stage: Stage) -> None:
     stage.router()
     stage.meta()
-    line = refused(call(target, "freeze", *WHY, "--yes", "--wait", "0"))
+    line = failure(call(target, "freeze", *WHY, "--yes", "--wait", "0"))
     assert "not executed within 0 s: the next tick executes the command" in line
     assert [command["status"] for command in stage.commands()] == ["waiting"]
 
@@ -231,7 +210,7 @@ def test_a_failed_workflow_is_reported(target: Target, stage: Stage) -> None:
             target.client("stepfunctions").stop_execution(executionArn=execution["executionArn"], cause="by hand")
 
     stage.answers(stop)
-    line = refused(call(target, "freeze", *WHY, "--yes"))
+    line = failure(call(target, "freeze", *WHY, "--yes"))
     assert "ended as ABORTED" in line and "the next tick executes the command" in line
     assert stage.sleeps == 1, "a failed workflow is not waited for"
 

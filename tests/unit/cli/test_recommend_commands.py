@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
-from moto import mock_aws
-from typer.testing import CliRunner, Result
 
-from cli import main, runs
+from cli import runs
 from cli.athena import literal
 from cli.commands.recommend import read_rating
 from cli.commands.runs import as_record, verdict, what_next
-from cli.errors import explain
 from cli.target import Target
-from tests.unit.state_table import STATE_TABLE
+from tests.unit.cli.conftest import Run, create_workflow, failure
 
 EVIL = "Heat\x1b[31m [bold]"
 ITEMS = [
@@ -74,46 +70,19 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def target(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    """A stack on moto: lake bucket, state table, workflow, and the API's address."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-        found = Target(session, "usher", "the twin")
-        definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-        machine = found.client("stepfunctions").create_state_machine(
-            name="usher-train-and-deploy", definition=definition, roleArn="arn:aws:iam::123456789012:role/r"
-        )["stateMachineArn"]
-        outputs = {
-            **{"LandingBucket": "landing", "LakeBucket": "lake", "Database": "usher", "Workgroup": "primary"},
-            **{"StateTable": "state", "TrainWorkflowArn": machine, "ApiUrl": f"http://127.0.0.1:{api.server_port}"},
-        }
-        template = {
-            "Resources": {"Lake": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "lake"}}},
-            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-        }
-        found.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(template))
-        found.client("dynamodb").create_table(**STATE_TABLE)
-        yield found
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(target: Target) -> Run:
-    def call(*arguments: object) -> Result:
-        return CliRunner().invoke(main.app, [str(argument) for argument in arguments], obj=target)
-
-    return call
-
-
-def failure(result: Result) -> str:
-    assert result.exception is not None, result.output
-    text = explain(result.exception)
-    assert text is not None, repr(result.exception)
-    assert "\n" not in text
-    return text
+def target(stack: Target, api: Api) -> Target:
+    """The stack with lake bucket, training workflow and the API's address."""
+    outputs = {
+        **{"LandingBucket": "landing", "LakeBucket": "lake", "Database": "usher", "Workgroup": "primary"},
+        **{"StateTable": "state", "TrainWorkflowArn": create_workflow(stack, "usher-train-and-deploy")},
+        "ApiUrl": f"http://127.0.0.1:{api.server_port}",
+    }
+    template = {
+        "Resources": {"Lake": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "lake"}}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    stack.client("cloudformation").create_stack(StackName="usher", TemplateBody=json.dumps(template))
+    return stack
 
 
 # Recommendations
