@@ -1,4 +1,4 @@
-"""The agent's loop: read, pack, send, checkpoint, look again; and a clean end whatever ends it."""
+"""The agent's loop: read, batch, send, store the checkpoint, poll again; every end leaves a valid checkpoint."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cli.agent.delivery import Pipeline, Sender, Stopped, Tally
 from cli.agent.source import Row, Source
 from cli.agent.watch import Watch
 
-#: How often the files are looked at when there is nothing to send.
+#: Seconds between two polls of the files when there is nothing to send.
 POLL_SECONDS = 0.25
 
 
 @dataclass(slots=True)
 class Progress:
-    """What was done so far.
+    """The agent's progress.
 
     rows, size_bytes: acknowledged.  aside: rows that cannot be sent.  lag_bytes: in the files, not acknowledged yet.
     """
@@ -34,20 +34,20 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self.started
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """The progress for --json."""
         plain = {name: getattr(self, name) for name in ("rows", "size_bytes", "aside", "lag_bytes")}
         repeated = {"retries": self.tally.retries, "resent": self.tally.resent}
         return plain | repeated | {"seconds": round(self.seconds, 3)}
 
 
 class Agent:
-    """Delivers the rows of the watched files to a stream, until they are at their end or it is told to stop."""
+    """Delivers the rows of the watched files to a stream, until all are delivered or `ends` is set."""
 
-    def __init__(  # noqa: PLR0913 - its parts
+    def __init__(  # noqa: PLR0913 - its components
         self,
         watch: Watch,
         sender: Sender,
@@ -59,19 +59,19 @@ class Agent:
         show: Callable[[Progress], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """window: calls under way at a time. show: is called after each acknowledgement and each look."""
+        """window: concurrent calls. show: called after each acknowledgement and each poll."""
         self.progress = Progress(tally=sender.tally)
         self._watch, self._sender, self._checkpoint, self._aside = watch, sender, checkpoint, aside
         self._packer, self._show, self._clock = packer, show, clock
         self._looked = clock()
         self._pipeline = Pipeline(sender, window, self._acknowledged)
-        self._reached: dict[Source, tuple[int, int]] = {}  # of the batch that is being packed
-        self._left: dict[tuple[int, int], Position] = {}  # of files that were finished in it
+        self._reached: dict[Source, tuple[int, int]] = {}  # in the current batch
+        self._left: dict[tuple[int, int], Position] = {}  # of the files that end in it
 
     def run(self, ends: threading.Event) -> Progress:
-        """Work until all is delivered or `ends` is set; what was read is delivered first, if the stream takes it.
+        """Run until all is delivered or `ends` is set; rows that were read are still delivered if possible.
 
-        Raises CommandError, OSError and what boto3 raises; whatever it is, the checkpoint holds all that is delivered.
+        Raises CommandError, OSError and boto3's errors; the checkpoint then holds all that was delivered.
         """
         try:
             self._watch.start()
@@ -90,7 +90,7 @@ class Agent:
         return self.progress
 
     def _round(self, ends: threading.Event) -> bool:
-        """Read some of each file; whether there was anything."""
+        """Read the next lines of each file; True when there were any."""
         anything = False
         if self._watch.follow and self._clock() - self._looked >= POLL_SECONDS:
             self._look()
@@ -109,7 +109,7 @@ class Agent:
         return anything
 
     def _take(self, source: Source, rows: Iterable[Row]) -> bool:
-        """Pack rows, sending each batch as it is full; whether there was one."""
+        """Pack rows and send each full batch; True when there was a row."""
         anything = False
         for row in rows:
             anything = True
@@ -139,7 +139,7 @@ class Agent:
         source.close()
 
     def _idle(self, ends: threading.Event) -> bool:
-        """Nothing to read: deliver what there is, then look again; False when that was all."""
+        """Deliver the pending rows, then poll the files again; False when the work is done."""
         self._flush()
         if not self._watch.follow:
             return False
@@ -151,7 +151,7 @@ class Agent:
         return True
 
     def _look(self) -> None:
-        """Notice what happened to the files. What was read is packed off before: a file may be let go of."""
+        """Detect new, rotated and truncated files. The current batch is sent first, since a file may be closed."""
         self._flush()
         self._watch.look()
         self._looked = self._clock()

@@ -1,4 +1,4 @@
-"""Packs rows into calls of PutRecordBatch within its limits, and knows how far each file has got with a call."""
+"""Packs rows into PutRecordBatch calls within its limits, with the file positions that each call reaches."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 
 from cli.agent.checkpoint import Position
 
-#: PutRecordBatch's limits (Firehose's API reference): records a call, bytes a call and a record, before base64.
+#: PutRecordBatch's limits (Firehose API reference): records per call, bytes per call, bytes per record before base64.
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 << 20
 RECORD_BYTES = 1000 << 10
-#: Firehose bills each record as a multiple of 5 KB: rows that travel alone cost up to seventy times as much.
+#: Firehose bills each record as a multiple of 5 KB: rows in records of their own cost up to seventy times as much.
 BILLED_BYTES = 5000
-#: Rows a call, where they are joined: what a killed agent may send twice stays small.
+#: Rows per call when rows are joined; it limits what a killed agent sends twice.
 BATCH_ROWS = 5000
 
 
 @dataclass(slots=True)
 class Batch:
-    """One call.
+    """The content of one call.
 
     records:   the payloads, in order.
-    rows:      the rows that all of them hold.
+    rows:      the number of rows in all payloads.
     size:      bytes of the payloads.
-    positions: where the files stand once the whole batch is acknowledged, by the file's device and inode.
+    positions: the positions of the files once the batch is acknowledged, by device and inode.
     """
 
     records: list[bytes] = field(default_factory=list)
@@ -49,18 +49,18 @@ class Packer:
         self._joined_bytes = 0
 
     def fits(self, row: bytes) -> bool:
-        """Whether a row can be sent at all."""
+        """Whether a row is small enough to be sent."""
         return len(row) <= RECORD_BYTES
 
     def is_full_for(self, row: bytes) -> bool:
-        """Whether the row has to wait for the next batch."""
+        """Whether the row does not fit into the current batch."""
         batch = self._batch
         if batch.rows >= BATCH_ROWS or batch.size + self._joined_bytes + len(row) > BATCH_BYTES:
             return True
         return not self._joins(row) and len(batch.records) + bool(self._joined) >= BATCH_RECORDS
 
     def add(self, row: bytes) -> None:
-        """Put a row into the batch."""
+        """Add a row to the batch."""
         if not self._joins(row):
             self._close_record()
         self._joined.append(row)
@@ -68,7 +68,7 @@ class Packer:
         self._batch.rows += 1
 
     def take(self, positions: dict[tuple[int, int], Position]) -> Batch:
-        """The batch so far; the next one is empty. positions: of the files whose rows it holds."""
+        """Return the current batch and begin an empty one. positions: of the files whose rows the batch holds."""
         self._close_record()
         batch, self._batch = self._batch, Batch()
         batch.positions = positions
@@ -86,18 +86,18 @@ class Packer:
 
 @dataclass(slots=True)
 class Aside:
-    """A file of JSON lines {file, offset, bytes, reason, raw_base64}; `count` is of this process.
+    """A file of JSON lines {file, offset, bytes, reason, raw_base64}; `count`: those of this process.
 
-    An agent that is killed between writing here and its next checkpoint writes the same record once more.
+    An agent that is killed after writing here and before its next checkpoint writes the same record again.
     """
 
     path: Path
     count: int = 0
 
     def keep(self, file: str, offset: int, size_bytes: int, reason: str, raw: bytes) -> None:
-        """Write one record and wait until the disk has it: the checkpoint may pass it afterwards.
+        """Write one record durably (fsync), so that the checkpoint may pass it.
 
-        raw: the line, or its head where it is too long even to be kept; the file it came from has all of it.
+        raw: the line, or its first bytes when it is longer than LINE_MAX_BYTES.
         """
         record = {"file": file, "offset": offset, "bytes": size_bytes, "reason": reason}
         with self.path.open("a") as stream:

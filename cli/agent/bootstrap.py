@@ -20,20 +20,20 @@ from cli.errors import CommandError
 from cli.target import Target
 
 CONNECT_SECONDS = 5
-#: A call of 4 MiB over a thin line takes its time.
+#: A call of 4 MiB is slow over a narrow connection.
 READ_SECONDS = 30
-#: How long a stream may take nothing before an agent that does not follow gives up, seconds.
+#: Seconds without an acknowledgement after which an agent that does not follow gives up.
 PATIENCE_SECONDS = 300.0
-#: Calls under way at a time.
+#: The number of concurrent calls.
 WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What to send where.
+    """The files, the data set and how to send them.
 
-    anew:         whatever the checkpoint says.  from_end: only what is added from now on.
-    record_bytes: rows are joined in records of up to so many bytes; 0: one row each.
+    anew:         start at the beginning, ignoring the checkpoint.  from_end: only rows that are added from now on.
+    record_bytes: rows are joined in records of at most so many bytes; 0: one row per record.
     """
 
     paths: Sequence[str]
@@ -51,7 +51,7 @@ class Settings:
 def stream(target: Target, dataset: str) -> Stream:
     """The stream of a data set; CommandError when the stack has none.
 
-    With permission only to put records the stream is assumed to exist; the first call shows it.
+    Without permission to describe the stream it is assumed to exist; the first call then fails if it does not.
     """
     name = f"{target.resources.stream_prefix or f'{target.stack_name}-'}{dataset}"
     try:
@@ -69,7 +69,7 @@ def stream(target: Target, dataset: str) -> Stream:
     return Stream(name, made.isoformat() if made else "")
 
 
-def work(  # noqa: PLR0913 - what it works with and reports to
+def work(  # noqa: PLR0913 - settings and callbacks
     target: Target,
     settings: Settings,
     ends: threading.Event,
@@ -80,9 +80,9 @@ def work(  # noqa: PLR0913 - what it works with and reports to
 ) -> Progress:
     """Send the rows until all are delivered or `ends` is set.
 
-    hurried: set to end at once, without waiting for a stream that takes nothing.
-    show:    is told how it stands.  tell: is told, in one line, what the user should know.
-    Raises CommandError, OSError and boto3's errors; the checkpoint holds what is delivered, whatever happens.
+    hurried: set to end at once, without waiting for a stream that rejects records.
+    show:    called with the progress.  tell: called with a one-line message for the user.
+    Raises CommandError, OSError and boto3's errors; the checkpoint then holds all that was delivered.
     """
     with locked(settings.checkpoint):
         checkpoint = Checkpoint.load(settings.checkpoint, settings.stream)
@@ -104,18 +104,18 @@ def work(  # noqa: PLR0913 - what it works with and reports to
 
 
 def aside_path(checkpoint: Path) -> Path:
-    """Where records are kept that cannot be sent."""
+    """The path of the file for rows that cannot be sent."""
     return checkpoint.with_name(f"{checkpoint.stem}.aside.jsonl")
 
 
 def client(target: Target, connections: int) -> Any:
-    """A client that does not repeat calls by itself: the agent repeats only what failed."""
+    """A client without retries of its own: the agent repeats only the records that failed."""
     own = Config(
         retries={"total_max_attempts": 1},
         max_pool_connections=connections,
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        parameter_validation=False,  # 500 records a call: a third of the call's time here
+        parameter_validation=False,  # a third of the client's time for a call of 500 records
     )
     return target.session.client(
         "firehose",

@@ -1,4 +1,4 @@
-"""Where an agent stands, on disk: written whole or not at all, and never by two agents at a time."""
+"""An agent's checkpoint on disk: file positions, written atomically and locked for one agent."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Fingerprint:
 
     @classmethod
     def head(cls, descriptor: int, read_bytes: int) -> Fingerprint:
-        """Of a file's first bytes, as far as they have been read."""
+        """The fingerprint of a file's first bytes, as far as they have been read."""
         return cls.take(descriptor, 0, min(read_bytes, SPAN_BYTES))
 
     @classmethod
     def tail(cls, descriptor: int, read_bytes: int) -> Fingerprint:
-        """Of the last bytes before `read_bytes`."""
+        """The fingerprint of the last bytes before `read_bytes`."""
         length = min(read_bytes, SPAN_BYTES)
         return cls.take(descriptor, read_bytes - length, length)
 
     @classmethod
     def take(cls, descriptor: int, start: int, length: int) -> Fingerprint:
-        """Of `length` bytes from `start`, fewer when the file is shorter."""
+        """The fingerprint of `length` bytes from `start`, or fewer when the file is shorter."""
         return cls(start, length, hashlib.sha256(os.pread(descriptor, length, start)).hexdigest())
 
     def fits(self, descriptor: int) -> bool:
@@ -47,12 +47,12 @@ class Fingerprint:
         return self.take(descriptor, self.start, self.length).sha256 == self.sha256
 
     def as_json(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """The JSON value for the checkpoint."""
         return {"start": self.start, "length": self.length, "sha256": self.sha256}
 
     @classmethod
     def from_json(cls, value: Any) -> Fingerprint:
-        """From the checkpoint; KeyError, TypeError or ValueError when it is malformed."""
+        """Read the checkpoint's JSON value; KeyError, TypeError or ValueError when it is malformed."""
         return cls(int(value["start"]), int(value["length"]), str(value["sha256"]))
 
 
@@ -63,12 +63,12 @@ FILES_KEPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one file was delivered.
+    """How much of one file was delivered.
 
     path:   its last known path.
-    offset: bytes from the start: everything before is acknowledged (or set aside).
-    ended:  bytes behind `offset` that were sent as a last line without a line end; 0: none.
-    header: the CSV header that its rows are read with, "" for JSON lines.
+    offset: bytes from the start; all before are acknowledged or set aside.
+    ended:  bytes after `offset` that were sent as a last line without a line end; 0: none.
+    header: the CSV header of its rows, "" for JSON lines.
     """
 
     path: str
@@ -81,13 +81,13 @@ class Position:
     header: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """The JSON value for the checkpoint."""
         plain = {name: getattr(self, name) for name in ("path", "device", "inode", "offset", "ended", "header")}
         return plain | {"head": self.head.as_json(), "tail": self.tail.as_json()}
 
     @classmethod
     def from_json(cls, value: Any) -> Position:
-        """From the checkpoint; KeyError, TypeError or ValueError when it is malformed."""
+        """Read the checkpoint's JSON value; KeyError, TypeError or ValueError when it is malformed."""
         return cls(
             str(value["path"]),
             int(value["device"]),
@@ -112,7 +112,7 @@ class Stream:
     made: str = ""
 
     def is_another(self, other: Stream) -> bool:
-        """Whether the two are different streams, or one was created anew."""
+        """Whether the two are different streams, or the stream was created again."""
         return self.name != other.name or bool(self.made and other.made and self.made != other.made)
 
 
@@ -128,7 +128,7 @@ class Checkpoint:
     def load(cls, path: Path, stream: Stream) -> Checkpoint:
         """Read the checkpoint; empty when the file does not exist.
 
-        Raises CommandError when the file is not a checkpoint, or is one of another stream.
+        Raises CommandError when the file is not a checkpoint, or belongs to another stream.
         """
         try:
             found = json.loads(path.read_bytes())

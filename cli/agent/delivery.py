@@ -1,4 +1,4 @@
-"""Several calls under way at a time, acknowledged in order: a checkpoint never passes what is not delivered."""
+"""Concurrent calls, acknowledged in order, so that a checkpoint never passes an undelivered row."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cli.errors import CommandError, explain, one_line
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 20.0
-#: Without any progress for so long it is said that the stream does not take records.
+#: Seconds without progress after which the user is told that the stream rejects records.
 TROUBLE_SECONDS = 5.0
 
-#: Error codes (of a call or of one record) that time heals; so do all answers of 500 and more, and 429.
+#: Error codes (of a call or of one record) worth a retry, as are the HTTP statuses 429 and 500 and above.
 PASSING = frozenset({
     "ServiceUnavailableException", "ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException",
     "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "InternalFailure", "InternalServerError",
@@ -32,15 +32,15 @@ PASSING = frozenset({
 
 
 class Stopped(Exception):
-    """The agent was told to end before the batch was acknowledged."""
+    """The agent was stopped before the batch was acknowledged."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened so far; several threads write it.
+    """Counts of the deliveries so far; several threads write them.
 
-    retries:  calls that repeated something.  resent: records in them.
-    trouble:  why nothing is acknowledged at present, "" when things go well.
+    retries:  repeated calls.  resent: the records in them.
+    trouble:  why nothing is acknowledged at present, "" without a problem.
     """
 
     retries: int = 0
@@ -49,7 +49,7 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def again(self, records: int) -> None:
-        """Records are sent again."""
+        """Count records that are sent again."""
         with self._lock:
             self.retries += 1
             self.resent += records
@@ -59,7 +59,7 @@ class Tally:
 class Sender:
     """Sends batches to one stream; `send` may run in several threads.
 
-    stopping:      set when the agent ends: waiting batches give up then.
+    stopping:      set when the agent ends; waiting batches then fail.
     patience:      seconds without any progress after which a batch fails; None: never.
     """
 
@@ -72,10 +72,10 @@ class Sender:
     jitter: Callable[[float, float], float] = random.uniform
 
     def send(self, batch: Batch) -> None:
-        """Send until all is acknowledged.
+        """Send a batch until all its records are acknowledged.
 
-        Raises Stopped, CommandError (no progress within the patience, a senseless answer) and whatever boto3 raises
-        that no retry can repair: no such stream, credentials expired, access denied.
+        Raises Stopped, CommandError (no progress within `patience`, an invalid response) and boto3's errors that no
+        retry can repair: stream not found, credentials expired, access denied.
         """
         records: Sequence[bytes] = batch.records
         attempt, since = 0, self.clock()
@@ -91,7 +91,7 @@ class Sender:
                 self.tally.again(len(records))
 
     def _put(self, records: Sequence[bytes]) -> tuple[Sequence[bytes], str]:
-        """The records that one call did not deliver, and why."""
+        """Make one call; returns the records that it did not deliver, and why."""
         try:
             answer = self.firehose.put_record_batch(
                 DeliveryStreamName=self.stream_name, Records=[{"Data": record} for record in records]
@@ -112,7 +112,7 @@ class Sender:
         return [records[at] for at in failed], f"{why.get('ErrorCode')}: {why.get('ErrorMessage')}"
 
     def _wait(self, attempt: int, since: float, why: str) -> None:
-        """Sleep before the next attempt; raises when there is none."""
+        """Sleep before the next attempt; raises when there is no further attempt."""
         waited = self.clock() - since
         if self.patience_seconds is not None and waited >= self.patience_seconds:
             raise CommandError(
@@ -126,7 +126,7 @@ class Sender:
 
 
 def passes(error: Exception) -> bool:
-    """Whether an error of a call is worth a repetition."""
+    """Whether a call that failed with this error is worth a retry."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response.get("Error", {}).get("Code") in PASSING or status >= 500 or status == 429
@@ -136,8 +136,8 @@ def passes(error: Exception) -> bool:
 class Pipeline:
     """Sends batches in `window` threads.
 
-    acknowledged: is called, in the thread that feeds, with batches in the order in which they were fed. At most
-                  `window` batches are on their way or delivered without having been handed to it.
+    acknowledged: called in the sending thread with each batch, in the order of sending. At most `window` batches are
+                  under way, or delivered and not yet passed to it.
     """
 
     def __init__(self, sender: Sender, window: int, acknowledged: Callable[[list[Batch]], None]) -> None:
@@ -148,23 +148,23 @@ class Pipeline:
         self._underway: deque[tuple[Batch, Future[None]]] = deque()
 
     def feed(self, batch: Batch) -> None:
-        """Send a batch; waits while the window is full. Raises what the oldest batch under way failed with."""
+        """Send a batch; waits while the window is full. Raises the error of the oldest batch under way."""
         while len(self._underway) >= self._window:
             self._settle(wait=True)
         self._underway.append((batch, self._pool.submit(self._sender.send, batch)))
         self._settle(wait=False)
 
     def settle(self) -> None:
-        """Hand over what is acknowledged by now."""
+        """Report the batches that are acknowledged by now."""
         self._settle(wait=False)
 
     def drain(self) -> None:
-        """Wait for all that is under way. Raises what the oldest batch failed with."""
+        """Wait for all batches under way. Raises the error of the oldest one."""
         while self._underway:
             self._settle(wait=True)
 
     def close(self) -> None:
-        """End: what is still under way gives up its waiting; what was acknowledged in order is handed over."""
+        """End the threads: waiting batches fail, batches that were acknowledged in order are reported."""
         self._sender.stopping.set()
         self._pool.shutdown(wait=True)
         done: list[Batch] = []

@@ -1,19 +1,19 @@
-"""Cuts a growing file into whole lines, many at a time, in bounded memory whatever the file holds."""
+"""Splits a growing file into whole lines, block by block, in bounded memory."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-#: Read at a time: some 15,000 short rows.
+#: Bytes per read: some 15,000 short rows.
 CHUNK_BYTES = 1 << 20
-#: A longer line is not held in memory; what is kept of it goes to the file of records set aside.
+#: A longer line is not held in memory; only its first bytes go to the file of records that cannot be sent.
 LINE_MAX_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines.
+    """A block of whole lines.
 
     start: the offset of the first one in the file.
     lines: without their line ends (a carriage return stays).
@@ -27,7 +27,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A line longer than LINE_MAX_BYTES. head: its first bytes. end: the offset behind it, its line end included."""
+    """A line longer than LINE_MAX_BYTES. head: its first bytes. end: the offset after the line and its line end."""
 
     start: int
     end: int
@@ -35,7 +35,7 @@ class TooLong:
 
 
 class LineReader:
-    """Reads a file by its descriptor from an offset on. offset: where the next line begins."""
+    """Reads a file descriptor from an offset. offset: where the next line begins."""
 
     def __init__(self, descriptor: int, offset: int) -> None:
         self._descriptor = descriptor
@@ -44,7 +44,7 @@ class LineReader:
         self._skipping = 0  # bytes of a line that is too long, read so far
 
     def read(self) -> Block | TooLong | None:
-        """The next lines; None when no whole line is there (yet)."""
+        """The next lines; None when the file has no further whole line yet."""
         while True:
             at = self.offset + (self._skipping or len(self._pending))
             chunk = os.pread(self._descriptor, CHUNK_BYTES, at)
@@ -64,7 +64,7 @@ class LineReader:
 
     @property
     def unfinished_bytes(self) -> int:
-        """Bytes behind the last line end."""
+        """The number of bytes after the last line end."""
         return self._skipping or len(self._pending)
 
     def _cut(self, chunk: bytes) -> Block | None:

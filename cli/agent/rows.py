@@ -1,7 +1,7 @@
-"""Makes a JSON line of each row: JSON lines go as they are, a CSV row goes by the names of its header.
+"""Converts each row to a JSON line: JSON lines stay as they are, CSV rows get the names of their header.
 
-Values are written in the form that ingest reads fastest, where that is certain to mean the same; any other value goes
-as text, which ingest reads as it reads a CSV file. A line that does not fit its header is sent
+Values are written in the form that ingest reads fastest, where it certainly means the same; any other value is written
+as text, which ingest reads as in a CSV file. A line that does not fit its header is sent
 unchanged: ingest refuses it and keeps its bytes in quarantine.
 """
 
@@ -21,7 +21,7 @@ from usher.schema.datasets import Dataset, Field, dataset
 from usher.schema.interactions import DEFAULT_EVENT_TYPE
 
 BOM = b"\xef\xbb\xbf"
-#: What stands for a header where the file holds JSON lines.
+#: The `header` of a file of JSON lines.
 JSON_LINES = "{}"
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 _PLAIN_INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -30,17 +30,17 @@ _OTHER_FILES = {b"\x1f\x8b": "gzip", b"PAR1": "Parquet", b"BZh": "bzip2", b"\x28
 
 
 class Rows(Protocol):
-    """Turns the lines of one file into records. header: what to read the file's later lines with."""
+    """Converts the lines of one file to records. header: the header of the file's later lines."""
 
     header: str
 
     def convert(self, start: int, lines: Sequence[bytes]) -> Iterator[bytes | None]:
-        """For each line its record, ending in a newline; None for a blank line. start: the first line's offset."""
+        """The record of each line, with a newline; None for a blank line. start: the first line's offset."""
         ...
 
 
 class JsonRows:
-    """JSON lines."""
+    """Rows of a file of JSON lines."""
 
     header = JSON_LINES
 
@@ -108,7 +108,7 @@ class CsvRows:
 
     @staticmethod
     def _personalize(line: bytes, offset: int, parts: list[str]) -> list[str]:
-        """What Personalize's interactions lack; the same line at the same place always gets the same id."""
+        """The event id that Personalize's interactions lack, derived from the line and its place."""
         identity = hashlib.sha256(b"%d %s" % (offset, line)).hexdigest()[:32]
         added = [] if any(part.startswith('"event_id":') for part in parts) else [f'"event_id":"{identity}"']
         if not any(part.startswith('"type":') for part in parts):
@@ -117,9 +117,9 @@ class CsvRows:
 
 
 def rows_for(line: bytes, name: str, inherited: str) -> tuple[Rows, bool]:
-    """How to read a file, by its first line that is not blank; and whether that line is a header (so no row).
+    """How to read a file, by its first line that is not blank, and whether that line is a header.
 
-    inherited: the header of the file that this one follows, "" when there is none: rotated files may lack one.
+    inherited: the header of the file before this one, "" without one: a rotated file may have no header of its own.
     Raises CommandError for a file that is neither CSV nor JSON lines, and one whose first line does not fit `name`.
     """
     first = line.removeprefix(BOM).rstrip(b"\r")
@@ -142,7 +142,7 @@ def rows_for(line: bytes, name: str, inherited: str) -> tuple[Rows, bool]:
 
 
 def rows_again(header: str, name: str) -> Rows:
-    """How to read the later lines of a file whose header is known."""
+    """How to read a file whose header is known."""
     return JsonRows() if header == JSON_LINES else CsvRows(header, name)
 
 
@@ -165,7 +165,7 @@ def _split_header(header: str) -> list[str]:
 
 
 def _split(line: bytes) -> list[str] | None:
-    """A line's cells; None when it is not CSV."""
+    """The cells of a line; None when it is not CSV."""
     try:
         text = line.decode()
         if '"' not in text:
@@ -200,10 +200,10 @@ def _field(data: Dataset, name: str) -> Field | None:
 
 
 def _writer(field: Field) -> Callable[[str], str]:
-    """How a cell of the field becomes JSON."""
+    """How to write a cell of the field as JSON."""
     if field.kind == "number":
         return _number
-    if field.kind == "timestamp" and field.earliest_us >= 0:  # else four digits are a year, not seconds
+    if field.kind == "timestamp" and field.earliest_us >= 0:  # otherwise four digits are a year, not seconds
         return _integer
     if field.kind == "text_list":
         return lambda text: "" if text in field.nothing else _list(text)

@@ -1,4 +1,4 @@
-"""An agent's progress: a live line on a terminal, else a line now and then, and a summary at the end."""
+"""An agent's progress: a live line on a terminal, else a line every few seconds, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN_SECONDS = 10.0
 
 
 class Screen:
-    """Shows the progress while it lasts."""
+    """Shows the progress while the agent runs."""
 
     def __init__(self) -> None:
         self._console = err()
@@ -65,7 +65,7 @@ def status(progress: Progress) -> str:
 
 
 def summary(progress: Progress, stream_name: str, aside: Path) -> str:
-    """What was sent."""
+    """The summary of what was sent."""
     rate = progress.rows / max(progress.seconds, 1e-3)
     lines = [
         f"{progress.rows:,} rows ({progress.size_bytes:,} bytes) sent to {stream_name} in {progress.seconds:.1f} s, "

@@ -1,4 +1,4 @@
-"""One file that is sent: its read position, how its lines become records, and whether it is still the same file."""
+"""One file that is sent: its read position, the conversion of its lines, and the check that it is the same file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cli.errors import CommandError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line as it can be sent.
+    """A line and the record to send for it.
 
-    record: None where nothing is to be sent: a blank line, a header.
-    raw:    the line; of one that is too long to be kept, its head.
-    end:    the offset behind it. unended: bytes of it that are sent without a line end; `end` is then before them.
+    record: None for a line that is not sent: a blank line, a header.
+    raw:    the line; the first bytes of one longer than LINE_MAX_BYTES.
+    end:    the offset after the line. unended: its bytes when it is sent without a line end; `end` is then its start.
     """
 
     record: bytes | None
@@ -31,12 +31,12 @@ class Row:
 
 
 class Source:
-    """An open file of one data set. Close it when it is done with."""
+    """An open file of one data set; the caller closes it."""
 
     def __init__(
         self, path: Path, dataset: str, descriptor: int, position: Position | None, inherited: str = ""
     ) -> None:
-        """position: where to go on, None: at the start. inherited: the header of the file before this one."""
+        """position: where to continue, None: at the start. inherited: the header of the file before this one."""
         self.path = path
         self.key = _key(os.fstat(descriptor))
         self.inherited = inherited
@@ -50,12 +50,12 @@ class Source:
 
     @property
     def offset(self) -> int:
-        """Behind the last whole line that was read."""
+        """The offset after the last whole line that was read."""
         return self._reader.offset
 
     @property
     def header(self) -> str:
-        """What the rows are read with, "" when no row has been read yet."""
+        """The header of the rows, "" when no row has been read yet."""
         return self._rows.header if self._rows else ""
 
     @property
@@ -68,7 +68,7 @@ class Source:
         os.close(self._descriptor)
 
     def position(self, offset: int, ended: int = 0) -> Position:
-        """The position to keep once all before `offset` is acknowledged."""
+        """The position to store once all before `offset` is acknowledged."""
         head = self._head or Fingerprint.head(self._descriptor, offset)
         if offset >= SPAN_BYTES:
             self._head = head
@@ -81,16 +81,16 @@ class Source:
 
     @property
     def unended(self) -> int:
-        """Bytes of the last line, without a line end, that were sent."""
+        """The number of bytes of a last line that were sent without a line end."""
         return self._ended
 
     @property
     def modified(self) -> int:
-        """When it was written last, nanoseconds since 1970."""
+        """The time of the last write, nanoseconds since 1970."""
         return os.fstat(self._descriptor).st_mtime_ns
 
     def intact(self) -> bool:
-        """Whether the file still holds what was read of it."""
+        """Whether the bytes that were read are unchanged in the file."""
         if self.size < self.offset + self._reader.unfinished_bytes:
             return False
         return self._seen.head.fits(self._descriptor) and self._seen.tail.fits(self._descriptor)
@@ -100,21 +100,21 @@ class Source:
         return self._seen
 
     def remember(self) -> None:
-        """Note what the file looks like up to here, for `intact`."""
+        """Store the fingerprints of the bytes that were read, for `intact`."""
         if self._seen.offset != self.offset:
             self._seen = self.position(self.offset)
 
     def skip_to_end(self) -> None:
-        """Go behind the last line end; the header is read all the same."""
+        """Skip to the last line end; the header is still read."""
         for row in self.read():  # only the first block, for the header
             del row
             break
         self._reader = LineReader(self._descriptor, _last_line_end(self._descriptor))
 
     def read(self) -> Iterator[Row]:
-        """The next lines, some 15,000 at a time; nothing when there is no whole line now.
+        """The next lines, some 15,000 at a time; empty without a whole line.
 
-        Raises CommandError when the file is of another kind, or for another data set.
+        Raises CommandError when the file has another format or holds another data set.
         """
         found = self._reader.read()
         if isinstance(found, Block) and self._ended:
@@ -123,14 +123,14 @@ class Source:
             yield from self._lines(found)
 
     def rest(self) -> Iterator[Row]:
-        """The last line without a line end: for a file that is no longer written. Sent once."""
+        """The last line when it has no line end, once, for a file that is no longer written."""
         found = self._reader.rest()
         if found is None or (isinstance(found, Block) and len(found.lines[0]) == self._ended):
             return
         yield from self._lines(found)
 
     def _after_unended(self, block: Block) -> Block | TooLong | None:
-        """The lines after the one that was sent without a line end; that one again when it went on since."""
+        """The lines after one that was sent without a line end; that line again when it has grown since."""
         sent, self._ended = self._ended, 0
         if len(block.lines[0]) != sent:
             return block
@@ -162,7 +162,7 @@ class Source:
             start = end
 
     def _take_first(self, line: bytes) -> bool:
-        """Find out how to read the file from its first line; whether that line is a row."""
+        """Detect the format from the first line; True when that line is a row."""
         if not line.strip(b"\r \xef\xbb\xbf"):
             return False
         try:
@@ -186,7 +186,7 @@ def _key(status: os.stat_result) -> tuple[int, int]:
 
 
 def key_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file at `path`, None when there is none."""
+    """Device and inode of the file at `path`, None when it does not exist."""
     try:
         return _key(path.stat())
     except FileNotFoundError:
@@ -194,7 +194,7 @@ def key_of(path: Path) -> tuple[int, int] | None:
 
 
 def holds(descriptor: int, position: Position) -> bool:
-    """Whether a file holds all that the position says was delivered."""
+    """Whether a file holds all bytes that its position counts as delivered."""
     if os.fstat(descriptor).st_size < position.offset:
         return False
     return position.head.fits(descriptor) and position.tail.fits(descriptor)

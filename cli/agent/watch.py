@@ -1,7 +1,7 @@
-"""Which files to read, and in which order: new ones, rotated ones to their end, truncated ones from their copy.
+"""Selects the files to read and their order: new files, rotated ones to their end, truncated ones from their copy.
 
-A path is a name, and files come and go under it. What was delivered belongs to a file (device, inode, and what it
-holds), so that a name that stands for another file now is noticed, and the rest of the old one is looked for beside it.
+Rotation changes the file at a path. A position therefore belongs to a file (device, inode, content): when the path has
+another file, the rest of the former one is read from the file beside it that has the same content.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cli.agent.checkpoint import Position
 from cli.agent.source import Source, holds, key_of, open_file
 from cli.errors import CommandError, explain, one_line
 
-#: A rotated file counts as finished when nothing was added to it for so long: its writer has reopened the new one.
+#: Seconds without a new row after which a rotated file is finished: its writer then uses the new file.
 GRACE_SECONDS = 2.0
-#: More files than this are not followed at a time: each is looked at four times a second.
+#: The number of files that one agent follows; each is polled four times a second.
 FILES_MAX = 500
-#: So many files beside one that vanished are looked at.
+#: The number of files that are searched for the rest of a file that disappeared.
 SIBLINGS_MAX = 1000
 
 Key = tuple[int, int]
@@ -33,9 +33,9 @@ class Watch:
     """The files of one agent.
 
     patterns:  paths, or patterns with * ? [ ].
-    positions: where each file stands, from the checkpoint; what is read to its end since is added.
-    tell:      is told, once, what the user should know: one line.
-    from_end:  begin files that are there at the start, and in no checkpoint, at their end.
+    positions: the position of each file, from the checkpoint; finished files are added.
+    tell:      called with each one-line message for the user.
+    from_end:  start at the end of files that exist at the start and are in no checkpoint.
     """
 
     patterns: Sequence[str]
@@ -45,13 +45,13 @@ class Watch:
     tell: Callable[[str], None]
     from_end: bool = False
     clock: Callable[[], float] = time.monotonic
-    _sources: dict[Path, list[Source]] = field(default_factory=dict)  # by name, the older files first
+    _sources: dict[Path, list[Source]] = field(default_factory=dict)  # by path, the oldest first
     _opened: list[Source] = field(default_factory=list)
     _quiet_since: dict[Path, float] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
     def start(self) -> None:
-        """Open all files there are; CommandError or OSError for the first one that cannot be gone on with."""
+        """Open all existing files; CommandError or OSError for the first one that cannot be continued."""
         for pattern in self.patterns:
             if not glob.has_magic(pattern) and not Path(pattern).exists():
                 self._missing(Path(pattern).absolute())
@@ -62,7 +62,7 @@ class Watch:
             self._open(path, at_start=True)
 
     def sources(self) -> list[Source]:
-        """The files that may be read now: under each name the oldest that is not finished."""
+        """The files to read now: for each path the oldest unfinished one."""
         return [sources[0] for sources in self._sources.values() if sources]
 
     def opened(self) -> list[Source]:
@@ -71,7 +71,7 @@ class Watch:
         return opened
 
     def look(self) -> None:
-        """Notice what happened to the files: new, rotated, truncated, back again."""
+        """Detect new, rotated, truncated and restored files."""
         for path in self._paths():
             if not self._sources.get(path):
                 self._try(path)
@@ -80,14 +80,14 @@ class Watch:
                 self._compare(path, sources[-1])
 
     def finished(self, source: Source, *, anything: bool) -> bool:
-        """Whether a rotated file is read to its end. anything: something was just read of it."""
+        """Whether a rotated file was read to its end. anything: rows were just read from it."""
         if anything or self._sources[source.path][-1] is source:
             self._quiet_since.pop(source.path, None)
             return False
         return self.clock() - self._quiet_since.setdefault(source.path, self.clock()) >= GRACE_SECONDS
 
     def leave(self, source: Source) -> None:
-        """A file is read to its end; the next one under its name inherits its header. The caller closes it."""
+        """Finish a file that is fully read; the next one at its path inherits its header. The caller closes it."""
         sources = self._sources[source.path]
         sources.remove(source)
         self._quiet_since.pop(source.path, None)
@@ -106,7 +106,7 @@ class Watch:
             yield from sources
 
     def _paths(self) -> list[Path]:
-        """What the patterns stand for now, each file once, the oldest first."""
+        """The files that match the patterns now, each once, the oldest first."""
         found: dict[Path, None] = {}
         for pattern in self.patterns:
             names = glob.glob(pattern) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 - a pattern of any root
@@ -130,7 +130,7 @@ class Watch:
             self._add(path, rests)
 
     def _try(self, path: Path) -> None:
-        """Open a file that appeared while others are followed: trouble with it is said, and does not end them."""
+        """Open a file that appeared later: an error is reported and does not stop the other files."""
         try:
             self._open(path, at_start=False)
         except (CommandError, OSError) as error:
@@ -141,7 +141,7 @@ class Watch:
         try:
             status = os.fstat(descriptor)
             if any(one.key == (status.st_dev, status.st_ino) for one in self._all()):
-                os.close(descriptor)  # known under another name: a pattern that takes rotated files in
+                os.close(descriptor)  # known under another path: the pattern also matches rotated files
                 return
             before, position = self._where(path, descriptor)
             source = Source(path, self.dataset, descriptor, position)
@@ -157,7 +157,7 @@ class Watch:
         self._opened.extend(sources)
 
     def _where(self, path: Path, descriptor: int) -> tuple[list[Source], Position | None]:
-        """The files to finish before this one, and where to go on in this one (None: at its start)."""
+        """The files to finish before this one, and its position (None: at its start)."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
         known = [position for position in self.positions.values() if position.path == str(path)]
@@ -172,20 +172,20 @@ class Watch:
         return before, None
 
     def _copied(self, path: Path, known: Sequence[Position], descriptor: int) -> Position | None:
-        """The position of a file that this one is a copy of, restored or on another device; that one is gone."""
+        """The position of a deleted file that this one is a copy of (restored, or moved from another device)."""
         beside = {key_of(sibling) for sibling in _siblings(path)}
         gone = (one for one in known if one.offset and (one.device, one.inode) not in beside)
         return next((one for one in gone if holds(descriptor, one)), None)
 
     def _lost(self, path: Path, position: Position) -> None:
-        """A name stands for other content, and what it stood for is not beside it."""
+        """Report that a path has other content and that no file beside it has the former content."""
         what = f"{path} was truncated or replaced after its first {position.offset:,} bytes were sent"
         if not self.follow:
             raise CommandError(f"{what}: send its present content with --from-start")
         self.tell(f"{what}, while no agent followed it: continuing at its start")
 
     def _unfinished(self, path: Path, but: Position | None) -> tuple[list[Source], bool]:
-        """What files that had this name still hold that was not sent, the oldest first; whether any was found."""
+        """The unsent rest of files that had this path, the oldest first, and whether any was found."""
         rests, found = [], False
         for position in list(self.positions.values()):
             if position.path != str(path) or position == but:
@@ -196,10 +196,10 @@ class Watch:
         return sorted(rests, key=lambda source: source.modified), found
 
     def _compare(self, path: Path, source: Source) -> None:
-        """Whether the name still stands for the file, and the file still holds what was read."""
+        """Handle a path whose file was replaced or changed."""
         key = key_of(path)
         if key is None:
-            return  # renamed, and the new one is not there yet
+            return  # renamed, and the new file does not exist yet
         if key != source.key:
             self._behind(path, [], source.header)
         elif not source.intact():
@@ -211,7 +211,7 @@ class Watch:
             self._behind(path, [rest] if rest else [], source.header)
 
     def _behind(self, path: Path, rest: Sequence[Source], header: str) -> None:
-        """Open the file that stands under a name now, to be read from its start after those before it."""
+        """Open the file that is at a path now, to be read from its start after those before it."""
         try:
             descriptor = open_file(path)
         except (CommandError, OSError) as error:
@@ -220,9 +220,9 @@ class Watch:
         self._add(path, [*rest, Source(path, self.dataset, descriptor, None, inherited=header)])
 
     def _rest_of(self, path: Path, position: Position) -> tuple[Source | None, bool]:
-        """The file beside `path` that goes on where `position` stands: the same one renamed, or a copy of it.
+        """The file beside `path` that continues at `position` (the same one renamed or a copy), and whether one exists.
 
-        None when there is none, or nothing in it that is not read, or being read; and whether there is one.
+        The file is None when none exists, or when all of it was read or is being read.
         """
         for sibling in _siblings(path):
             try:
@@ -251,7 +251,7 @@ class Watch:
 
 
 def _siblings(path: Path) -> Iterable[Path]:
-    """Files whose names begin as this one's: `ratings.csv.1`, `ratings-20260301.csv`; the newest first."""
+    """Files whose names begin like this one's: `ratings.csv.1`, `ratings-20260301.csv`; the newest first."""
     with os.scandir(path.parent) as entries:
         named = [Path(one.path) for one in entries if one.name.startswith(path.stem) and one.name != path.name]
     there = [(one.stat().st_mtime_ns, one) for one in named[:SIBLINGS_MAX] if one.is_file()]
