@@ -17,7 +17,7 @@ from usher.experiments.stats.decisions import Minute, check_minute, close_epoch
 from usher.experiments.stats.presets import PRESETS
 from usher.experiments.stats.state import State, new_state
 from usher.experiments.stats.strata import RoleCount, Stratum
-from usher.serving.traffic_split import Split, place
+from usher.serving.assignment import Split, place
 
 PRESET = PRESETS["default"]
 

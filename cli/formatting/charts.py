@@ -1,4 +1,4 @@
-"""Charts as inline SVG without scripts, fonts or other external content; their colours and style sheet."""
+"""Charts as inline SVG without scripts, fonts or other external content, and their style sheet."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from dataclasses import dataclass, field
 WIDTH, HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 30
 
-#: Style sheet of all charts; pages.py includes it, and defines the colours --ink, --soft, --rule, --good and --bad.
-#: --a and --b are the colours of the champion's and the challenger's lines and bars, --band of an interval.
+#: Style sheet of all charts; pages.py includes it. colors.py defines the colours.
 STYLE = """
-:root{--a:#2563a8;--b:#c2571a;--band:#2563a822}
-@media(prefers-color-scheme:dark){:root{--a:#6ea8e6;--b:#ef9a5b;--band:#6ea8e633}}
 figure{margin:0 0 1.8rem}figcaption{font-weight:600}figure p{color:var(--soft);margin:.2rem 0;font-size:.9rem}
 svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 svg path{fill:none;stroke-width:2}.grid{stroke:var(--rule);stroke-width:1!important}
 svg .limit{stroke:var(--soft);stroke-width:1!important;stroke-dasharray:4 4}svg text.limit{stroke:none;fill:var(--soft)}
-path.a{stroke:var(--a)}path.b{stroke:var(--b)}path.c,path.true{stroke:var(--good)}path.true{stroke-dasharray:2 4}
-circle.a,rect.a{fill:var(--a)}circle.b,rect.b{fill:var(--b)}circle.c{fill:var(--good)}rect.pale{opacity:.35}
+path.a{stroke:var(--champion)}path.b{stroke:var(--challenger)}
+path.c,path.true{stroke:var(--good)}path.true{stroke-dasharray:2 4}
+circle.a,rect.a{fill:var(--champion)}circle.b,rect.b{fill:var(--challenger)}
+circle.c{fill:var(--good)}rect.pale{opacity:.35}
 path.band{fill:var(--band);stroke:none}
 ul.legend{list-style:none;padding:0;margin:.1rem 0;display:flex;gap:1.2rem;color:var(--soft);font-size:.9rem}
 ul.legend li::before{content:"";display:inline-block;width:1.1em;height:.25em;margin-right:.4em;vertical-align:middle;
-background:var(--a)}ul.legend li.b::before{background:var(--b)}
+background:var(--champion)}ul.legend li.b::before{background:var(--challenger)}
 ul.legend li.pale::before{opacity:.35}
 ul.legend li.c::before,ul.legend li.true::before{background:var(--good)}
 svg text.ink{font-size:12px;fill:var(--ink)}rect.soft{fill:var(--soft)}svg tspan.soft{fill:var(--soft)}

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: style, document, tables; foreign text is escaped here. Chart styles: charts.py."""
+"""Self-contained HTML pages: style (colours: colors.py), document, tables; foreign text is escaped here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from cli.formatting import charts
+from cli.formatting import charts, colors
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#fbfbf9;--rule:#dfe2e6;--good:#2f7d4f;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#98a3b3;--paper:#14181f;--rule:#2c3440;--good:#6fc28f;
---bad:#f2857d}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:760px;margin:2rem auto;
 padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .4rem}.verdict{font-size:1.15rem;margin:.4rem 0 1.5rem}
@@ -32,7 +29,7 @@ def document(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{text(title)}</title><style>{_STYLE}{charts.STYLE}</style>{body}</html>\n"
+        f"<title>{text(title)}</title><style>{colors.STYLE}{_STYLE}{charts.STYLE}</style>{body}</html>\n"
     )
 
 

@@ -14,11 +14,10 @@ from twin.cloudwatch.emf import parse
 from usher.experiments.metrics import KINDS
 from usher.experiments.stats.presets import GUARDRAIL_KINDS
 from usher.schema.ids import hash_user_id
-from usher.serving.assignment import Assignment, BadRouter, assign, check_router
+from usher.serving.assignment import Assignment, BadRouter, WeightError, assign, check_router
 from usher.serving.circuit_breaker import BROKEN_SECONDS, FAILURES, SLOW_SECONDS, Breaker
 from usher.serving.fallback import SLOW_MS, Answer, AskResult, in_order
 from usher.serving.metrics import Telemetry
-from usher.serving.traffic_split import WeightError
 from usher.store.experiments import Meta
 from usher.store.exposures import Exposure
 from usher.store.router import Router, Variant

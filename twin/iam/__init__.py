@@ -1,0 +1,1 @@
+"""What roles may do: policies, and the calls that they are asked about."""
