@@ -26,7 +26,7 @@ ALLOWED_WILDCARDS = {
     ("CatalogObjectsRole", "CommitToTables"): "the tables of Usher's own database",
     ("CatalogObjectsRole", "ReadDataWriteMetadata"): "data files are named after objects; only lake/",
     ("CatalogObjectsRole", "WriteTableMetadata"): "Iceberg names its metadata files; only lake/*/metadata/",
-    ("PrepareRunRole", "ReadTableMetadata"): "Iceberg names its metadata files; only lake/ratings/metadata/",
+    ("PrepareRunRole", "ReadTableMetadata"): "Iceberg names its metadata files; only those of ratings and events",
     ("PrepareRunRole", "WriteThePlan"): "runs are named after their data; only plan.json",
     ("PrepareNextRole", "DescribeRuns"): "executions are named after runs; of this workflow alone",
     ("ImageBuildRole", "LogIn"): "the action takes no resource",
