@@ -87,6 +87,24 @@ def test_the_twin_finds_no_fault_in_the_definition() -> None:
     assert definition.faults(re.sub(r"\$\{(\w+)\}", "x", TEXT)) == []
 
 
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [
+        (("HyperParameterTuningJobConfig",), "RandomSeed"),
+        (("HyperParameterTuningJobConfig", "ResourceLimits"), "MaxRuntimeInSeconds"),
+    ],
+)
+def test_a_tuning_field_that_is_younger_than_the_integration_is_refused(place: tuple[str, ...], field: str) -> None:
+    changed = json.loads(re.sub(r"\$\{(\w+)\}", "x", TEXT))
+    request = changed["States"]["TrainAll"]["ItemProcessor"]["States"]["Tune"]["Arguments"]
+    for name in place:
+        request = request[name]
+    request[field] = 600
+    (fault,) = definition.faults(json.dumps(changed))
+    where = "/".join(("/States/TrainAll/ItemProcessor/States/Tune/Arguments", *place))
+    assert fault == f'SCHEMA_VALIDATION_FAILED: The field "{field}" is not supported by Step Functions at {where}'
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_limit_and_retries_named_errors_with_back_off_and_jitter(name: str) -> None:
     task = TASKS[name]
