@@ -37,6 +37,7 @@ COMMANDS = {
     "quarantine": ("cli.commands.quarantine:app", "List, show and replay refused rows."),
     "sample": ("cli.commands.sample:app", "Print a sample event for a Lambda function."),
     "image": ("cli.commands.image:app", "Build the recommender's container image with CodeBuild."),
+    "cost": ("cli.commands.cost:app", "Estimate the monthly bill on AWS."),
     "simulate": ("cli.commands.simulate:app", "Simulate an experiment, or plan one."),
 }
 

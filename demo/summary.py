@@ -11,28 +11,17 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from cli.costs.bill import request_usd
+from cli.costs.usage import ENROLMENT, FEEDBACK, RECOMMENDATION, TRANSITIONS_PER_RUN, TRANSITIONS_PER_TICK
 from cli.formatting.terminal import out, printable, say
 from demo.simulated_users.sessions import SessionCounts
+from usher.runs.prices import price_list
 
-_MILLION = 1_000_000.0
-#: USD, on demand, us-east-1, without free tiers; public list prices, not checked when the demo runs.
-HTTP_API_PER_MILLION = 1.00
-LAMBDA_PER_MILLION = 0.20
-LAMBDA_PER_GB_SECOND = 0.0000166667
-DYNAMODB_WRITE_PER_MILLION = 0.625
-DYNAMODB_READ_PER_MILLION = 0.125
-FIREHOSE_PER_GB = 0.029
-TRANSITIONS_PER_THOUSAND = 0.025
-HOSTING_PER_HOUR = 0.102  # ml.c5.large
-#: Assumed for each request: 15 ms in a function of 512 MB, one Query, and three writes for each event of feedback.
-_REQUEST_GB_SECONDS = 0.015 * 0.5
-_READS_PER_REQUEST = 1.0
-_WRITES_PER_EVENT = 3.0
-#: Firehose bills each record in steps of 5 KB; the agent fills its records up to that size.
+#: Bytes of a row of a stream; the agent fills its records up to 5 KB, in steps of which Firehose bills.
 _BYTES_PER_ROW = 110
-#: State transitions: about seven of the shift workflow for each tick, about forty of the train workflow for each run.
-TRANSITIONS_PER_TICK = 7
-TRANSITIONS_PER_RUN = 40
+#: GB of the functions that answer requests, as in the template.
+_FUNCTION_GB = 1.0
+HOSTING = "ml.c5.large"
 
 
 @dataclass(slots=True)
@@ -63,11 +52,11 @@ class CostItem:
 
 
 def cost_items(usage: Usage) -> list[CostItem]:
-    """The estimate, by service."""
+    """The estimate, by service, with the price list and the figures of `usher cost`."""
+    prices = price_list()
     gigabytes = usage.streamed_rows * _BYTES_PER_ROW / 1e9
-    requests = HTTP_API_PER_MILLION + LAMBDA_PER_MILLION + _READS_PER_REQUEST * DYNAMODB_READ_PER_MILLION
-    serving = usage.requests * (requests / _MILLION + _REQUEST_GB_SECONDS * LAMBDA_PER_GB_SECOND)
-    writes = usage.events * _WRITES_PER_EVENT + usage.enrolled
+    serving = usage.requests * request_usd(prices, RECOMMENDATION, _FUNCTION_GB)
+    writes = usage.events * FEEDBACK.write_units + usage.enrolled * ENROLMENT.write_units
     transitions = usage.ticks * TRANSITIONS_PER_TICK + usage.runs * TRANSITIONS_PER_RUN
     return [
         CostItem(
@@ -75,11 +64,11 @@ def cost_items(usage: Usage) -> list[CostItem]:
             f"{usage.runs} run{'' if usage.runs == 1 else 's'}",
             usage.runs_usd,
         ),
-        CostItem("streams", f"{usage.streamed_rows:,} rows", gigabytes * FIREHOSE_PER_GB),
-        CostItem("requests: API, function, reads", f"{usage.requests:,}", serving),
-        CostItem("writes of feedback and enrolment", f"{writes:,.0f}", writes * DYNAMODB_WRITE_PER_MILLION / _MILLION),
-        CostItem("state transitions", f"{transitions:,}", transitions * TRANSITIONS_PER_THOUSAND / 1000.0),
-        CostItem("endpoint for one hour", "two ml.c5.large", 2 * HOSTING_PER_HOUR),
+        CostItem("streams", f"{usage.streamed_rows:,} rows", gigabytes * prices.price("firehose.gb")),
+        CostItem("requests: API, function, reads, logs", f"{usage.requests:,}", serving),
+        CostItem("writes of feedback and enrolment", f"{writes:,.0f}", writes * prices.price("dynamodb.write_unit")),
+        CostItem("state transitions", f"{transitions:,}", transitions * prices.price("stepfunctions.transition")),
+        CostItem("endpoint for one hour", f"two {HOSTING}", 2 * prices.hour("hosting", HOSTING)),
     ]
 
 
@@ -120,7 +109,7 @@ def show(log: Log) -> None:
     for stage in log.stages:
         table.add_row(stage.name, f"{stage.seconds:.1f}", Text(printable(stage.result)))
     out().print(table)
-    say("Estimated cost on AWS (list prices of us-east-1, not checked now; without free tiers)")
+    say(f"Estimated cost on AWS (list prices of {price_list().region} as remembered; without free tiers)")
     costs = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("item", "quantity", "USD"):
         costs.add_column(name, justify="right" if name == "USD" else "left")

@@ -35,7 +35,7 @@ def test_a_run_at_its_budget_may_start() -> None:
 
 def test_an_instance_type_without_a_price_is_refused_since_its_budget_cannot_be_checked() -> None:
     with pytest.raises(
-        NoPrice, match=r"no price is known for instance type 'ml\.p9\.huge'.*choose one of ml\.t3\.medium"
+        NoPrice, match=r"no price is known for job instance type 'ml\.p9\.huge'.*choose one of ml\.t3\.medium"
     ):
         cost.estimate(TrainingRows(1), (), cost.JobSettings("ml.m5.large", "ml.p9.huge", 1))
 

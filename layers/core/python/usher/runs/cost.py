@@ -1,39 +1,20 @@
 """What a run trains and what it is expected to cost, computed before anything starts.
 
 Expected seconds are the instance's start, which SageMaker bills from the image's download on, and the work by the row.
-Prices are on-demand USD an hour in us-east-1; those of other regions differ by about ten per cent, which is precise
-enough for an order of magnitude. An instance type without a price is refused, since its budget cannot be checked.
+Prices come from prices.json (us-east-1, on demand); those of other regions differ by about ten per cent, which is
+precise enough for an order of magnitude. An instance type without a price is refused: its budget cannot be checked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from usher.algorithms import ALGORITHMS
 from usher.algorithms.definition import Algorithm
-from usher.errors import NoPrice, OverBudget
-
-#: USD an hour of SageMaker's processing and training.
-PRICES_USD_PER_HOUR: Mapping[str, float] = MappingProxyType(
-    {
-        "ml.t3.medium": 0.05,
-        "ml.t3.large": 0.10,
-        "ml.t3.xlarge": 0.20,
-        "ml.t3.2xlarge": 0.399,
-        "ml.m5.large": 0.115,
-        "ml.m5.xlarge": 0.23,
-        "ml.m5.2xlarge": 0.461,
-        "ml.m5.4xlarge": 0.922,
-        "ml.c5.xlarge": 0.204,
-        "ml.c5.2xlarge": 0.408,
-        "ml.c5.4xlarge": 0.816,
-        "ml.r5.xlarge": 0.302,
-        "ml.r5.2xlarge": 0.605,
-    }
-)
+from usher.errors import OverBudget
+from usher.runs.prices import price_list
 
 #: What a job is billed for before its program's first line.
 START_SECONDS = 150.0
@@ -148,7 +129,7 @@ def hyperparameters(algorithm: Algorithm, tuning: TuningResult | None) -> dict[s
 
 
 def estimate(rows: TrainingRows, tuned: Sequence[Algorithm], settings: JobSettings) -> CostEstimate:
-    """The expected cost of a run over `rows`; NoPrice for an instance type that the table lacks."""
+    """The expected cost of a run over `rows`; NoPrice for an instance type that the price list lacks."""
     costs = [_cost("prepare", settings.processing, 1, rows.total / _PREPARE_ROWS_PER_SECOND)]
     for algorithm in rows.algorithms():
         seconds = rows.of(algorithm) / algorithm.rows_per_second
@@ -160,13 +141,7 @@ def estimate(rows: TrainingRows, tuned: Sequence[Algorithm], settings: JobSettin
 
 
 def _cost(name: str, instance_type: str, count: int, work_seconds: float) -> JobCost:
-    try:
-        price = PRICES_USD_PER_HOUR[instance_type]
-    except KeyError:
-        raise NoPrice(
-            f"no price is known for instance type {instance_type!r}, so the budget cannot be checked: "
-            f"choose one of {', '.join(PRICES_USD_PER_HOUR)}"
-        ) from None
+    price = price_list().hour("job", instance_type)
     seconds = count * (START_SECONDS + work_seconds)
     return JobCost(name, instance_type, count, round(seconds, 1), round(seconds / 3600 * price, 4))
 
