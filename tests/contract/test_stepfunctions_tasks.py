@@ -139,3 +139,61 @@ def test_services_are_called_by_the_names_of_the_java_sdk(execute: Any) -> None:
 def test_errors_are_named_as_aws_names_them(execute: Any, resource: str, arguments: Any, error: str) -> None:
     found = execute(_machine(A=_task(resource, arguments)))
     assert (found["status"], found["error"]) == ("FAILED", error)
+
+
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE_MODEL = "arn:aws:states:::sagemaker:createModel"
+MODEL = {"ModelName": "m", "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": "i"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("{% {'ModelName': 'm', 'ExecutionRoleArn': $r, 'Modes': 1} %}", 'The field "Modes" is not supported by Step'),
+        (
+            "{% {'modelName': 'm', 'ExecutionRoleArn': $r} %}",
+            'The field "modelName" is not supported by Step Functions',
+        ),
+        ("{% {'ExecutionRoleArn': $r} %}", 'The field "ModelName" is required but was missing'),
+        (
+            "{% {'ModelName': 'm', 'ExecutionRoleArn': $r, 'PrimaryContainer': {'Environment': {'A': 1}}} %}",
+            'The value for the field "A" must be a STRING',
+        ),
+    ],
+)
+def test_a_request_that_step_functions_cannot_make_is_a_runtime_error(execute: Any, arguments: str, words: str) -> None:
+    start = {"Type": "Pass", "Assign": {"r": ROLE}, "Next": "A"}
+    caught = {"ErrorEquals": ["States.ALL"], "Next": "B"}
+    found = execute(_machine(S=start, A=_task(CREATE_MODEL, arguments, Catch=[caught]), B={"Type": "Succeed"}))
+    assert (found["status"], found["error"]) == ("FAILED", "States.Runtime")
+    assert "could not be used to start the Task" in found["cause"]
+    assert words in found["cause"]
+
+
+def test_a_request_that_the_service_refuses_is_the_services_error(execute: Any) -> None:
+    named = {**MODEL, "ModelName": "{% 'a' & '_' & 'b' %}"}
+    caught = {"ErrorEquals": ["SageMaker.AmazonSageMakerException"], "Next": "B", "Output": "{% $states.errorOutput %}"}
+    found = execute(_machine(A=_task(CREATE_MODEL, named, Catch=[caught]), B={"Type": "Pass", "End": True}))
+    assert "Value 'a_b' at 'modelName' failed to satisfy constraint" in found["output"]["Cause"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "words"),
+    [
+        (CREATE_MODEL, {**MODEL, "Mode": "x"}, 'The field "Mode" is not supported by Step Functions at /States/A/Argu'),
+        (CREATE_MODEL, {**MODEL, "ModelName": 7}, 'The value for the field "ModelName" must be a STRING'),
+        (SDK + "s3:putObject", {"Bucket": "b", "Key": "k", "SSEKMSKeyId": "x"}, '"SSEKMSKeyId" is not supported'),
+    ],
+)
+def test_a_literal_request_that_step_functions_cannot_make_is_refused_at_creation(
+    execute: Any, resource: str, arguments: Any, words: str
+) -> None:
+    with pytest.raises(ClientError, match=words):
+        execute.create(_machine(A=_task(resource, arguments)))
+
+
+def test_an_object_in_a_message_is_json_text_and_no_wrong_type(execute: Any, client: Client) -> None:
+    url = client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    sent = _task("arn:aws:states:::sqs:sendMessage", {"QueueUrl": url, "MessageBody": {"a": 1}})
+    assert execute(_machine(A=sent))["status"] == "SUCCEEDED"

@@ -11,6 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from twin import api_model
 from twin.stepfunctions import definition, queries
 from usher.algorithms import ALGORITHMS
 from usher.runs import cost
@@ -40,47 +41,6 @@ def operation(resource: str) -> Any:
     *_, service, action = resource.removeprefix("arn:aws:states:::").removesuffix(".sync").split(":")
     model = botocore.session.get_session().get_service_model(SERVICES[service])
     return model.operation_model(action[:1].upper() + action[1:])
-
-
-def faults(value: Any, shape: Any, place: str) -> Iterator[str]:
-    """Unknown names and missing required ones; what an expression gives is checked when tests run it."""
-    if isinstance(value, str) and value.startswith("{%"):
-        return
-    if shape.type_name == "structure":
-        if not isinstance(value, dict):
-            yield f"{place} is no object"
-            return
-        yield from (f"{place}.{name} is unknown" for name in value.keys() - shape.members.keys())
-        yield from (f"{place}.{name} is missing" for name in set(shape.required_members) - value.keys())
-        for name in value.keys() & shape.members.keys():
-            yield from faults(value[name], shape.members[name], f"{place}.{name}")
-    elif shape.type_name == "list":
-        for number, member in enumerate(value):
-            yield from faults(member, shape.member, f"{place}[{number}]")
-    elif shape.type_name == "map":
-        for name, member in value.items():
-            yield from faults(member, shape.value, f"{place}.{name}")
-    elif shape.type_name == "string" and shape.enum and "${" not in value and value not in shape.enum:
-        yield f"{place} is {value!r}, none of {shape.enum}"
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_tasks_parameters_are_those_of_the_service(name: str) -> None:
-    task = TASKS[name]
-    arguments = {**task["Arguments"]}
-    if task["Resource"].endswith("lambda:invoke"):
-        arguments.pop("Payload")  # any JSON
-    assert list(faults(arguments, operation(task["Resource"]).input_shape, name)) == []
-
-
-def test_the_check_of_parameters_finds_what_is_wrong() -> None:
-    shape = operation("arn:aws:states:::sagemaker:createModel").input_shape
-    wrong = {"ModelNam": "m", "PrimaryContainer": {"Image": "i", "Mode": "Both"}}
-    assert sorted(faults(wrong, shape, "x")) == [
-        "x.ModelNam is unknown",
-        "x.ModelName is missing",
-        "x.PrimaryContainer.Mode is 'Both', none of ['SingleModel', 'MultiModel']",
-    ]
 
 
 def test_the_twin_finds_no_fault_in_the_definition() -> None:
@@ -191,5 +151,5 @@ def test_a_tuning_request_takes_the_plans_ranges_and_trials() -> None:
     shape = operation("arn:aws:states:::sagemaker:createHyperParameterTuningJob").input_shape
     config = shape.members["HyperParameterTuningJobConfig"]
     for job in cost.jobs(TrainingRows(1), None):
-        assert list(faults(job["ranges"], config.members["ParameterRanges"], "ranges")) == []
-        assert list(faults(job["objective"], config.members["HyperParameterTuningJobObjective"], "objective")) == []
+        for part, member in (("ranges", "ParameterRanges"), ("objective", "HyperParameterTuningJobObjective")):
+            assert list(api_model.violations(config.members[member], job[part])) == []

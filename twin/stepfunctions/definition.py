@@ -6,21 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from twin.stepfunctions import requests
 from twin.stepfunctions.queries import QueryError, compile_query
 
 MAX_BYTES = 1_048_576
 _NAME_MAX = 80
 
 _NESTED = ("ItemProcessor", "Iterator", "Branches")
-
-#: Fields that are younger than the optimised integration's copy of the API, by action. Which fields AWS takes is not
-#: published in full; these two appear in no version of the integration's documentation. Not tried on an account.
-UNKNOWN_FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "sagemaker:createHyperParameterTuningJob": (
-        ("HyperParameterTuningJobConfig", "RandomSeed"),
-        ("HyperParameterTuningJobConfig", "ResourceLimits", "MaxRuntimeInSeconds"),
-    ),
-}
 
 
 def faults(definition: str) -> list[str]:
@@ -60,7 +52,7 @@ def _state(state: Mapping[str, Any], place: str, siblings: set[str], language: s
             yield f"MISSING_TRANSITION_TARGET: {field} {target!r} at {place} is not a state there"
     if state.get("Type") in ("Task", "Pass", "Wait", "Map", "Parallel") and not ("Next" in state or state.get("End")):
         yield f"SCHEMA_VALIDATION_FAILED: {place} has neither Next nor End"
-    yield from _unknown_fields(state, place)
+    yield from _request(state, place, language)
     if language == "JSONata":
         for field, text in _texts({key: value for key, value in state.items() if key not in _NESTED}):
             yield from _query(text, f"{place}/{field}")
@@ -68,16 +60,14 @@ def _state(state: Mapping[str, Any], place: str, siblings: set[str], language: s
         yield from _scope(nested, f"{place}/{where}", language)
 
 
-def _unknown_fields(state: Mapping[str, Any], place: str) -> Iterator[str]:
-    """The fields that the integration refuses, in AWS's words."""
-    action = str(state.get("Resource", "")).removeprefix("arn:aws:states:::").removesuffix(".sync")
-    for path in UNKNOWN_FIELDS.get(action, ()):
-        value: Any = state.get("Arguments", state.get("Parameters"))
-        for name in path:
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is not None:
-            where = "/".join((place, "Arguments" if "Arguments" in state else "Parameters", *path[:-1]))
-            yield f'SCHEMA_VALIDATION_FAILED: The field "{path[-1]}" is not supported by Step Functions at {where}'
+def _request(state: Mapping[str, Any], place: str, language: str) -> Iterator[str]:
+    """The faults that AWS finds in a task's literal request when the state machine is created: names and types."""
+    if state.get("Type") != "Task":
+        return
+    for one in requests.literal_violations(state, language):
+        if one.kind in ("unknown", "type"):
+            where = "/".join((place, "Arguments" if language == "JSONata" else "Parameters", *map(str, one.path[:-1])))
+            yield f"SCHEMA_VALIDATION_FAILED: {requests.sentence(one)} at {where}"
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,8 +10,11 @@ import threading
 import time
 from typing import Any
 
+from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome
@@ -21,6 +24,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 
 from twin import context
 from twin.moto_patches.registry import original
+from twin.stepfunctions.requests import Unstartable
 
 #: A limit on work never shrinks below this: a job or a function does not run faster because the clock does.
 LIMIT_FLOOR_SECONDS = 60.0
@@ -130,10 +134,18 @@ def eval_state(self: Any, env: Any) -> None:
         except Exception as error:
             if not env.is_running():
                 raise
-            failure = self._from_error(env=env, ex=error)
+            failure = _unstartable(self, env, error) if isinstance(error, Unstartable) else self._from_error(env, error)
         if _handled(self, env, failure):
             return
     raise Interrupted
+
+
+def _unstartable(state: Any, env: Any, error: Unstartable) -> FailureEvent:
+    """The failure of a task whose request Step Functions refuses, in its words."""
+    name = StatesErrorName(typ=StatesErrorNameType.StatesRuntime)
+    cause = f"An error occurred while executing the state '{state.name}'. {error}"
+    details: Any = {"taskFailedEventDetails": TaskFailedEventDetails(error=name.error_name, cause=cause)}
+    return FailureEvent(env=env, error_name=name, event_type=HistoryEventType.TaskFailed, event_details=details)
 
 
 def _handled(state: Any, env: Any, failure: Any) -> bool:

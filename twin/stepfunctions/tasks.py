@@ -26,7 +26,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
 from twin.moto_patches.registry import original
-from twin.stepfunctions import clients
+from twin.stepfunctions import clients, requests
 from twin.stepfunctions.flow import Interrupted
 
 POLL_SECONDS = 0.2
@@ -225,7 +225,12 @@ def check_sdk_resource(self: Any) -> None:
 def normalise_parameters(
     self: Any, parameters: dict[str, Any], boto_service_name: str | None = None, service_action_name: str | None = None
 ) -> None:
-    """Parameters in the API's own case, with objects as JSON where the API takes a string."""
+    """Check a task's request, then write it in the API's own case, with objects as JSON where the API takes a string.
+
+    Raises Unstartable or ClientError for a request that Step Functions or the service refuses.
+    """
+    if boto_service_name is None and service_action_name is None:  # else it is a call that moto makes for itself
+        requests.check(self.resource.resource_arn, parameters)
     operation = _operation(self, boto_service_name, service_action_name)
     if operation is not None and operation.input_shape is not None:
         self._to_boto_request(parameters, operation.input_shape)
