@@ -376,6 +376,7 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         entry=(sys.executable, "-u", "-P", "-S", str(Path(__file__).with_name("program.py"))),
         module="usher_models",
         environment={"WORKFLOW_SCRIPT": str(tmp_path / "script.json")},
+        writable=(tmp_path,),
     )
     monkeypatch.setitem(IMAGES, "usher-recommender", program)
     settings = {

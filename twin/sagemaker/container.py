@@ -1,4 +1,7 @@
-"""Containers as processes: the programs of images, a folder in place of /opt/ml, the output, the end, time limits."""
+"""Containers as processes: the programs of images, a folder in place of /opt/ml, the output, the end, time limits.
+
+A program may write what SageMaker lets it write, and nothing else (`twin.sagemaker.write_protection`).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twin import children, context
+from twin.sagemaker import write_protection
 
 PROGRAMS = ("train", "serve", "prepare", "evaluate")
 
@@ -28,7 +33,7 @@ START_FLOOR_SECONDS = 30.0
 STOP_GRACE_SECONDS = 120.0
 
 #: What a container may see of the host's environment.
-_PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "NUMBA_CACHE_DIR")
+_PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
 _OUTPUT_CHUNK_BYTES = 1 << 20
 #: CloudWatch Logs takes events of up to 256 KB.
 LINE_BYTES_MAX = 256 * 1024 - 26
@@ -60,11 +65,13 @@ class Image:
     entry:       the command before the program's name (`train`, `serve`, `prepare`, `evaluate`).
     module:      the module that `entry` runs, so that `python -m <module> …` is understood as an entry point too.
     environment: what the image sets.
+    writable:    folders of this machine that it may write: caches of compiled code, which the real image holds.
     """
 
     entry: tuple[str, ...]
     module: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    writable: tuple[Path, ...] = ()
 
     def command(self, entrypoint: Sequence[str], arguments: Sequence[str]) -> list[str]:
         """The command line of a job; ValueError when the image holds no such program."""
@@ -78,6 +85,8 @@ class Image:
         raise ValueError(f"exec: {head!r}: executable file not found in $PATH")
 
 
+_NUMBA_CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or _PROJECT / "build/numba")
+
 #: End of the repository's name → its image. Tests add their own.
 IMAGES: dict[str, Image] = {
     "usher-recommender": Image(
@@ -87,8 +96,10 @@ IMAGES: dict[str, Image] = {
             "PYTHONPATH": ":".join(
                 str(_PROJECT / part)
                 for part in ("containers/recommender", "layers/core/python", "layers/scorer/python")
-            )
+            ),
+            "NUMBA_CACHE_DIR": str(_NUMBA_CACHE),
         },
+        writable=(_NUMBA_CACHE, Path(sysconfig.get_path("purelib"))),
     )
 }
 
@@ -104,10 +115,14 @@ def find_image(uri: str) -> Image:
 
 
 class Container:
-    """A folder in place of /opt/ml, and a process that finds it in SAGEMAKER_BASE_DIR."""
+    """A folder in place of /opt/ml, and a process that finds it in SAGEMAKER_BASE_DIR.
 
-    def __init__(self, folder: Path) -> None:
+    writable: the folders under /opt/ml that the program may write, relative to it; /tmp is always one.
+    """
+
+    def __init__(self, folder: Path, writable: Iterable[str] = ()) -> None:
         self.folder = folder
+        self._before: write_protection.Fingerprint | None = None
         self._output = folder.with_name(f"{folder.name}.log")
         self._read_offset = 0
         self._partial = b""
@@ -115,6 +130,14 @@ class Container:
         shutil.rmtree(folder, ignore_errors=True)
         for part in ("input/config", "input/data", "model", "output/data", "processing", "config", "tmp"):
             (folder / part).mkdir(parents=True)
+        self._writable: set[Path] = set()
+        self.make_writable(*(folder / part for part in ("tmp", *writable)))
+
+    def make_writable(self, *folders: Path) -> None:
+        """Let the program write `folders`, which are made if need be."""
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writable.add(folder)
 
     def path(self, inside: str) -> Path:
         """Where a path of the container's, `/opt/ml/…`, lies here; ValueError for any other."""
@@ -125,9 +148,14 @@ class Container:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run `command`; paths under /opt/ml in it and in `environment` are translated. OSError when it cannot run."""
+        translated = [self._translated(argument) for argument in command]
+        if write_protection.available():
+            translated = write_protection.launcher(translated, self._writable)
+        else:
+            self._before = write_protection.fingerprint(self.folder, self._writable)
         with self._output.open("ab") as output:
             self.process = children.spawn(
-                [self._translated(argument) for argument in command],
+                translated,
                 env={**self._base(), **{name: self._translated(value) for name, value in environment.items()}},
                 cwd=self.folder,
                 stdout=output,
@@ -137,6 +165,13 @@ class Container:
     def exit_code(self) -> int | None:
         """None while it runs."""
         return None if self.process is None else self.process.poll()
+
+    def forbidden_changes(self) -> list[str]:
+        """What the program changed under /opt/ml although it is read-only, where the system could not prevent it."""
+        if self._before is None:
+            return []
+        paths = write_protection.changed(self._before, write_protection.fingerprint(self.folder, self._writable))
+        return [path.replace(str(self.folder), "/opt/ml", 1) for path in paths]
 
     def end(self, grace: float | None = None) -> None:
         """SIGTERM, time to finish, SIGKILL: for the process and whatever it started."""
@@ -176,7 +211,7 @@ class Container:
         return {
             **passed,
             **context.current().environment(),
-            "HOME": str(self.folder),
+            "HOME": str(self.folder / "tmp"),
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": str(self.folder),

@@ -56,6 +56,8 @@ class Job(Resource, abc.ABC):
     """A job from InProgress to Completed, Failed or Stopped. `kind` is its name in events."""
 
     kind: str
+    #: The folders under /opt/ml that its program may write.
+    writable: tuple[str, ...] = ("output",)
 
     def __init__(self, account: Account, name: str, arn: str, request: Request) -> None:
         super().__init__(name, arn, request)
@@ -165,7 +167,9 @@ class Job(Resource, abc.ABC):
         with instance(self._stop) as ready:
             if not ready:
                 return "Stopped"
-            container = Container(context.current().folder / "sagemaker" / role / self.name)
+            folder = context.current().folder / "sagemaker" / role / self.name
+            container = Container(folder, self.writable)
+            container.make_writable(*image.writable)
             self.started = now()
             try:
                 return self.run(container, command, image.environment)
@@ -187,6 +191,12 @@ class Job(Resource, abc.ABC):
             exceeded = time.monotonic() > deadline
         container.end(0 if self._abandoned or not (exceeded or stopped) else None)
         lines(container.lines(last=True))
+        if changes := container.forbidden_changes():
+            writable = ", ".join(f"/opt/ml/{part}" for part in self.writable)
+            raise JobFailed(
+                f"AlgorithmError: the program changed {', '.join(changes[:3])}, which SageMaker mounts read-only: "
+                f"write only into {writable}, the outputs of a processing job and /tmp"
+            )
         code = container.exit_code() or 0
         shown = code if code >= 0 else 128 - code  # killed by a signal: as a shell and AWS count it
         return ExitStatus(shown, exceeded=exceeded and not stopped, stopped=stopped)

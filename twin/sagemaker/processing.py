@@ -113,7 +113,7 @@ class ProcessingJob(Job):
                     f"ClientError: No S3 objects found under {source['S3Uri']} of input {item['InputName']}."
                 )
         for item in self._outputs():
-            container.path(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+            container.make_writable(container.path(item["S3Output"]["LocalPath"]))
         resources = {"current_host": "algo-1", "hosts": ["algo-1"]}
         (container.folder / "config/resourceconfig.json").write_text(json.dumps(resources))
         (container.folder / "config/processingjobconfig.json").write_text(json.dumps(self.request))

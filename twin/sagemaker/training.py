@@ -37,6 +37,7 @@ class TrainingJob(Job):
     """One training job; `tuning` is the ARN of the tuning job that it is a trial of."""
 
     kind = "Training Job"
+    writable = ("model", "output", "checkpoints")
 
     def __init__(self, account: Account, request: Request, tuning: str | None = None) -> None:
         name = request["TrainingJobName"]

@@ -26,6 +26,8 @@ def train() -> int:
     if "failure" in asked:
         (BASE / "output/failure").write_text(asked["failure"])
         return int(asked.get("code", "1"))
+    if "write" in asked:
+        (BASE / asked["write"]).write_text("changed")
     if "kill" in asked:
         os.kill(os.getpid(), int(asked["kill"]))
     x = float(asked.get("x", "0"))
@@ -96,6 +98,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def serve() -> int:
     file = BASE / "model/model.json"
     Handler.model = json.loads(file.read_text()) | {"colour": os.environ.get("COLOUR")}
+    if "write" in Handler.model:
+        (BASE / Handler.model["write"]).write_text("changed")
     if "exit" in Handler.model:
         print("no such model", flush=True)
         return int(Handler.model["exit"])

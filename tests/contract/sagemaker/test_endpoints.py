@@ -52,6 +52,12 @@ def test_a_model_needs_its_data_its_image_and_its_role(lab: Lab) -> None:
         create(ModelName="m_1", ExecutionRoleArn=lab.role, PrimaryContainer={"Image": lab.image})
 
 
+def test_the_model_of_an_endpoint_is_read_only(lab: Lab) -> None:
+    lab.model("m", {"write": "model/model.json"})
+    assert lab.deploy(A=("m", 1))["EndpointStatus"] == "Failed"
+    assert any("PermissionError" in line for line in lab.messages("/aws/sagemaker/Endpoints/shop"))
+
+
 def test_a_configuration_needs_models_that_exist_and_names_that_differ(lab: Lab) -> None:
     lab.model("m")
     with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker:eu-west-1:123456789012:model/n"'):

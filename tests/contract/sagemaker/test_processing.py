@@ -67,6 +67,13 @@ def test_what_aws_refuses_is_refused(lab: Lab) -> None:
         lab.sagemaker.describe_processing_job(ProcessingJobName="unknown")
 
 
+def test_a_program_cannot_write_into_its_input(lab: Lab) -> None:
+    lab.put("raw/1.csv", "a\n")
+    specification = _request(lab, arguments=[SOURCE, SOURCE])["AppSpecification"]
+    assert _process(lab, AppSpecification=specification)["ProcessingJobStatus"] == "Failed"
+    assert any("PermissionError" in line for line in lab.messages("/aws/sagemaker/ProcessingJobs"))
+
+
 def test_a_failing_program_leaves_its_message(lab: Lab) -> None:
     lab.put("raw/a.csv", "x")
     job = _process(lab, arguments=[SOURCE, TARGET, "column rating is missing"])

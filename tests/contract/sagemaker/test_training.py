@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from twin.sagemaker import write_protection
 from twin.sagemaker.job import INSTANCES
 
 Lab = Any
@@ -84,6 +85,30 @@ def test_a_failing_program_leaves_its_reason(lab: Lab) -> None:
     assert job["FailureReason"] == "AlgorithmError: user 42 rated nothing, exit code: 1"
     assert "ModelArtifacts" not in job or "S3ModelArtifacts" not in job["ModelArtifacts"]
     assert lab.client("s3").list_objects_v2(Bucket=lab.bucket)["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("path", ["input/data/train/1.csv", "input/data/train/new", "input/config/new", "new"])
+def test_a_program_cannot_write_what_sagemaker_mounts_read_only(lab: Lab, path: str) -> None:
+    lab.put("train/1.csv", "1,2\n")
+    job = lab.train("job", {"write": path}, InputDataConfig=[_channel("train", f"s3://{lab.bucket}/train/")])
+    assert job["TrainingJobStatus"] == "Failed"
+    assert any("PermissionError" in line for line in lab.messages(GROUP))
+
+
+def test_where_nothing_prevents_it_a_write_into_a_channel_fails_the_job(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_protection, "available", lambda: False)
+    lab.put("train/1.csv", "1,2\n")
+    channel = _channel("train", f"s3://{lab.bucket}/train/")
+    job = lab.train("job", {"write": "input/data/train/1.csv"}, InputDataConfig=[channel])
+    assert "changed /opt/ml/input/data/train/1.csv, which SageMaker mounts read-only" in job["FailureReason"]
+    assert lab.train("other", {"output": "kept"}, InputDataConfig=[channel])["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize("path", ["model/a", "output/a", "output/data/a", "checkpoints/a", "tmp/a"])
+def test_a_program_may_write_its_model_output_checkpoints_and_tmp(lab: Lab, path: str) -> None:
+    assert lab.train("job", {"write": path})["TrainingJobStatus"] == "Completed"
 
 
 def test_a_killed_program_fails_with_the_exit_code_of_its_signal(lab: Lab) -> None:

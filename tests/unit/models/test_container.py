@@ -262,6 +262,7 @@ def train_one(root: Path, folder: Path, name: str, prepared: Path) -> None:
 def test_the_image_copies_what_the_programs_import_and_pins_what_it_installs() -> None:
     text = (PROJECT / "containers/recommender/Dockerfile").read_text()
     assert "--require-hashes" in text
-    assert re.search(r"^USER usher$", text, re.MULTILINE)
+    # SageMaker mounts /opt/ml as root, mode 0755: another user could write neither a model nor a failure file.
+    assert not re.search(r"^USER ", text, re.MULTILINE)
     for source in re.findall(r"^COPY (\S+) ", text, re.MULTILINE):
         assert (PROJECT / source).exists(), source

@@ -159,6 +159,7 @@ class Variant:
             image = find_image(self.served.image)
         except KeyError:
             raise JobFailed(f"The image of variant {self.name} does not exist: {self.served.image}") from None
+        self._container.make_writable(*image.writable)
         self._connections.close()
         self._connections = Connections(_free_port())
         environment = {**image.environment, **self.served.environment}
