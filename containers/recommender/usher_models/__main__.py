@@ -13,6 +13,8 @@ from usher_models.container import Paths
 from usher_models.errors import RefusedError
 
 PROGRAMS = ("train", "serve", "prepare", "evaluate")
+#: How OpenBLAS, MKL, Apple's Accelerate and OpenMP are told their number of threads.
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 #: SageMaker shows at most so many characters of the failure file.
 FAILURE_MAX = 1024
 
@@ -44,6 +46,7 @@ def run(program: str, paths: Paths) -> int:
 def _start(program: str, paths: Paths) -> int:
     """Each program imports its own libraries: serve needs neither numba nor DuckDB."""
     if program == "serve":
+        _use_one_blas_thread()
         from usher_models.serve import serve  # noqa: PLC0415 - imported only where it is used: start-up time
 
         return serve(paths)
@@ -61,6 +64,14 @@ def _start(program: str, paths: Paths) -> int:
 
         evaluate(paths)
     return 0
+
+
+def _use_one_blas_thread() -> None:
+    """One BLAS thread, unless the environment says otherwise: `serve` has a thread for each request already, and the
+    spinning of more takes the cores from them. The libraries read this when numpy loads them.
+    """
+    for name in BLAS_VARIABLES:
+        os.environ.setdefault(name, "1")
 
 
 def _stop(*_: object) -> None:

@@ -1,10 +1,15 @@
-"""The program `serve`: one bundle behind SageMaker's two routes, `GET /ping` and `POST /invocations`."""
+"""The program `serve`: one bundle behind SageMaker's two routes, `GET /ping` and `POST /invocations`.
+
+The contract: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Mapping
@@ -21,6 +26,8 @@ PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 HOST_VARIABLE = "USHER_BIND_HOST"
 #: A connection that sends nothing for so long is closed.
 IDLE_SECONDS = 60
+#: How long running requests may take after SIGTERM: SageMaker sends SIGKILL after 30 s.
+DRAIN_SECONDS = 25.0
 
 
 class Server(ThreadingHTTPServer):
@@ -32,6 +39,50 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address, Handler)
         self.bundle: Bundle | None = None
+        self.draining = False
+        self._changed = threading.Condition()
+        self._connections: dict[Any, bool] = {}  # open socket → whether a request runs on it
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Count a new connection in, before its thread starts."""
+        with self._changed:
+            self._connections[request] = False
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection and count it out."""
+        super().shutdown_request(request)
+        with self._changed:
+            self._connections.pop(request, None)
+            self._changed.notify_all()
+
+    def mark(self, connection: Any, *, busy: bool) -> None:
+        """Note whether a request runs on `connection`."""
+        with self._changed:
+            self._connections[connection] = busy
+            if self.draining and not busy:
+                _end_input(connection)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what failed on a connection; one that the client has reset is no fault."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def drain(self, seconds: float) -> bool:
+        """Close the listening socket and the idle connections, wait for running requests; False when time is up."""
+        self.server_close()
+        with self._changed:
+            self.draining = True
+            for connection, busy in self._connections.items():
+                if not busy:
+                    _end_input(connection)
+            return self._changed.wait_for(lambda: not self._connections, seconds)
+
+
+def _end_input(connection: socket.socket) -> None:
+    """Let its thread read what has arrived already, and then the end."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,6 +92,16 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """From its first line to its response a request runs, and SIGTERM waits for it."""
+        self.server.mark(self.connection, busy=True)
+        return super().parse_request()
+
+    def handle_one_request(self) -> None:
+        """Handle one request and mark the connection idle."""
+        super().handle_one_request()
+        self.server.mark(self.connection, busy=False)
 
     def do_GET(self) -> None:
         """200 when requests can be answered, 503 before."""
@@ -92,6 +153,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if self.server.draining:
+            self.send_header("Connection", "close")  # also sets close_connection
         self.end_headers()
         self.wfile.write(data)
 
@@ -100,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def serve(paths: Paths, environ: Mapping[str, str] = os.environ) -> int:
-    """Serve until SIGTERM (exit 0); a bundle that cannot be loaded ends the process with its reason (exit 1)."""
+    """Serve until SIGTERM, finish the running requests, exit 0; a model that cannot be read: one line and exit 1."""
     host, port = environ.get(HOST_VARIABLE, "127.0.0.1"), _port(environ)
     failure: list[str] = []
     with Server((host, port)) as server:
@@ -113,14 +176,19 @@ def serve(paths: Paths, environ: Mapping[str, str] = os.environ) -> int:
                 server.bundle = load(paths.model)
             except ScorerError as error:
                 failure.append(str(error))
+            except Exception as error:  # noqa: BLE001 - else the server would answer 503 for ever
+                failure.append(f"{paths.model} cannot be read ({type(error).__name__}: {error}): make the bundle again")
+            if failure:
                 stop()
 
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop)
         threading.Thread(target=load_bundle, daemon=True).start()
         server.serve_forever(poll_interval=0.1)
+        if not failure and not server.drain(DRAIN_SECONDS):
+            sys.stderr.write(f"serve: requests still ran {DRAIN_SECONDS:.0f} s after the signal and were cut off\n")
     if failure:
-        sys.stderr.write(f"serve: {failure[0]}\n")
+        sys.stderr.write(f"serve: {' '.join(failure[0].split())}\n")
         return 1
     return 0
 

@@ -5,13 +5,16 @@ What fails first, then train, evaluate, serve.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +24,9 @@ from typing import Any
 
 import pytest
 
+from usher_models.__main__ import BLAS_VARIABLES
 from usher_models.ratings import Items, Ratings
+from usher_models.serve import Server
 
 Job = Callable[..., Path]
 PROJECT = Path(__file__).parents[3]
@@ -102,12 +107,52 @@ def test_evaluate_without_inputs_names_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_cannot_be_loaded_ends_the_server(tmp_path: Path) -> None:
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(tmp_path), "SAGEMAKER_BIND_TO_PORT": "0"}
+    assert "is not an Usher bundle" in ended_server(tmp_path)
+
+
+def test_a_bundle_that_no_check_foresaw_ends_the_server_too(bundle_folder: Path, tmp_path: Path) -> None:
+    """It would answer 503 for ever otherwise, and SageMaker would wait until its time-out without a reason."""
+    shutil.copytree(bundle_folder, tmp_path / "model")
+    manifest = json.loads((tmp_path / "model/manifest.json").read_text())
+    manifest["artifacts"]["fm"] = ["not", "an", "object"]
+    (tmp_path / "model/manifest.json").write_text(json.dumps(manifest))
+    assert "make the bundle again" in ended_server(tmp_path)
+
+
+def ended_server(root: Path) -> str:
+    """What a server that must exit with code 1 prints: one line."""
+    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(root), "SAGEMAKER_BIND_TO_PORT": "0"}
     command = [sys.executable, "-m", "usher_models", "serve"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "is not an Usher bundle" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("serve: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize(("program", "given", "threads"), [("serve", "", 1), ("serve", "3", 3), ("train", "", None)])
+def test_serve_and_only_serve_uses_one_blas_thread_unless_told_otherwise(
+    tmp_path: Path, program: str, given: str, threads: int | None
+) -> None:
+    """After the program's imports, and its failure in this empty folder, BLAS is asked for its number of threads."""
+    code = f"""
+import sys
+from usher_models.__main__ import main
+assert "numpy" not in sys.modules
+main(["{program}"])
+from threadpoolctl import threadpool_info
+print([pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in BLAS_VARIABLES}
+    environment |= {"SAGEMAKER_BASE_DIR": str(tmp_path), "SAGEMAKER_BIND_TO_PORT": "0"}
+    environment |= dict.fromkeys(BLAS_VARIABLES, given) if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    expected = os.cpu_count() if threads is None else min(threads, os.cpu_count() or 1)
+    counts = json.loads(done.stdout)
+    assert counts
+    assert set(counts) == {expected}
 
 
 def test_sigterm_ends_a_training_without_a_half_written_model(job: Job, world: Ratings, items: Items) -> None:
@@ -193,6 +238,46 @@ def test_the_server_answers_and_ends_on_sigterm(server: tuple[int, subprocess.Po
     assert process.wait(60) == 0
 
 
+def test_sigterm_lets_a_running_request_finish_and_closes_idle_connections(
+    server: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    port, process = server
+    body = json.dumps({"op": "recommend", "user_id": "u0", "k": 3}).encode()
+    idle = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    idle.request("POST", "/invocations", body)
+    assert idle.getresponse().read()
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as running:
+        head = f"POST /invocations HTTP/1.1\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+        running.sendall(head.encode())
+        assert running.recv(100).startswith(b"HTTP/1.1 100 ")  # it runs now, and waits for its body
+        process.terminate()
+        assert idle.sock is not None
+        assert idle.sock.recv(1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=60)
+        assert process.poll() is None
+        running.sendall(body)
+        with http.client.HTTPResponse(running) as response:
+            response.begin()
+            assert (response.status, response.getheader("Connection")) == (200, "close")
+            assert len(json.load(response)["items"]) == 3
+    assert process.wait(60) == 0
+    idle.close()
+
+
+def test_draining_gives_up_when_its_time_is_over() -> None:
+    with Server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        with socket.create_connection(server.server_address[:2], timeout=60) as running:
+            running.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+            assert running.recv(100).startswith(b"HTTP/1.1 100 ")
+            server.shutdown()
+            assert not server.drain(0.0)
+        assert server.drain(60.0)
+        thread.join()
+
+
 def test_a_request_without_a_length_is_refused(server: tuple[int, subprocess.Popen[bytes]]) -> None:
     with socket.create_connection(("127.0.0.1", server[0]), timeout=60) as connection:
         connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -203,10 +288,6 @@ def test_a_request_without_a_length_is_refused(server: tuple[int, subprocess.Pop
 
 
 def test_before_the_model_is_loaded_the_server_is_not_healthy(bundle_folder: Path) -> None:
-    import threading  # noqa: PLC0415
-
-    from usher_models.serve import Server  # noqa: PLC0415
-
     with Server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
