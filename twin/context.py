@@ -22,12 +22,14 @@ class Context:
     endpoint: `http://127.0.0.1:<port>`, where moto's server serves every AWS API.
     folder:   the twin's own temporary folder; it is removed when the twin ends, however it ends.
     speed:    how many seconds of AWS's time pass in one real second (schedules, batch windows, buffers, alarm periods).
+    new_account: the service quotas of a new account, instead of values that suffice.
     """
 
     endpoint: str
     region: str
     folder: Path
     speed: float = 1.0
+    new_account: bool = False
 
     def environment(self) -> dict[str, str]:
         """The variables that point boto3, the AWS CLI and SAM at this twin."""

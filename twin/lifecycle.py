@@ -45,6 +45,7 @@ class Settings:
     speed: float = SPEED
     stack_name: str = STACK_NAME
     parameters: dict[str, str] = field(default_factory=dict)
+    new_account: bool = False
 
     def to_json(self) -> str:
         """For the command line of the process that runs the twin."""
@@ -141,6 +142,7 @@ def foreground(settings: Settings, report: Report, ready: Callable[[RunningTwin]
                 speed=settings.speed,
                 stack_name=settings.stack_name,
                 parameters=settings.parameters,
+                new_account=settings.new_account,
                 report=report,
             )
             try:

@@ -60,6 +60,7 @@ class Twin:
     project:  the folder that holds the template. template: another path to it.
     speed:    seconds of AWS's time that pass in one real second (schedules, batch windows, alarm periods).
     host:     the address to listen on. port: 0 takes a free one.
+    new_account: answer with the service quotas of a new account, and hold SageMaker to them.
     report:   called with a line for each step of the deployment.
 
     `start` and `with` raise TwinError after cleaning up.
@@ -76,6 +77,7 @@ class Twin:
         region: str = REGION,
         stack_name: str = STACK_NAME,
         parameters: Mapping[str, str] | None = None,
+        new_account: bool = False,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not speed > 0:
@@ -84,6 +86,7 @@ class Twin:
         self.stack_name, self.parameters, self.report = stack_name, dict(parameters or {}), report
         self.outputs: dict[str, str] = {}
         self._host, self._port, self._region, self._speed = host, port, region, speed
+        self._new_account = new_account
         self._cleanup = contextlib.ExitStack()
         self.context: Context | None = None
 
@@ -143,7 +146,7 @@ class Twin:
         self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         self._cleanup.callback(children.close)
         children.remove_at_end(folder)
-        self.context = Context(f"http://{reachable}:{port}", self._region, folder, self._speed)
+        self.context = Context(f"http://{reachable}:{port}", self._region, folder, self._speed, self._new_account)
         self._cleanup.enter_context(_environment({**self.context.environment(), "MOTO_PORT": str(port)}))
         self.report(f"starting the server on {self.context.endpoint}")
         self._cleanup.callback(_serve_api(listening))

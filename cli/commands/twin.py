@@ -45,6 +45,9 @@ def up(  # noqa: PLR0913, PLR0917 - the options of a command
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Template parameter; may be repeated.")
     ] = None,
+    new_account: Annotated[
+        bool, typer.Option("--new-account", help="Answer with the service quotas of a new AWS account.")
+    ] = False,
     state_dir: State = None,
 ) -> None:
     """Deploy the template on this machine and run it in the background."""
@@ -58,6 +61,7 @@ def up(  # noqa: PLR0913, PLR0917 - the options of a command
         speed=speed,
         stack_name=stack_name,
         parameters=dict(_parameters(parameter or [])),
+        new_account=new_account,
     )
     if listen not in (LOCALHOST, "localhost", "::1"):
         remark(

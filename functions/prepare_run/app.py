@@ -1,4 +1,4 @@
-"""Prepare: the first state of a run plans it, estimates its cost and refuses one that is over budget."""
+"""Prepare: the first state of a run plans it, estimates its cost and refuses one over budget or quota."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from usher.clients import client, dynamodb
+from usher.clients import client, dynamodb, service_quotas
 from usher.runs.planner import Planner, RunRequest, with_newest_snapshots
+from usher.runs.quotas import QuotaReader
 from usher.schema.settings import Settings
 
 logger = Logger(service="prepare_run")
@@ -20,6 +21,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     settings = Settings.read(os.environ, "lake_bucket", "database", "state_table", "endpoint_name")
     table = dynamodb().Table(settings.state_table)
     request = RunRequest.read(with_newest_snapshots(event, table))
-    run = Planner(table, client("s3"), client("glue"), settings).prepare(request, int(time.time()))
+    planner = Planner(table, client("s3"), client("glue"), settings, QuotaReader(service_quotas()), logger.warning)
+    run = planner.prepare(request, int(time.time()))
     logger.info("planned", extra={"run_id": request.run_id, "variants": run["variants"], "rows": request.rows})
     return run

@@ -35,6 +35,7 @@ RECEIVERS = {
     "sagemaker": "sagemaker",
     "lambda": "lambda",
     "firehose": "firehose",
+    "service_quotas": "service-quotas",
 }
 #: Receivers that are boto3's Table resource: the table's name is known already.
 TABLES = {"_table", "state_table"}

@@ -28,6 +28,7 @@ ALLOWED_WILDCARDS = {
     ("CatalogObjectsRole", "WriteTableMetadata"): "Iceberg names its metadata files; only lake/*/metadata/",
     ("PrepareRunRole", "ReadTableMetadata"): "Iceberg names its metadata files; only those of ratings and events",
     ("PrepareRunRole", "WriteThePlan"): "runs are named after their data; only plan.json",
+    ("PrepareRunRole", "ReadServiceQuotas"): "the actions take no resource",
     ("PrepareNextRole", "DescribeRuns"): "executions are named after runs; of this workflow alone",
     ("ImageBuildRole", "LogIn"): "the action takes no resource",
     ("SageMakerRole", "LogInToTheRegistry"): "the action takes no resource",
@@ -53,6 +54,8 @@ ALLOWED_WILDCARDS = {
 WITHOUT_RESOURCE = {
     *("ecr:GetAuthorizationToken", "sagemaker:ListEndpoints"),
     *("cloudwatch:PutMetricData", "cloudwatch:GetMetricData"),
+    *("servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota"),
+    *("servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"),
 }
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from twin import context
 
 RUN_ID = "raaaaaaaaaa-1"
 THROTTLED, LIMIT = "ThrottlingException", "ResourceLimitExceeded"
@@ -95,6 +98,15 @@ def test_a_registration_that_is_tried_again_registers_once(run: Any) -> None:
     assert met[0]["ClientToken"] == RUN_ID
     packages = run.client("sagemaker").list_model_packages(ModelPackageGroupName="usher")["ModelPackageSummaryList"]
     assert len(packages) == 1
+
+
+def test_a_run_over_the_accounts_quotas_is_refused_at_once_in_words(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "_current", replace(context.current(), new_account=True))
+    found = run.go()
+    failed_at(run, found, "PrepareRun")
+    assert found["errors"] == ["QuotaTooLow"]
+    cause = run.record()["cause"]
+    assert "'ml.m5.xlarge for training job usage' (L-CCE2AFA6) is 0 and must be at least 3" in cause
 
 
 @pytest.mark.parametrize(("state", "function"), LAMBDAS)

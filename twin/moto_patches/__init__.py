@@ -18,6 +18,7 @@ from twin.moto_patches import (
     s3,
     sagemaker,
     server,
+    servicequotas,
     sqs,
     stepfunctions,
 )
@@ -37,6 +38,7 @@ PATCHES: tuple[Patch, ...] = (
     *s3.PATCHES,
     *sagemaker.PATCHES,
     *server.PATCHES,
+    *servicequotas.PATCHES,
     *sqs.PATCHES,
     *stepfunctions.PATCHES,
 )

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from twin import context
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
@@ -200,3 +201,12 @@ class Job(Resource, abc.ABC):
         code = container.exit_code() or 0
         shown = code if code >= 0 else 128 - code  # killed by a signal: as a shell and AWS count it
         return ExitStatus(shown, exceeded=exceeded and not stopped, stopped=stopped)
+
+
+J = TypeVar("J", bound=Job)
+
+
+def unfinished(account: Account, kind: type[J]) -> list[J]:
+    """The jobs of a class that have not ended."""
+    with account.lock:
+        return [job for job in account.all(kind).values() if not job.finished]

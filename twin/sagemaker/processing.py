@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twin.sagemaker import listing, objects
+from twin.sagemaker import limits, listing, objects
 from twin.sagemaker.account import Account, Request
 from twin.sagemaker.container import Container, work_seconds
 from twin.sagemaker.errors import JobFailed, in_use, invalid, not_found, unsupported
-from twin.sagemaker.job import REASON_LENGTH_MAX, Job
+from twin.sagemaker.job import REASON_LENGTH_MAX, Job, unfinished
 from twin.sagemaker.output import LogStream
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
@@ -130,6 +130,8 @@ class ProcessingJob(Job):
 
 def create_processing_job(account: Account, request: Request) -> dict[str, Any]:
     check(request)
+    running = [_instance_type(job.request) for job in unfinished(account, ProcessingJob)]
+    limits.check(account, "processing job", _instance_type(request), running)
     job = ProcessingJob(account, request)
     taken = in_use(
         f"Job name must be unique within an AWS account and region, and a job with this name already exists ({job.arn})"
@@ -137,6 +139,10 @@ def create_processing_job(account: Account, request: Request) -> dict[str, Any]:
     account.put(job, taken)
     job.launch()
     return {"ProcessingJobArn": job.arn}
+
+
+def _instance_type(request: Request) -> str:
+    return str(request["ProcessingResources"]["ClusterConfig"]["InstanceType"])
 
 
 def describe_processing_job(account: Account, request: Request) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin.sagemaker import listing
+from twin.sagemaker import limits, listing
 from twin.sagemaker.account import Account, Request
 from twin.sagemaker.errors import in_use, invalid, unsupported
+from twin.sagemaker.job import unfinished
 from twin.sagemaker.training import TrainingJob
 
 _SUMMARY = """TrainingJobName TrainingJobArn CreationTime TrainingEndTime LastModifiedTime TrainingJobStatus
@@ -89,7 +90,9 @@ def create_training_job(account: Account, request: Request) -> dict[str, Any]:
 
 
 def launch_training(account: Account, request: Request, tuning: str | None = None) -> TrainingJob:
-    """Start a training job that was checked; Refused when its name is taken."""
+    """Start a training job that was checked; Refused when its name is taken or the account's quota is used up."""
+    running = [job.request["ResourceConfig"]["InstanceType"] for job in unfinished(account, TrainingJob)]
+    limits.check(account, "training job", request["ResourceConfig"]["InstanceType"], running)
     job = TrainingJob(account, request, tuning)
     taken = in_use(
         "Training job names must be unique within an AWS account and region, and a training job with this name "

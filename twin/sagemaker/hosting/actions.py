@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+from collections import Counter
 from typing import Any
 
-from twin.sagemaker import listing
+from twin.sagemaker import limits, listing
 from twin.sagemaker.account import Account, Request, account_in
 from twin.sagemaker.errors import invalid, unsupported
 from twin.sagemaker.hosting import config
@@ -25,6 +26,7 @@ _ERROR_TEXT_MAX = 4096
 def create_endpoint(account: Account, request: Request) -> dict[str, Any]:
     _check(request)
     deployment = _deployment(account, request["EndpointConfigName"])
+    _check_limits(account, deployment)
     endpoint = Endpoint(account, request, deployment)
     taken = invalid(f'Cannot create already existing endpoint "{endpoint.arn}".')
     account.put(endpoint, taken)
@@ -44,7 +46,9 @@ def list_endpoints(account: Account, request: Request) -> dict[str, Any]:
 def update_endpoint(account: Account, request: Request) -> dict[str, Any]:
     endpoint = _find(account, request["EndpointName"])
     _check(request)
-    endpoint.deploy(_deployment(account, request["EndpointConfigName"]), "Updating")
+    deployment = _deployment(account, request["EndpointConfigName"])
+    _check_limits(account, deployment)
+    endpoint.deploy(deployment, "Updating")
     return {"EndpointArn": endpoint.arn}
 
 
@@ -74,6 +78,24 @@ def _check(request: Request) -> None:
 
 def _deployment(account: Account, name: str) -> Deployment:
     return Deployment(name, config.find(account, name).describe()["ProductionVariants"])
+
+
+def _check_limits(account: Account, deployment: Deployment) -> None:
+    """A deployment starts its whole fleet beside those that serve."""
+    running: Counter[str] = Counter()
+    configs = account.all(config.EndpointConfig)
+    for endpoint in list(account.all(Endpoint).values()):
+        if endpoint.status != "Failed" and endpoint.config in configs:
+            running += _fleet(configs[endpoint.config].request["ProductionVariants"])
+    for instance_type, count in _fleet(deployment.variants).items():
+        limits.check(account, "endpoint", instance_type, running.elements(), count)
+
+
+def _fleet(variants: list[dict[str, Any]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for variant in variants:
+        counts[variant["InstanceType"]] += variant["InitialInstanceCount"]
+    return counts
 
 
 def _find(account: Account, name: str) -> Endpoint:

@@ -18,7 +18,8 @@
         ├── IncompatibleSchema   the table cannot be changed to the data set's definition
         ├── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
         ├── OverBudget           a run would cost more than BudgetUsd
-        ├── NoPrice              the price table does not have the instance type
+        ├── NoPrice              the price list does not have the instance type, the region or the item
+        ├── QuotaTooLow          the account's service quotas are lower than a run needs
         ├── NotDeployable        a run whose results, names or lists cannot be deployed
         └── RouterUnreadable     the router's item lacks a field: it was edited by hand
 
@@ -103,7 +104,11 @@ class OverBudget(OperatorError):
 
 
 class NoPrice(OperatorError):
-    """The price table does not have the instance type."""
+    """The price list does not have the instance type, the region or the item."""
+
+
+class QuotaTooLow(OperatorError):
+    """The account's service quotas are lower than a run needs."""
 
 
 class NotDeployable(OperatorError):

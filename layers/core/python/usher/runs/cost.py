@@ -76,12 +76,11 @@ class TuningResult:
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """Instance types, how many trials a tuning may take, and how many at once."""
+    """Instance types, and how many trials a tuning may take."""
 
     processing: str
     training: str
     trials: int
-    parallel: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""PrepareRun: takes the lock and the new rows, decides what the run trains, checks its cost, and records the plan."""
+"""PrepareRun: takes lock and new rows, decides what the run trains, checks cost and quotas, and records the plan."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from usher.errors import InputError, RouterMoved, TableMissing, code
 from usher.runs import cost, deployment
+from usher.runs.quotas import InstanceTypes, QuotaReader, needs, require, trainings_at_once
 from usher.schema import s3_paths
 from usher.schema.settings import Settings
 from usher.store.router import Router, read_router
@@ -73,17 +74,27 @@ class Champion:
 
 
 class Planner:
-    """Plans runs for one deployment."""
+    """Plans runs for one deployment. warn: takes what an operator should read, and does not stop a run."""
 
-    def __init__(self, table: Table, s3: S3Client, glue: Any, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - its clients
+        self,
+        table: Table,
+        s3: S3Client,
+        glue: Any,
+        settings: Settings,
+        quotas: QuotaReader,
+        warn: Callable[[str], object],
+    ) -> None:
         self._table = table
         self._s3 = s3
         self._glue = glue
         self._settings = settings
+        self._quotas = quotas
+        self._warn = warn
         self._runs = Runs(table)
 
     def prepare(self, request: RunRequest, now: int) -> dict[str, Any]:
-        """The workflow's `run`: references and settings. Raises RunInProgress, RouterMoved, OverBudget, NoPrice, …"""
+        """The workflow's `run`: references and settings. RunInProgress, RouterMoved, OverBudget, QuotaTooLow …"""
         RunLock(self._table).take(request.run_id, now, request.execution_arn)
         self._runs.record(
             request.run_id,
@@ -120,10 +131,21 @@ class Planner:
         summary = "; ".join([expected.summary(), *(f"without {name}: {why}" for name, why in rows.left_out().items())])
         self._runs.record(request.run_id, cost_usd=expected.usd, plan=summary, rows=rows.total, tuned_rows=tuned_rows)
         cost.check_budget(request.run_id, expected, settings.budget_usd)
+        self._check_quotas(request.run_id, len(tuned), len(rows.algorithms()) - len(tuned), router)
         run = self._run(request, router, champion, job_settings)
         run["algorithms"] = cost.jobs(rows, tuning)
         self._write_plan(request, champion, rows, expected)
         return run
+
+    def _check_quotas(self, run_id: str, tuned: int, untuned: int, router: Router | None) -> None:
+        settings = self._settings
+        hosting = settings.hosting_instance_type if settings.serving_backend == "endpoint" else ""
+        types = InstanceTypes(settings.processing_instance_type, settings.training_instance_type, hosting)
+        trials = min(settings.parallel_trials, settings.tuning_trials)
+        trainings = trainings_at_once(tuned, untuned, settings.parallel_algorithms, trials)
+        wanted = needs(types, trainings, updates_endpoint=router is not None)
+        for warning in require(run_id, self._quotas, wanted):
+            self._warn(warning)
 
     def _rows(self, snapshots: Mapping[str, int]) -> cost.TrainingRows:
         """Counted by the snapshots' summaries: no data is scanned."""
@@ -148,7 +170,8 @@ class Planner:
                 "hosting": settings.hosting_instance_type,
             },
             "trials": jobs.trials,
-            "parallel": min(jobs.parallel, jobs.trials),
+            "parallel_algorithms": settings.parallel_algorithms,
+            "parallel_trials": min(settings.parallel_trials, jobs.trials),
             "champion_bundle": bundle,
             "serving": settings.serving_backend,
             "router_version": router.version if router else 0,

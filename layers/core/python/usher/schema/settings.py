@@ -64,6 +64,8 @@ class Settings:
     training_instance_type: str = "ml.m5.xlarge"
     hosting_instance_type: str = "ml.c5.large"
     tuning_trials: int = 8
+    parallel_algorithms: int = 3
+    parallel_trials: int = 2
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *needed: str) -> Settings:
@@ -103,6 +105,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
             "bake_seconds",
             "min_gate_users",
             "tuning_trials",
+            "parallel_algorithms",
+            "parallel_trials",
         ),
         _positive_int,
     ),
