@@ -16,7 +16,9 @@ from twin import context
 from twin.cloudformation import template as templates
 from twin.cloudformation.errors import StackError
 from twin.cloudformation.stack import ChangeSet, Plan, Stack
+from twin.moto_patches.registry import original
 
+CREATE_CHANGE_SET = "moto.cloudformation.responses:CloudFormationResponse.create_change_set"
 NOTHING_TO_DO = "No updates are to be performed."
 
 _P = ParamSpec("_P")
@@ -121,7 +123,7 @@ class CloudFormationBackend(moto.CloudFormationBackend):
         if change_set.tags:
             stack.tags = change_set.tags
         if change_set.change_set_type == "CREATE":
-            stack.start_creating(change_set.plan)
+            stack.start_creating(change_set.plan, importing=change_set.importing)
         else:
             stack.start_updating(change_set.plan)
 
@@ -185,6 +187,17 @@ def _given(stack: Stack, parameters: list[dict[str, Any]]) -> dict[str, str]:
         elif key in stack.stack_parameters:
             result[key] = stack.stack_parameters[key]
     return result
+
+
+def create_change_set(self: Any) -> ActionResult:
+    """The API's CreateChangeSet with ImportExistingResources, which moto drops."""
+    answer = cast("ActionResult", original(CREATE_CHANGE_SET)(self))
+    if self._get_bool_param("ImportExistingResources", False):
+        change_set = self.cloudformation_backend.change_sets[answer.result["Id"]]  # type: ignore[index]
+        if change_set.change_set_type != "CREATE":
+            raise ValidationError(message="the twin imports existing resources only into a new stack")
+        change_set.importing = True
+    return answer
 
 
 def template_at(self: Any, template_url: str) -> str:  # noqa: ARG001 - a method of moto's response class

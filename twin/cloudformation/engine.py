@@ -65,10 +65,13 @@ class Deployment:
 
     resources: the stack's resources by logical id, in the order of their creation; changed in place.
     report:    called after every change of a resource's status.
+    importing: whether a resource with a name of its own that exists already is taken over (ImportExistingResources).
     """
 
-    def __init__(self, stack_name: str, stack_id: str, resources: dict[str, Resource], report: Report) -> None:
-        self.stack_name, self.stack_id = stack_name, stack_id
+    def __init__(
+        self, stack_name: str, stack_id: str, resources: dict[str, Resource], report: Report, *, importing: bool = False
+    ) -> None:
+        self.stack_name, self.stack_id, self._importing = stack_name, stack_id, importing
         self.resources, self.report = resources, report
         self._changes: list[_Change] = []
 
@@ -90,7 +93,10 @@ class Deployment:
         return failed
 
     def undo(self) -> list[str]:
-        """Undo the changes of `apply`, the last one first; the logical ids that could not be undone."""
+        """Undo the changes of `apply`, the last one first; the logical ids that could not be undone.
+
+        What is kept stays in the list: the rolled-back stack shows what it has left behind.
+        """
         failed = [change.after.logical_id for change in reversed(self._changes) if not self._undo(change)]
         self._changes.clear()
         return failed
@@ -137,6 +143,8 @@ class Deployment:
         )
         if before is None:
             self.resources[desired.logical_id] = made
+        if before is None and self._import(desired, made):
+            return
         self._report(made, f"{doing}_IN_PROGRESS")
         change = _Change(before, made, replaced=before is not None)
         try:
@@ -147,6 +155,22 @@ class Deployment:
         self._changes.append(change)
         self.resources[desired.logical_id] = made
         self._report(made, f"{doing}_COMPLETE")
+
+    def _import(self, desired: DesiredResource, made: Resource) -> bool:
+        """Take over a resource that exists, as it is; False when it does not exist or nothing is to be imported."""
+        adopt = getattr(resource_type(desired.logical_id, desired.type), "adopt", None)
+        found = adopt(desired) if self._importing and adopt else None
+        if found is None:
+            return False
+        self._report(made, "IMPORT_IN_PROGRESS")
+        if made.deletion_policy != "Retain":
+            error = ResourceError(f"{desired.where}: a resource to import needs the DeletionPolicy Retain")
+            self._changes.append(_Change(None, made))
+            raise self._failed(made, "IMPORT_FAILED", error)
+        self._fill(made, found)
+        self._changes.append(_Change(None, made))
+        self._report(made, "IMPORT_COMPLETE")
+        return True
 
     def _update(self, desired: DesiredResource, declared: Mapping[str, Any], existing: Resource) -> None:
         kind = resource_type(desired.logical_id, desired.type)
@@ -177,8 +201,9 @@ class Deployment:
     def _undo(self, change: _Change) -> bool:
         logical_id = change.after.logical_id
         if change.before is None:
-            removed = self._remove(change.after, keep=change.after.deletion_policy == "Retain")
-            if removed:
+            keep = change.after.deletion_policy == "Retain"
+            removed = self._remove(change.after, keep=keep)
+            if removed and not (keep and change.after.physical_id):
                 self.resources.pop(logical_id, None)
             return removed
         if change.replaced:
@@ -248,35 +273,6 @@ def check(scope: Scope) -> None:
         for policy in _policies(declared).values():
             if policy not in DELETION_POLICIES:
                 raise TemplateError(f"{logical_id}: deletion policy {policy} is not supported by the twin")
-
-
-def differences(scope: Scope, resources: Mapping[str, Resource]) -> list[tuple[str, str, str]]:
-    """What `apply` and `clean_up` would do: (Add, Modify or Remove; logical id; type)."""
-    kept = active_resources(scope)
-    changes = [("Add", name, kept[name]["Type"]) for name in creation_order(scope) if name not in resources]
-    preview = Scope(scope.template, scope.parameters, _Preview(resources))
-    for name in kept:
-        if name in resources and preview.resolve(kept[name].get("Properties", {})) != resources[name].properties:
-            changes.append(("Modify", name, kept[name]["Type"]))
-    return changes + [("Remove", name, resources[name].type) for name in resources if name not in kept]
-
-
-class _Preview(dict[str, Any]):
-    """The existing resources, and CloudFormation's placeholder for future ones."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> CreatedResource:
-        return CreatedResource("{{changeSet:KNOWN_AFTER_APPLY}}", _Unknown())
-
-
-class _Unknown(dict[str, str]):
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> str:
-        return "{{changeSet:KNOWN_AFTER_APPLY}}"
 
 
 _ATTRIBUTES = frozenset(

@@ -12,7 +12,7 @@ from typing import Any
 from moto.cloudformation import models as moto
 from moto.core.utils import utcnow
 
-from twin.cloudformation import engine, template
+from twin.cloudformation import engine, preview, template
 from twin.cloudformation.errors import StackError, TemplateError
 from twin.cloudformation.intrinsics import Scope
 
@@ -100,9 +100,9 @@ class Stack(moto.Stack):
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start_creating(self, plan: Plan) -> None:
-        """Create every resource of `plan`, in the background."""
-        self._start("CREATE_IN_PROGRESS", lambda: self._create(plan))
+    def start_creating(self, plan: Plan, *, importing: bool = False) -> None:
+        """Create every resource of `plan`, in the background; `importing` takes over named ones that exist."""
+        self._start("CREATE_IN_PROGRESS", lambda: self._create(plan, importing))
 
     def start_updating(self, plan: Plan) -> None:
         """Change the stack to `plan`, in the background."""
@@ -132,9 +132,9 @@ class Stack(moto.Stack):
         finally:
             self._busy.release()
 
-    def _create(self, plan: Plan) -> None:
+    def _create(self, plan: Plan, importing: bool) -> None:
         self._adopt(plan)
-        deployment = self._deployment()
+        deployment = self._deployment(importing=importing)
         try:
             deployment.apply(plan.scope)
             self._outputs = list(engine.outputs(plan.scope))
@@ -155,6 +155,7 @@ class Stack(moto.Stack):
         except StackError as error:
             self._set("UPDATE_ROLLBACK_IN_PROGRESS", str(error))
             failed = deployment.undo()
+            self._forget_kept()
             if before is not None:
                 self._adopt(before)
             status = "UPDATE_ROLLBACK_FAILED" if failed else "UPDATE_ROLLBACK_COMPLETE"
@@ -172,8 +173,13 @@ class Stack(moto.Stack):
         done()
         self._set("DELETE_COMPLETE")
 
-    def _deployment(self) -> engine.Deployment:
-        return engine.Deployment(self.name, self.stack_id, self.resources, self._report)
+    def _deployment(self, *, importing: bool = False) -> engine.Deployment:
+        return engine.Deployment(self.name, self.stack_id, self.resources, self._report, importing=importing)
+
+    def _forget_kept(self) -> None:
+        """A resource that a failed update made and kept is not part of the stack."""
+        for logical_id in [name for name, one in self.resources.items() if one.status == "DELETE_SKIPPED"]:
+            del self.resources[logical_id]
 
     def _adopt(self, plan: Plan) -> None:
         self.plan, self.template, self.parameters = plan, plan.text, plan.given
@@ -218,12 +224,13 @@ class ChangeSet(moto.ChangeSet):
         self.plan = plan
         self.stack_id, self.stack_name = stack.stack_id, stack.name
         self.description, self.tags = description, tags
+        self.importing = False
         self.notification_arns: list[str] = []
         self.role_arn: str | None = None
         self.template, self.template_dict = plan.text, plan.expanded
         self.parameters = {**plan.given}
         self.creation_time = utcnow()
-        self.changes = [moto.Change(*change) for change in engine.differences(plan.scope, stack.resources)]
+        self.changes = [moto.Change(*change) for change in preview.differences(plan.scope, stack.resources)]
         self.status: str | None = "CREATE_COMPLETE"
         self.execution_status: str | None = "AVAILABLE"
         self.status_reason: str | None = None

@@ -30,6 +30,12 @@ PATCHES = (
         "test_cloudformation.py::test_validating_a_template_names_its_parameters",
     ),
     Patch(
+        "moto.cloudformation.responses:CloudFormationResponse.create_change_set",
+        "twin.cloudformation.backend:create_change_set",
+        "imports no existing resources",
+        "test_cloudformation_import.py::test_a_new_stack_takes_over_what_an_older_one_has_kept",
+    ),
+    Patch(
         "moto.cloudformation.responses:CloudFormationResponse.list_stack_resources",
         "twin.cloudformation.backend:list_stack_resources",
         "returns CREATE_COMPLETE for every resource",

@@ -15,6 +15,8 @@ from pyiceberg.types import DoubleType, ListType, MapType, StringType, Timestamp
 from usher.errors import IncompatibleSchema, TableMissing
 from usher.schema import datasets
 from usher.schema.datasets import DATASETS, Dataset, Field
+from usher.store.router import Router, write_router
+from usher.store.run_lock import RunLock
 from usher_lake import tables
 from usher_lake.arrow_types import file_schema
 from usher_lake.tables import ensure_tables, iceberg_schema, load_table, open_catalog, quarantine_table
@@ -130,6 +132,102 @@ def test_a_response_that_is_not_accepted_is_sent_again(lake: Any, answers: Answe
     answers.fail = 2
     lake.handler("catalog_tables")(request(answers, "Delete"), Context())
     assert len(answers.bodies) == 1
+
+
+# -- a deployment that is deleted, and one that adopts its lake -------------------------------------------------------
+
+
+def redeploy(lake: Any, answers: Answers) -> dict[str, str]:
+    """Delete the database as its stack's deletion does, and make the tables of a new stack; what was done."""
+    handler = lake.handler("catalog_tables")
+    handler(request(answers, "Delete"), Context())
+    lake.glue.delete_database(Name="usher")
+    lake.glue.create_database(DatabaseInput={"Name": "usher"})
+    handler(request(answers, "Create"), Context())
+    assert answers.bodies[-1]["Status"] == "SUCCESS"
+    done: dict[str, str] = answers.bodies[-1]["Data"]
+    return done
+
+
+def load(lake: Any, key: str) -> None:
+    assert lake.ingest(lake.put(key, HEADER + b"1,2,3.5,964982703\n")) == []
+    assert lake.catalog(*lake.waiting()) == []
+
+
+def test_a_new_stack_registers_the_tables_of_a_kept_lake_with_all_their_rows(lake: Any, answers: Answers) -> None:
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    load(lake, "ratings/upload/a.csv")
+    snapshot = lake.table("ratings").current_snapshot().snapshot_id
+    done = redeploy(lake, answers)
+    assert done["ratings"].startswith("registered 00001-") and done["ratings"].endswith(", unchanged")
+    assert lake.table("ratings").current_snapshot().snapshot_id == snapshot
+    load(lake, "ratings/upload/b.csv")
+    assert len(lake.rows("ratings")) == 2
+
+
+def test_the_hint_tells_the_current_metadata_from_the_loser_of_a_race(lake: Any, answers: Answers) -> None:
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    load(lake, "ratings/upload/a.csv")
+    loser = "lake/ratings/metadata/00001-ffffffff-ffff-ffff-ffff-ffffffffffff.metadata.json"
+    lake.s3.put_object(Bucket="lake", Key=loser, Body=b"{}")
+    redeploy(lake, answers)
+    assert len(lake.rows("ratings")) == 1
+    names = [found["Key"] for found in lake.s3.list_objects_v2(Bucket="lake")["Contents"]]
+    assert not [name for name in names if name.endswith("version-hint.text")], "it would be stale after a commit"
+
+
+def test_without_a_hint_the_newest_metadata_is_registered(lake: Any, answers: Answers) -> None:
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    load(lake, "ratings/upload/a.csv")
+    load(lake, "ratings/upload/b.csv")
+    lake.glue.delete_database(Name="usher")
+    lake.glue.create_database(DatabaseInput={"Name": "usher"})
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    assert answers.bodies[-1]["Data"]["ratings"].startswith("registered 00002-")
+    assert len(lake.rows("ratings")) == 2
+
+
+def test_a_hint_to_a_missing_file_fails_and_says_what_to_do(lake: Any, answers: Answers) -> None:
+    lake.s3.put_object(Bucket="lake", Key="lake/ratings/metadata/version-hint.text", Body=b"00009-abc")
+    lake.handler("catalog_tables")(request(answers, "Create"), Context())
+    assert answers.bodies[-1]["Status"] == "FAILED"
+    assert "names 00009-abc.metadata.json, which does not exist" in answers.bodies[-1]["Reason"]
+
+
+def test_the_deletion_of_a_deployment_forgets_its_endpoint_and_keeps_the_rest(lake: Any, answers: Answers) -> None:
+    table = lake.dynamodb.Table(lake.state_table)
+    router = replace(Router.first("rabc-1", 1), state="testing", experiment_id="xrdef-1")
+    write_router(table, router)
+    RunLock(table).take("rabc-2", 1)
+    kept = [
+        {"pk": "EXPERIMENT#xrdef-1", "sk": "META", "status": "open"},
+        {"pk": "ROUTER", "sk": "POPULAR", "lists": "{}"},
+        {"pk": "RUN", "sk": "PROGRESS", "rows_since_run": 3},
+    ]
+    for item in kept:
+        table.put_item(Item=item)
+    for _ in range(2):
+        event = request(answers, "Delete", ResourceType="Custom::UsherDeployment")
+        lake.handler("catalog_tables")(event, Context())
+    first, second = answers.bodies
+    assert first["Data"] == {"experiment": "closed xrdef-1", "router": "deleted version 1"}
+    assert (second["Status"], second["Data"]) == ("SUCCESS", {})
+    items = {(item["pk"], item["sk"]): item for item in table.scan()["Items"]}
+    assert items.keys() == {(item["pk"], item["sk"]) for item in kept}
+    closed = items["EXPERIMENT#xrdef-1", "META"]
+    assert (closed["status"], closed["outcome"], closed["reason"]) == (
+        "closed",
+        "inconclusive",
+        "the stack was deleted",
+    )
+
+
+@pytest.mark.parametrize("kind", ["Custom::UsherTables", "Custom::UsherDeployment"])
+def test_a_deletion_goes_on_when_there_is_nothing_to_delete(lake: Any, answers: Answers, kind: str) -> None:
+    lake.glue.delete_database(Name="usher")
+    lake.dynamodb.Table(lake.state_table).delete()
+    lake.handler("catalog_tables")(request(answers, "Delete", ResourceType=kind), Context())
+    assert answers.bodies[-1]["Status"] == "SUCCESS"
 
 
 # -- the schema -------------------------------------------------------------------------------------------------------

@@ -140,6 +140,7 @@ class ApiResourceType:
     extras:      properties that are set by calls of their own.
     ignored:     properties that change nothing in the twin → because …
     prepare:     reshapes or checks the properties before create and update.
+    adopt:       the existing resource that a named one takes over; None when there is none.
     """
 
     type: str
@@ -159,6 +160,7 @@ class ApiResourceType:
     extras: Mapping[str, ExtraCall] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda properties: properties
+    adopt: Callable[[DesiredResource], CreatedResource | None] = lambda _: None
 
     def create(self, desired: DesiredResource) -> CreatedResource:
         if self.name:

@@ -104,6 +104,12 @@ class Bucket:
             _put(bucket, name, desired.properties[name], desired.where)
         return CreatedResource(bucket, {"Arn": f"arn:aws:s3:::{bucket}"})
 
+    def adopt(self, desired: DesiredResource) -> CreatedResource | None:
+        """The bucket of this name, as it is; None when it does not exist or the template gives no name."""
+        bucket = str(desired.properties.get(self.name, ""))
+        existing = {found["Name"] for found in call("s3", "list_buckets", {}, desired.where)["Buckets"]}
+        return CreatedResource(bucket, {"Arn": f"arn:aws:s3:::{bucket}"}) if bucket in existing else None
+
     def update(self, desired: DesiredResource, existing: ExistingResource) -> CreatedResource:
         refuse_unknown(desired, frozenset(SETTINGS) | {self.name})
         changed = changed_properties(desired.properties, existing.properties)
@@ -128,6 +134,15 @@ def _put(bucket: str, name: str, value: Any, where: str) -> None:
     except (KeyError, TypeError, AttributeError) as error:
         raise ResourceError(f"{where}.{name} is malformed: {error} is missing or of the wrong type") from error
     call("s3", setting.set_by, {"Bucket": bucket, setting.parameter: shaped}, f"{where}.{name}")
+
+
+def _kept_table(desired: DesiredResource) -> CreatedResource | None:
+    """The table of this name, as it is; None when it does not exist or the template gives no name."""
+    name = str(desired.properties.get("TableName", ""))
+    if name not in call("dynamodb", "list_tables", {}, desired.where)["TableNames"]:
+        return None
+    table = call("dynamodb", "describe_table", {"TableName": name}, desired.where)["Table"]
+    return CreatedResource(name, {"Arn": table["TableArn"]})
 
 
 class WorkGroup:
@@ -189,6 +204,7 @@ RESOURCE_TYPES = (
         ref=lambda properties, _: str(properties["TableName"]),
         attributes=lambda _, __, response: {"Arn": response["TableDescription"]["TableArn"]},
         identify=lambda table, _: {"TableName": table},
+        adopt=_kept_table,
         extras={
             "TimeToLiveSpecification": ExtraCall(
                 "update_time_to_live", lambda table, value: {"TableName": table, "TimeToLiveSpecification": value}

@@ -25,8 +25,10 @@ from pyiceberg.types import (
 from usher.errors import IncompatibleSchema, TableMissing
 from usher.schema.datasets import DATASETS, Dataset, Kind
 from usher.schema.s3_paths import table_prefix
+from usher_lake.registration import delete_hint, newest_metadata
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from pyiceberg.table import Table
 
 PARTITION = "ingested_date"
@@ -64,13 +66,30 @@ def load_table(catalog: GlueCatalog, database: str, dataset: str) -> Table:
 def ensure_tables(catalog: GlueCatalog, database: str, lake_bucket: str) -> dict[str, str]:
     """Create missing tables and update the others to the definition; what was done, by data set.
 
+    A missing table whose files the lake has is registered again, with all its rows, before it is updated.
+
     Raises IncompatibleSchema, before any change, when a table cannot be updated to the definition.
     """
+    s3 = boto3.client("s3")
+    registered = {name: _register(catalog, s3, database, lake_bucket, name) for name in DATASETS}
     existing = {name: _existing(catalog, database, name) for name in DATASETS}
     for name, table in existing.items():
         if table is not None:
             _refuse_incompatible(table, DATASETS[name])
-    return {name: _ensure(catalog, database, lake_bucket, name, table) for name, table in existing.items()}
+    done = {name: _ensure(catalog, database, lake_bucket, name, table) for name, table in existing.items()}
+    return {name: f"registered {registered[name]}, {what}" if registered[name] else what for name, what in done.items()}
+
+
+def _register(catalog: GlueCatalog, s3: S3Client, database: str, lake_bucket: str, name: str) -> str:
+    """Register a table that the catalog does not have from the lake's files; the metadata file, or an empty string."""
+    if _existing(catalog, database, name) is not None:
+        return ""
+    location = newest_metadata(s3, lake_bucket, name)
+    if location is None:
+        return ""
+    catalog.register_table((database, name), location)
+    delete_hint(s3, lake_bucket, name)
+    return location.rpartition("/")[2]
 
 
 def _existing(catalog: GlueCatalog, database: str, name: str) -> Table | None:

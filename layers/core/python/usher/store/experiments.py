@@ -17,7 +17,7 @@ from usher.errors import RouterMoved
 from usher.store import keys
 from usher.store.codec import loaded, stored
 from usher.store.router import CLOCK_SKEW_SECONDS, VARIANTS, Router, Variant, experiment_ids, put_after, read_router
-from usher.store.transactions import is_cancelled
+from usher.store.transactions import is_cancelled, write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -111,6 +111,24 @@ def read_meta(table: Table, experiment_id: str, now: float) -> Meta | None:
             f"the record of experiment {experiment_id} was edited by hand ({fault}): restore the item META"
         )
     return meta
+
+
+def close_undecided(table: Table, experiment_id: str, reason: str, now: int) -> None:
+    """Close an experiment that no tick will end. One that was decided keeps its outcome. now: epoch seconds."""
+    write_if(
+        table.update_item,
+        Key=keys.experiment(experiment_id).item(),
+        UpdateExpression="SET #status = :closed, closed_at = :now, outcome = if_not_exists(outcome, :outcome), "
+        "reason = if_not_exists(reason, :reason)",
+        ConditionExpression="attribute_exists(pk) AND #status <> :closed",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={
+            ":closed": "closed",
+            ":now": now,
+            ":outcome": OUTCOMES["inconclusive"],
+            ":reason": reason,
+        },
+    )
 
 
 def read_attribution_seconds(dynamodb: DynamoDBClient, table: str, experiment_id: str) -> float:

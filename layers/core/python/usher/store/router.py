@@ -138,6 +138,11 @@ def write_router(table: Table, router: Router) -> None:
         ) from error
 
 
+def delete_router(table: Table) -> None:
+    """Delete the router: its endpoint is gone, and the next run deploys the first model again."""
+    table.delete_item(Key=keys.ROUTER.item())
+
+
 def router_fault(router: Router, now: float) -> str | None:
     """Why no request can be routed by this item, or None."""
     try:

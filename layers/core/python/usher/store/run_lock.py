@@ -67,3 +67,8 @@ class RunLock:
             f"run {run_id} cannot start: run {lease.run_id} holds the lock for at most {lease.expires_at - now} s "
             f"more; it is released when its execution ends ({lease.execution_arn or 'not started yet'})"
         )
+
+
+def delete_lock(table: Table) -> None:
+    """Delete the lease of any run: the workflow that held it is gone."""
+    table.delete_item(Key=keys.RUN_LOCK.item())
