@@ -87,34 +87,23 @@ GLOBAL_MULTIVALUED: Final = (
     *("aws:CalledVia", "aws:PrincipalOrgPaths", "aws:PrincipalServiceNamesList", "aws:ResourceOrgPaths"),
     *("aws:SourceOrgPaths", "aws:TagKeys", "aws:VpceOrgPaths"),
 )
+#: The keys that `twin.iam.calls` puts into the context of a call, and no others: a condition on a key that no call
+#: carries compares nothing, and ForAllValues would allow what it was meant to restrict. Such a policy is refused.
 SERVICE_SINGLE: Final = (
-    "cloudwatch:namespace",
-    *("dynamodb:EnclosingOperation", "dynamodb:FullTableScan", "dynamodb:ReturnConsumedCapacity"),
-    *("dynamodb:ReturnValues", "dynamodb:Select", "ecr:ResourceTag/"),
-    *("events:creatorAccount", "events:detail-type", "events:eventBusInvocation", "events:ManagedBy", "events:source"),
-    *("iam:AssociatedResourceArn", "iam:AWSServiceName", "iam:PassedToService", "iam:PermissionsBoundary"),
-    *("iam:PolicyARN", "iam:ResourceTag/", "kms:CallerAccount", "kms:ViaService"),
-    *("lambda:CodeSigningConfigArn", "lambda:EventSourceToken", "lambda:FunctionArn", "lambda:FunctionUrlAuthType"),
-    *("lambda:InvokedViaFunctionUrl", "lambda:Principal"),
-    *("s3:authType", "s3:delimiter", "s3:ExistingObjectTag/", "s3:if-match", "s3:if-none-match"),
-    *("s3:LocationConstraint", "s3:max-keys", "s3:prefix", "s3:RequestObjectTag/", "s3:ResourceAccount"),
-    *("s3:signatureAge", "s3:signatureversion", "s3:TlsVersion", "s3:versionid", "s3:x-amz-acl"),
-    *("s3:x-amz-content-sha256", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive"),
+    *("cloudformation:ChangeSetName", "cloudformation:RoleArn", "cloudformation:TemplateUrl", "cloudwatch:namespace"),
+    *("dynamodb:EnclosingOperation", "dynamodb:ReturnConsumedCapacity", "dynamodb:ReturnValues", "dynamodb:Select"),
+    *("iam:AWSServiceName", "iam:PassedToService", "iam:PolicyARN"),
+    *("s3:delimiter", "s3:if-match", "s3:if-none-match", "s3:max-keys", "s3:prefix", "s3:RequestObjectTag/"),
+    *("s3:versionid", "s3:x-amz-acl", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive"),
     *("s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-storage-class"),
-    *("sagemaker:InterContainerTrafficEncryption", "sagemaker:MaxRuntimeInSeconds", "sagemaker:ModelApprovalStatus"),
-    *("sagemaker:ModelArn", "sagemaker:NetworkIsolation", "sagemaker:OutputKmsKey", "sagemaker:ResourceTag/"),
-    *("sagemaker:ServerlessMaxConcurrency", "sagemaker:ServerlessMemorySize", "sagemaker:TaggingAction"),
-    *("sagemaker:TargetModel", "sagemaker:VolumeKmsKey"),
-    *("secretsmanager:Name", "secretsmanager:ResourceTag/", "secretsmanager:SecretId", "secretsmanager:VersionId"),
-    "secretsmanager:VersionStage",
-    *("states:HTTPEndpoint", "states:HTTPMethod", "states:StateMachineQualifier"),
-    *("sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity"),
+    "sagemaker:ModelApprovalStatus",
+    *("secretsmanager:Name", "secretsmanager:SecretId", "secretsmanager:VersionId", "secretsmanager:VersionStage"),
+    "servicequotas:service",
+    *("sts:ExternalId", "sts:RoleSessionName"),
 )
 SERVICE_MULTIVALUED: Final = (
-    *("cloudwatch:AlarmActions", "dynamodb:Attributes", "dynamodb:LeadingKeys", "events:TargetArn"),
-    *("lambda:Layer", "lambda:SecurityGroupIds", "lambda:SubnetIds", "s3:RequestObjectTagKeys"),
-    *("sagemaker:ImageArns", "sagemaker:InstanceTypes", "sagemaker:VpcSecurityGroupIds", "sagemaker:VpcSubnets"),
-    "sts:TransitiveTagKeys",
+    *("cloudwatch:AlarmActions", "dynamodb:LeadingKeys", "events:TargetArn", "lambda:Layer", "s3:RequestObjectTagKeys"),
+    "sagemaker:InstanceTypes",
 )
 
 extend(single=GLOBAL_SINGLE, multivalued=GLOBAL_MULTIVALUED)

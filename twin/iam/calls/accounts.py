@@ -15,8 +15,9 @@ def _each(resource: str, *names: str, also: Sequence[Need] = ()) -> Iterator[Ope
 
 IAM = table(
     "iam",
-    op("CreateRole", ROLE, tags="Tags", context={"iam:PermissionsBoundary": "PermissionsBoundary"}),
-    *_each(ROLE, "GetRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy", "TagRole", "ListRoleTags"),
+    op("CreateRole", ROLE, tags="Tags"),
+    *_each(ROLE, "GetRole", "DeleteRole", "UpdateRole", "UpdateAssumeRolePolicy", "ListRoleTags"),
+    op("TagRole", ROLE, tags="Tags"),
     *_each(ROLE, "PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"),
     op("AttachRolePolicy", ROLE, context={"iam:PolicyARN": "PolicyArn"}),
     op("DetachRolePolicy", ROLE, context={"iam:PolicyARN": "PolicyArn"}),
@@ -42,6 +43,7 @@ STS = table(
         "AssumeRole",
         "{RoleArn}",
         context={"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"},
+        tags="Tags",
     ),
     boto=("sts",),
     file="accounts",
@@ -62,13 +64,14 @@ CLOUDFORMATION = table(
     op("DescribeChangeSet", STACK, context=_CHANGE_SET),
     op("ExecuteChangeSet", STACK, context=_CHANGE_SET),
     op("DeleteChangeSet", STACK, context=_CHANGE_SET),
+    op("ContinueUpdateRollback", STACK, also=CFN_ROLE, context={"cloudformation:RoleArn": "RoleARN"}),
     op("DescribeStacks", "stack/{StackName=*}/*"),
     *_each(
         STACK, "ListChangeSets", "DescribeStackEvents", "DescribeStackResource", "ListStackResources", "GetTemplate"
     ),
-    *_each(STACK, "DescribeStackResources", "ContinueUpdateRollback", "CancelUpdateStack", "SignalResource"),
+    *_each(STACK, "DescribeStackResources", "CancelUpdateStack", "SignalResource"),
     *_each(STACK, "GetStackPolicy", "SetStackPolicy", "UpdateTerminationProtection"),
-    op("GetTemplateSummary", "stack/{StackName=*}/*"),
+    op("GetTemplateSummary", "stack/{StackName=*}/*", context={"cloudformation:TemplateUrl": "TemplateURL"}),
     op("ValidateTemplate", context={"cloudformation:TemplateUrl": "TemplateURL"}),
     op("ListStacks"),
     op("ListExports"),
@@ -94,7 +97,8 @@ SERVICE_QUOTAS = table(
     op("GetServiceQuota", f":{QUOTA}", context={"servicequotas:service": "ServiceCode"}),
     op("RequestServiceQuotaIncrease", f":{QUOTA}", context={"servicequotas:service": "ServiceCode"}),
     *_each("*", "ListServiceQuotas", "GetAWSDefaultServiceQuota", "ListAWSDefaultServiceQuotas", "ListServices"),
-    *_each("*", "ListRequestedServiceQuotaChangeHistory", "ListRequestedServiceQuotaChangeHistoryByQuota"),
+    *_each("*", "ListRequestedServiceQuotaChangeHistory"),
+    op("ListRequestedServiceQuotaChangeHistoryByQuota", context={"servicequotas:service": "ServiceCode"}),
     boto=("service-quotas",),
     file="accounts",
 )

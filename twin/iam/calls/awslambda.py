@@ -56,12 +56,6 @@ def function_arn(members: Members, region: str) -> str:
     return base + name
 
 
-def _create_source(members: Members, region: str) -> list[Check]:
-    return [
-        Check("lambda:CreateEventSourceMapping", "*", {"lambda:functionarn": (function_arn(members, region),)}),
-    ]
-
-
 TABLE = table(
     "lambda",
     _on_function("Invoke", f"POST {FUNCTIONS}/{{FunctionName}}/invocations?Qualifier", "InvokeFunction"),
@@ -83,9 +77,7 @@ TABLE = table(
     _on_function("UpdateFunctionCode", f"PUT {FUNCTIONS}/{{FunctionName}}/code"),
     _on_function("PublishVersion", f"POST {FUNCTIONS}/{{FunctionName}}/versions"),
     _on_function("ListVersionsByFunction", f"GET {FUNCTIONS}/{{FunctionName}}/versions"),
-    _on_function(
-        "AddPermission", f"POST {FUNCTIONS}/{{FunctionName}}/policy?Qualifier", keys={"lambda:Principal": "Principal"}
-    ),
+    _on_function("AddPermission", f"POST {FUNCTIONS}/{{FunctionName}}/policy?Qualifier"),
     _on_function("RemovePermission", f"DELETE {FUNCTIONS}/{{FunctionName}}/policy/{{StatementId}}?Qualifier"),
     _on_function("GetPolicy", f"GET {FUNCTIONS}/{{FunctionName}}/policy?Qualifier"),
     _on_function("GetFunctionConcurrency", "GET /2019-09-30/functions/{FunctionName}/concurrency"),
@@ -93,14 +85,7 @@ TABLE = table(
     _on_function("DeleteFunctionConcurrency", "DELETE /2017-10-31/functions/{FunctionName}/concurrency"),
     op("ListFunctions", route=f"GET {FUNCTIONS}"),
     op("GetAccountSettings", route="GET /2016-08-19/account-settings"),
-    Operation(
-        "CreateEventSourceMapping",
-        route=f"POST {SOURCES}",
-        derive=_create_source,
-        reads=(Path.of("FunctionName"),),
-        actions=("lambda:CreateEventSourceMapping",),
-        keys=("lambda:FunctionArn",),
-    ),
+    op("CreateEventSourceMapping", route=f"POST {SOURCES}", tags="Tags"),
     op("ListEventSourceMappings", route=f"GET {SOURCES}"),
     op("GetEventSourceMapping", "event-source-mapping:{UUID}", route=f"GET {SOURCES}/{{UUID}}"),
     op("UpdateEventSourceMapping", "event-source-mapping:{UUID}", route=f"PUT {SOURCES}/{{UUID}}"),

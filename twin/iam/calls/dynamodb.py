@@ -115,7 +115,7 @@ def _transaction(name: str, kinds: Mapping[str, str]) -> Operation:
             for kind, action in kinds.items():
                 if (item := entry.get(kind)) is not None:
                     leading = _leading(item["Item"] if item.get("Item") else item.get("Key"))
-                    context = {LEADING.lower(): (leading,), ENCLOSING.lower(): (name,)}
+                    context = {**_context(members, (leading,)), ENCLOSING.lower(): (name,)}
                     if action == "ConditionCheckItem":
                         del context[ENCLOSING.lower()]  # the one action that does not have the key
                     check = Check(f"dynamodb:{action}", _resource(item.get("TableName"), region), context)
@@ -129,7 +129,7 @@ def _transaction(name: str, kinds: Mapping[str, str]) -> Operation:
     for kind, action in kinds.items():
         keys = "Item.pk" if action == "PutItem" else "Key"
         reads += [f"TransactItems[].{kind}.TableName", f"TransactItems[].{kind}.{keys}"]
-    return _operation(name, derive, reads, tuple(f"dynamodb:{action}" for action in kinds.values()))
+    return _operation(name, derive, reads, tuple(f"dynamodb:{action}" for action in kinds.values()), (CAPACITY,))
 
 
 def _batch_get(members: Members, region: str) -> list[Check]:
@@ -187,7 +187,7 @@ TABLE = table(
     op("DescribeTable", "table/{TableName}"),
     op("DescribeTimeToLive", "table/{TableName}"),
     op("DescribeContinuousBackups", "table/{TableName}"),
-    op("CreateTable", "table/{TableName}"),
+    op("CreateTable", "table/{TableName}", tags="Tags"),
     op("UpdateTable", "table/{TableName}"),
     op("DeleteTable", "table/{TableName}"),
     op("UpdateTimeToLive", "table/{TableName}"),

@@ -16,9 +16,9 @@ TARGETS = (passes("Targets[].RoleArn", SERVICE),)
 
 
 def _on_rule(
-    name: str, member: str = "Name", also: Sequence[Need] = (), keys: dict[str, str] | None = None
+    name: str, member: str = "Name", also: Sequence[Need] = (), keys: dict[str, str] | None = None, tags: str = ""
 ) -> Operation:
-    own = need(f"events:{name}", context=keys)
+    own = need(f"events:{name}", context=keys, tags=tags)
 
     def derive(members: Members, region: str) -> list[Check]:
         rule, bus = members.get(member), members.get("EventBusName") or "default"
@@ -39,26 +39,17 @@ def _on_rule(
     )
 
 
-EVENT_KEYS = ("events:source", "events:detail-type")
-_ENTRIES = tuple(map(Path.of, ("Entries[].EventBusName", "Entries[].Source", "Entries[].DetailType")))
-
-
 def _put_events(members: Members, region: str) -> list[Check]:
     """Each entry on its bus."""
-    checks: dict[tuple[str, str, str], Check] = {}
-    for entry in members.get("Entries") or ():
-        bus = str(entry.get("EventBusName") or "default").rpartition("event-bus/")[2]
-        source, kind = str(entry.get("Source", "")), str(entry.get("DetailType", ""))
-        context = {"events:source": (source,), "events:detail-type": (kind,)}
-        checks[bus, source, kind] = Check("events:PutEvents", f"{arn_base('events', region)}event-bus/{bus}", context)
-    if not checks:
+    buses = {str(e.get("EventBusName") or "default").rpartition("event-bus/")[2] for e in members.get("Entries") or ()}
+    if not buses:
         raise MalformedCall("PutEvents has no entries")
-    return list(checks.values())
+    return [Check("events:PutEvents", f"{arn_base('events', region)}event-bus/{bus}") for bus in sorted(buses)]
 
 
 TABLE = table(
     "events",
-    _on_rule("PutRule", also=(passes("RoleArn", SERVICE),)),
+    _on_rule("PutRule", also=(passes("RoleArn", SERVICE),), tags="Tags"),
     _on_rule("DescribeRule"),
     _on_rule("EnableRule"),
     _on_rule("DisableRule"),
@@ -70,8 +61,13 @@ TABLE = table(
     op("ListRuleNamesByTarget"),
     op("ListEventBuses"),
     op("TestEventPattern"),
-    Operation("PutEvents", derive=_put_events, reads=_ENTRIES, actions=("events:PutEvents",), keys=EVENT_KEYS),
-    op("CreateEventBus", "event-bus/{Name}"),
+    Operation(
+        "PutEvents",
+        derive=_put_events,
+        reads=(Path.of("Entries[].EventBusName"),),
+        actions=("events:PutEvents",),
+    ),
+    op("CreateEventBus", "event-bus/{Name}", tags="Tags"),
     op("DescribeEventBus", "event-bus/{Name=default}"),
     op("DeleteEventBus", "event-bus/{Name}"),
     op("PutPermission"),

@@ -20,7 +20,7 @@ TABLE = table(
     "glue",
     op("GetDatabase", CATALOG, "database/{Name}"),
     op("GetDatabases", CATALOG, "database/*"),
-    op("CreateDatabase", CATALOG, "database/{DatabaseInput.Name}"),
+    op("CreateDatabase", CATALOG, "database/{DatabaseInput.Name}", tags="Tags"),
     op("UpdateDatabase", CATALOG, "database/{Name}"),
     op("DeleteDatabase", CATALOG, "database/{Name}", "table/{Name}/*", "userDefinedFunction/{Name}/*"),
     _in_database("GetTable", "{Name}"),

@@ -215,6 +215,8 @@ def _on_object(call: HttpCall, target: Target, operation: Operation) -> Iterator
     context: dict[str, tuple[str, ...]] = {}
     if "s3:PutObject" in operation.actions:
         context = _write_context(call.headers)
+    elif operation.name == "DeleteObject":
+        context = _pick(call.headers, {"if-match": "s3:if-match"})
     actions = operation.actions
     if operation.versioned and (version := target.query.get("versionId")):
         actions, context = (operation.versioned,), {"s3:versionid": (version,)}

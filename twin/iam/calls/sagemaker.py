@@ -102,7 +102,7 @@ TABLE = table(
     op("UpdateModelPackage", "{ModelPackageArn}", context={"sagemaker:ModelApprovalStatus": "ModelApprovalStatus"}),
     op("AddTags", "{ResourceArn}", tags="Tags"),
     op("ListTags", "{ResourceArn}"),
-    op("DeleteTags", "{ResourceArn}"),
+    op("DeleteTags", "{ResourceArn}", context={"aws:TagKeys": "TagKeys[]"}),
     *_lists("ListTrainingJobs", "ListProcessingJobs", "ListHyperParameterTuningJobs", "ListModels", "ListEndpoints"),
     *_lists("ListEndpointConfigs", "ListModelPackages", "ListModelPackageGroups", "Search"),
     op("InvokeEndpoint", ENDPOINT, route="POST /endpoints/{EndpointName}/invocations"),

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from twin.iam.calls.tables import Operation, arn_base, op, table
+from twin.iam.calls.tables import Operation, arn_base, need, op, table
 from twin.iam.calls.templates import MalformedCall, Members, Path
 from twin.iam.request import Check
 
 _URL = Path.of("QueueUrl")
 
 
-def _on_queue(name: str, action: str = "") -> Operation:
+def _on_queue(name: str, action: str = "", *, tags: bool = False) -> Operation:
     """An operation on the queue of a QueueUrl, `https://sqs.<region>.amazonaws.com/<account>/<name>`."""
-    granted = f"sqs:{action or name}"
+    own = need(f"sqs:{action or name}", tags="Tags" if tags else "")
 
     def derive(members: Members, region: str) -> list[Check]:
         url = members.get("QueueUrl")
@@ -24,9 +24,10 @@ def _on_queue(name: str, action: str = "") -> Operation:
             raise MalformedCall(f"QueueUrl is not the URL of a queue: {str(url)[:80]!r}")
         account, queue = parts[-2:]
         base = arn_base("sqs", region).rsplit(":", 2)[0]
-        return [Check(granted, f"{base}:{account}:{queue}")]
+        (found,) = own.checks(members, "", lower=False)
+        return [Check(found.action, f"{base}:{account}:{queue}", found.context)]
 
-    return Operation(name, derive=derive, reads=(_URL,), actions=(granted,))
+    return Operation(name, derive=derive, reads=(_URL, *own.paths()), actions=(own.action,))
 
 
 TABLE = table(
@@ -44,8 +45,7 @@ TABLE = table(
     _on_queue("DeleteQueue"),
     _on_queue("ListDeadLetterSourceQueues"),
     _on_queue("ListQueueTags"),
-    _on_queue("TagQueue"),
-    _on_queue("UntagQueue"),
+    _on_queue("TagQueue", tags=True),
     _on_queue("AddPermission"),
     _on_queue("RemovePermission"),
     op("CreateQueue", ":{QueueName}", tags="tags"),

@@ -34,7 +34,7 @@ TABLE = table(
     op("TestState", also=ROLE),
     op("ListTagsForResource", "{resourceArn}"),
     op("TagResource", "{resourceArn}", tags="tags"),
-    op("UntagResource", "{resourceArn}"),
+    op("UntagResource", "{resourceArn}", context={"aws:TagKeys": "tagKeys[]"}),
     op("SendTaskSuccess"),
     op("SendTaskFailure"),
     op("SendTaskHeartbeat"),

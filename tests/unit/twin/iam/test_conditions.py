@@ -154,7 +154,7 @@ def test_for_all_values_wants_each_value_of_the_request_in_the_policy() -> None:
     allowed = ["PostDateTime", "Message", "Tags"]
 
     def holds(*given: str) -> bool:
-        return _holds("ForAllValues:StringLike", allowed, *given, key="dynamodb:Attributes")
+        return _holds("ForAllValues:StringLike", allowed, *given, key=MANY)
 
     assert holds("PostDateTime", "Message")
     assert not holds("PostDateTime", "UserName")
@@ -166,7 +166,7 @@ def test_for_any_value_wants_one_value_of_the_request_in_the_policy() -> None:
     forbidden = ["ID", "PostDateTime"]
 
     def holds(*given: str) -> bool:
-        return _holds("ForAnyValue:StringLike", forbidden, *given, key="dynamodb:Attributes")
+        return _holds("ForAnyValue:StringLike", forbidden, *given, key=MANY)
 
     assert holds("UserName", "Message", "PostDateTime")
     assert not holds("UserName")

