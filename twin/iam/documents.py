@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import enum
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,8 +152,9 @@ def _statement(element: Any, kind: Kind, version: str) -> Statement:
         effect,
         compiled("Action", patterns.action),
         compiled("NotAction", patterns.action),
-        compiled("Resource", patterns.resource),
-        compiled("NotResource", patterns.resource),
+        # Where AWS's documents leave a match open, the caller does not profit from it.
+        compiled("Resource", functools.partial(patterns.resource, goes_on=effect == "Deny")),
+        compiled("NotResource", functools.partial(patterns.resource, goes_on=effect == "Allow")),
         principals("Principal"),
         principals("NotPrincipal"),
         tuple(_conditions(element["Condition"], version)) if "Condition" in element else (),

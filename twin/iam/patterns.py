@@ -58,12 +58,14 @@ def variables(text: str) -> bool:
 class Pattern:
     """A compiled string of a policy. text: as the policy has it.
 
-    segments: matched one by one, separated by `:`. A wildcard crosses `:` only in the last one.
+    segments: matched one by one, separated by `:`. A wildcard crosses `:` in the last one, and with `goes_on` where a
+    `*` ends a segment.
     """
 
     text: str
     segments: tuple[tuple[Piece, ...], ...]
     ignore_case: bool = False
+    goes_on: bool = False
     _literal: str | None = field(default=None, compare=False, repr=False)
     _regex: re.Pattern[str] | None = field(default=None, compare=False, repr=False)
 
@@ -82,7 +84,7 @@ class Pattern:
             if len(present) < len(pieces):
                 return None
             segments.append(present)
-        return _compiled(_source(segments), self.ignore_case)
+        return _compiled(_source(segments, self.goes_on), self.ignore_case)
 
 
 def action(text: str) -> Pattern:
@@ -95,9 +97,10 @@ def action(text: str) -> Pattern:
     return _pattern(text, [_pieces(text.lower(), escapes=False)])
 
 
-def resource(text: str) -> Pattern:
+def resource(text: str, *, goes_on: bool = False) -> Pattern:
     """An entry of Resource: `*` or an ARN. A wildcard in one of its first five parts stays in that part.
 
+    goes_on: a `*` that ends a part goes on over colons. AWS: it "can expand to match beyond the colon boundaries".
     PolicyError: it is no ARN, or has a variable before the part of the resource, or a wildcard in the service.
     """
     if text == "*":
@@ -107,7 +110,7 @@ def resource(text: str) -> Pattern:
         raise PolicyError(f"{text} has a policy variable before its fifth colon: use it in the resource's part only")
     if "*" in parts[2] or "?" in parts[2]:
         raise PolicyError(f"{text} has a wildcard in the part of the service: name the service")
-    return _pattern(text, map(_pieces, parts))
+    return _pattern(text, map(_pieces, parts), goes_on=goes_on)
 
 
 def arn(text: str) -> Pattern:
@@ -122,7 +125,7 @@ def like(text: str) -> Pattern:
 
 def equal(text: str, *, ignore_case: bool = False) -> Pattern:
     """A string without wildcards; `*` stands for itself."""
-    return _pattern(text, [_pieces(text, wildcards=False)], ignore_case)
+    return _pattern(text, [_pieces(text, wildcards=False)], ignore_case=ignore_case)
 
 
 def _arn_parts(text: str) -> list[str]:
@@ -174,20 +177,26 @@ def _variable(span: re.Match[str]) -> Piece:
     return Variable(key.name, named[2])
 
 
-def _pattern(text: str, segments: Iterable[tuple[Piece, ...]], ignore_case: bool = False) -> Pattern:
+def _pattern(
+    text: str, segments: Iterable[tuple[Piece, ...]], *, ignore_case: bool = False, goes_on: bool = False
+) -> Pattern:
     parts = tuple(segments)
     pieces = [piece for segment in parts for piece in segment]
     if any(isinstance(piece, Variable) for piece in pieces):
-        return Pattern(text, parts, ignore_case)
+        return Pattern(text, parts, ignore_case, goes_on)
     if ignore_case or any(isinstance(piece, Wildcard) for piece in pieces):
-        return Pattern(text, parts, ignore_case, _regex=_compiled(_source(parts), ignore_case))
+        return Pattern(text, parts, ignore_case, goes_on, _regex=_compiled(_source(parts, goes_on), ignore_case))
     literal = ":".join("".join(map(str, segment)) for segment in parts)
-    return Pattern(text, parts, ignore_case, _literal=literal)
+    return Pattern(text, parts, ignore_case, goes_on, _literal=literal)
 
 
-def _source(segments: Sequence[Sequence[Piece]]) -> str:
+def _source(segments: Sequence[Sequence[Piece]], goes_on: bool = False) -> str:
     *first, last = segments
-    return ":".join([*(_glob(segment, "[^:]") for segment in first), _glob(last, ".")])
+    sources = []
+    for segment in first:
+        beyond = goes_on and segment and segment[-1] is Wildcard.ANY
+        sources.append(_glob(segment[:-1], "[^:]") + ".*" if beyond else _glob(segment, "[^:]"))
+    return ":".join([*sources, _glob(last, ".")])
 
 
 def _glob(pieces: Sequence[Piece], one: str) -> str:

@@ -124,6 +124,15 @@ def test_an_explicit_deny_comes_first_wherever_it_stands() -> None:
         )
 
 
+def test_a_star_at_the_end_of_a_part_is_read_against_the_caller() -> None:
+    wide, check = f"arn:aws:states:*:*:{ACCOUNT}", Check("states:X", f"arn:aws:states:eu-west-1:1:execution:{ACCOUNT}")
+    assert not decide(SESSION, check, [_identity({"Resource": wide})]).allowed
+    assert not decide(SESSION, check, [_identity({}, {"Effect": "Deny", "Resource": wide})]).allowed
+    assert not decide(SESSION, check, [identity_policy("p", _statement(Action="*", NotResource=wide))]).allowed
+    deny = identity_policy("p", {**_statement(), "Statement": {"Effect": "Deny", "Action": "*", "NotResource": wide}})
+    assert not decide(SESSION, check, [_identity({}), deny]).allowed
+
+
 def test_a_deny_whose_condition_does_not_hold_denies_nothing() -> None:
     deny = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     assert decide(SESSION, GET, [_identity({}, deny)]).allowed

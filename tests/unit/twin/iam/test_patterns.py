@@ -99,6 +99,23 @@ def test_a_resource_matches_part_by_part(pattern: str, resource: str, matched: b
 
 
 @pytest.mark.parametrize(
+    ("pattern", "resource", "matched"),
+    [
+        ("arn:aws:states:*:*:p", "arn:aws:states:eu-west-1:123456789012:execution:p", True),
+        ("arn:aws:states:eu-*:123456789012:p", "arn:aws:states:eu-west-1:1:2:123456789012:p", True),
+        ("arn:aws:states:*:*:p", "arn:aws:states:eu-west-1:123456789012:execution:q", False),
+        # not at the end of its part
+        ("arn:aws:states:*-1:123456789012:p", "arn:aws:states:eu:x-1:123456789012:p", False),
+        ("arn:aws:states:*:*:${aws:username, 'p'}", "arn:aws:states:eu-west-1:123456789012:execution:p", True),
+    ],
+)
+def test_a_star_that_ends_a_part_can_go_on(pattern: str, resource: str, matched: bool) -> None:
+    """ "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
+    boundaries" (reference_policies_elements_resource.html)."""
+    assert _matches(patterns.resource(pattern, goes_on=True), resource) is matched
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("bucket", "'bucket' is not an ARN: write arn:<partition>:<service>:<region>:<account>:<resource>"),
