@@ -18,10 +18,11 @@ logger = Logger(service="prepare_run")
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Input {run_id, execution_arn, snapshots, rows}; returns the workflow's `run`."""
-    settings = Settings.read(os.environ, "lake_bucket", "database", "state_table", "endpoint_name")
+    settings = Settings.read(os.environ, "lake_bucket", "database", "state_table", "endpoint_name", "recommender_image")
     table = dynamodb().Table(settings.state_table)
     request = RunRequest.read(with_newest_snapshots(event, table))
-    planner = Planner(table, client("s3"), client("glue"), settings, QuotaReader(service_quotas()), logger.warning)
+    quotas = QuotaReader(service_quotas())
+    planner = Planner(table, client("s3"), client("glue"), client("ecr"), settings, quotas, logger.warning)
     run = planner.prepare(request, int(time.time()))
     logger.info("planned", extra={"run_id": request.run_id, "variants": run["variants"], "rows": request.rows})
     return run

@@ -211,6 +211,7 @@ def test_references_conditions_and_functions_resolve(client: Client) -> None:
         "If": {"Value": {"Fn::If": ["Never", "yes", {"Fn::If": ["Always", "no", "yes"]}]}},
         "Joined": {"Value": {"Fn::Join": ["|", [{"Ref": "Q"}, {"Fn::GetAtt": "Q.Arn"}, {"Ref": "AWS::Region"}]]}},
         "Literal": {"Value": {"Fn::Sub": "${!kept} ${Size} ${Q.QueueName}"}},
+        "Selected": {"Value": {"Fn::Select": ["1", {"Fn::Split": ["-", {"Fn::GetAtt": "Q.QueueName"}]}]}},
     }
     rest = {
         "Parameters": {"Size": {"Type": "Number", "Default": 5}, "On": {"Type": "String", "Default": "false"}},
@@ -224,7 +225,7 @@ def test_references_conditions_and_functions_resolve(client: Client) -> None:
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     found = _outputs(stack)
     assert found.pop("Joined").endswith("/s-q|arn:aws:sqs:eu-west-1:123456789012:s-q|eu-west-1")
-    assert found == {"If": "no", "Literal": "${kept} 5 s-q"}
+    assert found == {"If": "no", "Literal": "${kept} 5 s-q", "Selected": "q"}
     assert set(_ids(client)) == {"Q"}
 
 
@@ -233,6 +234,7 @@ def test_references_conditions_and_functions_resolve(client: Client) -> None:
     [
         ({"Fn::ImportValue": "x"}, "Fn::ImportValue is not supported by the twin"),
         ({"Fn::Sub": ["${x}", {"x": "q"}]}, "Fn::Sub with a list is not supported by the twin"),
+        ({"Fn::Select": [1, {"Fn::Split": ["-", "x"]}]}, "Fn::Select cannot select nonexistent value at index 1"),
         ("{{resolve:ssm:x}}", "dynamic reference"),
     ],
 )

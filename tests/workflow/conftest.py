@@ -27,6 +27,7 @@ from botocore.awsrequest import AWSResponse
 
 from twin import children, context, moto_patches
 from twin.context import Context
+from twin.sagemaker import image_pull
 from usher.runs import cost
 from usher.runs.cost import TrainingRows
 
@@ -35,7 +36,8 @@ FUNCTIONS = ("prepare_run", "prepare_next", "evaluate_gate", "deploy_experiment"
 REGION = "eu-west-1"
 RULE = "usher-shift-traffic"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
-IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher/usher-recommender:latest"
+REPOSITORY = "usher/usher-recommender"
+REPOSITORY_URI = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{REPOSITORY}"
 SNAPSHOTS = {"ratings": 2**62 + 1, "items": 7}
 ROWS = 5000
 #: What PrepareRun answers, for tests that begin later.
@@ -52,6 +54,7 @@ RUN: dict[str, Any] = {
     "variants": {"A": "", "B": ""},
     "weights": {"A": 1.0, "B": 0.0},
     "model_name": "usher-raaaaaaaaaa-1",
+    "image": f"{REPOSITORY_URI}:latest",
     "algorithms": cost.jobs(TrainingRows(ROWS), None)[:1],
 }
 TRAINED = [{"name": "fm", "tuned": True, "hyperparameters": {"num_factors": "16"}, "model_uri": "s3://lake/m.tar.gz"}]
@@ -128,7 +131,6 @@ def definition(**changes: str) -> str:
             f"{_pascal(name)}FunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:{name}" for name in FUNCTIONS
         },
         "SageMakerRoleArn": ROLE,
-        "RecommenderImage": IMAGE,
         "ModelPackageGroup": "usher",
         "EndpointName": "usher",
         "StateTable": "state",
@@ -157,6 +159,8 @@ class Run:
         self.client("s3").create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
         self._catalog()
         self.client("sagemaker").create_model_package_group(ModelPackageGroupName="usher")
+        self.client("ecr").create_repository(repositoryName=REPOSITORY)
+        self.image = self.push()
         self.client("events").put_rule(Name=RULE, ScheduleExpression="rate(1 minute)", State="DISABLED")
         self.queue = self.client("sqs").create_queue(QueueName="quiet")["QueueUrl"]
         self.machine = self.client("stepfunctions").create_state_machine(
@@ -170,6 +174,10 @@ class Run:
         self.client("glue").create_database(DatabaseInput={"Name": "usher"})
         location = {"metadata_location": "s3://lake/lake/ratings/metadata/1.json"}
         self.client("glue").create_table(DatabaseName="usher", TableInput={"Name": "ratings", "Parameters": location})
+
+    def push(self, content: str = "") -> str:
+        """Push an image as `latest`; its URI with the digest."""
+        return f"{REPOSITORY_URI}@{image_pull.push(REPOSITORY, content=content)}"
 
     def put(self, key: str, body: str) -> None:
         self.client("s3").put_object(Bucket="lake", Key=key, Body=body.encode())
@@ -390,6 +398,8 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         "TUNING_TRIALS": "1",
         "QUIET_SECONDS": "1",
         "SHIFT_RULE_NAME": RULE,
+        "RECOMMENDER_IMAGE": f"{REPOSITORY_URI}:latest",
+        "RECOMMENDER_REPOSITORY": REPOSITORY_URI,
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"USHER_{name}", value)

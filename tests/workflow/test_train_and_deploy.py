@@ -82,6 +82,63 @@ def _is_recorded(run: Any) -> None:
     assert plan["champion"] is None
 
 
+def test_all_of_a_run_and_its_model_use_the_image_that_the_run_was_planned_with(run: Any) -> None:
+    """Also when another one is pushed meanwhile; the next run takes that one, and the champion keeps its own."""
+    pinned = run.image
+    execution = run.begin(RUN_ID)
+    run.until(lambda: "image" in (run.record() or {}))
+    pushed = run.push("another build")
+    assert run.finished(execution)["status"] == "SUCCEEDED"
+    assert _images(run, RUN_ID) == {pinned}
+    assert run.go(SECOND)["status"] == "SUCCEEDED"
+    assert _images(run, SECOND) == {pushed}
+    assert pinned != pushed
+    sagemaker = run.client("sagemaker")
+    serving = sagemaker.describe_endpoint(EndpointName="usher")["ProductionVariants"]
+    assert {item["VariantName"]: item["DeployedImages"][0]["SpecifiedImage"] for item in serving} == {
+        "A": pinned,
+        "B": pushed,
+    }
+    tags = {image["imageDigest"]: image["imageTags"] for image in _in_ecr(run)}
+    assert tags.keys() == {uri.split("@")[1] for uri in (pinned, pushed)}  # ECR expires untagged ones only
+    assert all(any(tag.startswith("used-") for tag in own) for own in tags.values())
+
+
+def _in_ecr(run: Any) -> list[Any]:
+    found: list[Any] = run.client("ecr").describe_images(repositoryName="usher/usher-recommender")["imageDetails"]
+    return found
+
+
+def _images(run: Any, run_id: str) -> set[str]:
+    """The images of a run's jobs, model package and model, and what its record and plan say."""
+    sagemaker = run.client("sagemaker")
+    processing = [
+        sagemaker.describe_processing_job(ProcessingJobName=f"{run_id}-{name}")["AppSpecification"]["ImageUri"]
+        for name in ("prepare", "evaluate")
+    ]
+    listed = sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+    names = [job["TrainingJobName"] for job in listed if run_id in job["TrainingJobName"]]
+    assert len(names) >= 3
+    training = [
+        sagemaker.describe_training_job(TrainingJobName=name)["AlgorithmSpecification"]["TrainingImage"]
+        for name in names
+    ]
+    model = sagemaker.describe_model(ModelName=f"usher-{run_id}")["PrimaryContainer"]["Image"]
+    packages = sagemaker.list_model_packages(ModelPackageGroupName="usher")["ModelPackageSummaryList"]
+    described = [sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"]) for item in packages]
+    (package,) = [item for item in described if item["CustomerMetadataProperties"]["run_id"] == run_id]
+    plan = json.loads(run.client("s3").get_object(Bucket="lake", Key=f"runs/{run_id}/plan.json")["Body"].read())
+    registered = [container["Image"] for container in package["InferenceSpecification"]["Containers"]]
+    return {*processing, *training, model, *registered, plan["image"], run.record(run_id)["image"]}
+
+
+def test_a_run_without_an_image_is_refused_in_words(run: Any) -> None:
+    run.client("ecr").batch_delete_image(repositoryName="usher/usher-recommender", imageIds=[{"imageTag": "latest"}])
+    assert run.go()["status"] != "SUCCEEDED"
+    assert "no image with tag latest in repository usher/usher-recommender: run `usher image`" in run.record()["cause"]
+    assert run.lock is None
+
+
 def _trained_what_was_tuned(run: Any) -> None:
     for kind, names in (("fm", {"num_factors", "init_sigma"}), ("knn", {"k", "shrinkage"})):
         (trial,) = run.ran(f"{kind}-hpo")

@@ -82,6 +82,8 @@ class Scope:
             "Fn::Sub": self._sub,
             "Fn::If": self._if,
             "Fn::Join": self._join,
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
         }
         if name.startswith("Fn::") and name not in functions:
             raise TemplateError(f"{name} is not supported by the twin")
@@ -128,6 +130,16 @@ class Scope:
     def _join(self, argument: Any) -> str:
         separator, items = argument
         return str(separator.join(_text(item) for item in self.resolve(items)))
+
+    def _select(self, argument: Any) -> Any:
+        index, items = int(argument[0]), self.resolve(argument[1])
+        if not 0 <= index < len(items):
+            raise TemplateError(f"Fn::Select cannot select nonexistent value at index {index}")
+        return items[index]
+
+    def _split(self, argument: Any) -> list[str]:
+        separator, text = argument
+        return _text(self.resolve(text)).split(separator)
 
 
 def active_resources(scope: Scope) -> dict[str, dict[str, Any]]:

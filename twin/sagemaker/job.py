@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from twin import context
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
-from twin.sagemaker.container import Container, find_image
+from twin.sagemaker.container import Container
 from twin.sagemaker.errors import JobFailed, invalid
+from twin.sagemaker.image_pull import pull
 
 #: Jobs that run at once on this machine; two at least, so that parallel trials are parallel everywhere.
 INSTANCES = max(2, os.cpu_count() or 1)
@@ -155,7 +156,7 @@ class Job(Resource, abc.ABC):
         """
         entrypoint = specification.get("ContainerEntrypoint") or ()
         try:
-            image = find_image(image_uri)
+            image = pull(image_uri)
             command = image.command(entrypoint, arguments)
         except KeyError:
             kind = "algorithm" if role == "training" else role

@@ -21,6 +21,7 @@ from twin.cloudformation.resource_types.base import (
     refuse_unknown,
     tolerate_missing,
 )
+from twin.sagemaker import image_pull
 
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
@@ -102,6 +103,15 @@ def _project(properties: dict[str, Any]) -> dict[str, Any]:
     return {**properties, "Source": source}
 
 
+class Repository(ApiResourceType):
+    """AWS::ECR::Repository, with the image that `usher image` would push: the twin builds none."""
+
+    def create(self, desired: DesiredResource) -> CreatedResource:
+        created = super().create(desired)
+        image_pull.push(created.physical_id)
+        return created
+
+
 RESOURCE_TYPES = (
     StateMachine(),
     ApiResourceType(
@@ -113,7 +123,7 @@ RESOURCE_TYPES = (
         attributes=lambda group, *_: {"ModelPackageGroupArn": group},
         identify=lambda _, properties: {"ModelPackageGroupName": properties["ModelPackageGroupName"]},
     ),
-    ApiResourceType(
+    Repository(
         "AWS::ECR::Repository",
         "ecr",
         "create_repository",
@@ -128,8 +138,8 @@ RESOURCE_TYPES = (
         identify=lambda name, _: {"repositoryName": name, "force": True},
         ignored={
             "EmptyOnDelete": "the twin always empties it",
-            "LifecyclePolicy": "the twin keeps no images",
-            "ImageScanningConfiguration": "the twin keeps no images",
+            "LifecyclePolicy": "the twin's images take no space",
+            "ImageScanningConfiguration": "the twin's images hold nothing to scan",
         },
     ),
     ApiResourceType(

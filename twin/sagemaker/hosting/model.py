@@ -7,8 +7,8 @@ from typing import Any
 
 from twin.sagemaker import listing, objects
 from twin.sagemaker.account import Account, Request, Resource
-from twin.sagemaker.container import find_image
 from twin.sagemaker.errors import invalid, unsupported
+from twin.sagemaker.image_pull import pull
 
 #: The supported fields of a container; others are refused.
 _CONTAINER_FIELDS = {
@@ -45,7 +45,7 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
         raise invalid("PrimaryContainer and Containers cannot both be specified.")
     served = _served(_container(request))
     try:
-        find_image(served.image)
+        pull(served.image)
     except KeyError:
         raise invalid(f"Requested image {served.image} not found.") from None
     if served.data and not objects.exists(served.data):

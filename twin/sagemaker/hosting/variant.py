@@ -13,10 +13,11 @@ from twin import context
 from twin.cloudwatch.data import Datum, publish
 from twin.sagemaker import objects
 from twin.sagemaker.account import Account
-from twin.sagemaker.container import START_FLOOR_SECONDS, Container, find_image, start_seconds
+from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
 from twin.sagemaker.errors import JobFailed
 from twin.sagemaker.hosting.connections import RESPONSE_SECONDS, Connections, ContainerResponse, NoResponse, unavailable
 from twin.sagemaker.hosting.model import Served
+from twin.sagemaker.image_pull import pull
 from twin.sagemaker.output import LogStream
 
 NAMESPACE = "AWS/SageMaker"
@@ -156,7 +157,7 @@ class Variant:
 
     def _spawn(self) -> None:
         try:
-            image = find_image(self.served.image)
+            image = pull(self.served.image)
         except KeyError:
             raise JobFailed(f"The image of variant {self.name} does not exist: {self.served.image}") from None
         self._container.make_writable(*image.writable)

@@ -20,6 +20,7 @@
         ├── OverBudget           a run would cost more than BudgetUsd
         ├── NoPrice              the price list does not have the instance type, the region or the item
         ├── QuotaTooLow          the account's service quotas are lower than a run needs
+        ├── ImageMissing         the recommender's image is not in ECR
         ├── NotDeployable        a run whose results, names or lists cannot be deployed
         └── RouterUnreadable     the router's item lacks a field: it was edited by hand
 
@@ -101,6 +102,10 @@ class UnreadableFile(OperatorError):
 
 class OverBudget(OperatorError):
     """A run would cost more than BudgetUsd."""
+
+
+class ImageMissing(OperatorError):
+    """The recommender's image is not in ECR."""
 
 
 class NoPrice(OperatorError):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from usher.errors import InputError, RouterMoved, TableMissing, code
-from usher.runs import cost, deployment
+from usher.runs import cost, deployment, images
 from usher.runs.quotas import InstanceTypes, QuotaReader, needs, require, trainings_at_once
 from usher.schema import s3_paths
 from usher.schema.settings import Settings
@@ -81,6 +81,7 @@ class Planner:
         table: Table,
         s3: S3Client,
         glue: Any,
+        ecr: Any,
         settings: Settings,
         quotas: QuotaReader,
         warn: Callable[[str], object],
@@ -88,13 +89,14 @@ class Planner:
         self._table = table
         self._s3 = s3
         self._glue = glue
+        self._ecr = ecr
         self._settings = settings
         self._quotas = quotas
         self._warn = warn
         self._runs = Runs(table)
 
     def prepare(self, request: RunRequest, now: int) -> dict[str, Any]:
-        """The workflow's `run`: references and settings. RunInProgress, RouterMoved, OverBudget, QuotaTooLow …"""
+        """The workflow's `run`: references and settings. RunInProgress, ImageMissing, OverBudget, QuotaTooLow …"""
         RunLock(self._table).take(request.run_id, now, request.execution_arn)
         self._runs.record(
             request.run_id,
@@ -118,6 +120,8 @@ class Planner:
 
     def _plan(self, request: RunRequest) -> dict[str, Any]:
         settings = self._settings
+        image = images.pin(self._ecr, settings.recommender_image, settings.recommender_repository)
+        self._runs.record(request.run_id, image=image)
         router = read_router(self._table)
         champion = Champion.find(router, self._runs)
         tuning = champion.tuning if champion else None
@@ -132,9 +136,9 @@ class Planner:
         self._runs.record(request.run_id, cost_usd=expected.usd, plan=summary, rows=rows.total, tuned_rows=tuned_rows)
         cost.check_budget(request.run_id, expected, settings.budget_usd)
         self._check_quotas(request.run_id, len(tuned), len(rows.algorithms()) - len(tuned), router)
-        run = self._run(request, router, champion, job_settings)
+        run = {**self._run(request, router, champion, job_settings), "image": image}
         run["algorithms"] = cost.jobs(rows, tuning)
-        self._write_plan(request, champion, rows, expected)
+        self._write_plan(request, champion, rows, image, expected.usd)
         return run
 
     def _check_quotas(self, run_id: str, tuned: int, untuned: int, router: Router | None) -> None:
@@ -181,7 +185,7 @@ class Planner:
         }
 
     def _write_plan(
-        self, request: RunRequest, champion: Champion | None, rows: cost.TrainingRows, expected: cost.CostEstimate
+        self, request: RunRequest, champion: Champion | None, rows: cost.TrainingRows, image: str, expected_usd: float
     ) -> None:
         """Write plan.json, which prepare and evaluate read and from which a run can be repeated."""
         written = {
@@ -192,7 +196,8 @@ class Planner:
             "left_out": dict(rows.left_out()),
             "champion": champion
             and {"run_id": champion.run_id, "trained_until": champion.record.get("trained_until", "")},
-            "expected_usd": expected.usd,
+            "image": image,
+            "expected_usd": expected_usd,
         }
         self._s3.put_object(
             Bucket=self._settings.lake_bucket,

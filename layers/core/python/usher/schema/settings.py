@@ -66,6 +66,8 @@ class Settings:
     tuning_trials: int = 8
     parallel_algorithms: int = 3
     parallel_trials: int = 2
+    recommender_image: str = ""
+    recommender_repository: str = ""
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *needed: str) -> Settings:
