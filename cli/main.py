@@ -38,6 +38,8 @@ COMMANDS = {
     "sample": ("cli.commands.sample:app", "Print a sample event for a Lambda function."),
     "image": ("cli.commands.image:app", "Build the recommender's container image with CodeBuild."),
     "cost": ("cli.commands.cost:app", "Estimate the monthly bill on AWS."),
+    "remove": ("cli.commands.remove:app", "Remove a deployment; its data is kept unless told otherwise."),
+    "adopt": ("cli.commands.adopt:app", "Deploy a new stack on the data that a removed one has kept."),
     "simulate": ("cli.commands.simulate:app", "Simulate an experiment, or plan one."),
 }
 
