@@ -36,6 +36,7 @@ COMMANDS = {
     "thaw": ("cli.commands.operator_commands:thaw_app", "Resume a frozen experiment."),
     "quarantine": ("cli.commands.quarantine:app", "List, show and replay refused rows."),
     "sample": ("cli.commands.sample:app", "Print a sample event for a Lambda function."),
+    "preflight": ("cli.commands.preflight:app", "Check before a deployment what AWS would refuse."),
     "image": ("cli.commands.image:app", "Build the recommender's container image with CodeBuild."),
     "cost": ("cli.commands.cost:app", "Estimate the monthly bill on AWS."),
     "remove": ("cli.commands.remove:app", "Remove a deployment; its data is kept unless told otherwise."),

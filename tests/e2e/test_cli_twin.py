@@ -85,3 +85,19 @@ def count_until(usher: Any, user: str, wanted: str) -> str:
         if row["n"] == wanted:
             break
     return str(row["n"])
+
+
+def test_preflight_finds_the_deployed_stack_fit_for_an_update(usher: Any) -> None:
+    found = {one["check"]: one["state"] for one in json.loads(usher("preflight", "--json").stdout)}
+    assert found.keys() >= {
+        "credentials",
+        "region",
+        "stack",
+        "parameters",
+        "names",
+        "SageMaker quota",
+        "Lake Formation",
+    }
+    assert set(found.values()) == {"fine"}
+    refused = usher("preflight", "--parameter", "TrainingInstanceType=ml.p9.huge", code=1)
+    assert "SageMaker does not offer for this use" in refused.stdout

@@ -98,11 +98,25 @@ def _translate(template: Template, parameters: Mapping[str, Any], region: str) -
 
 def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, str]:
     """Every parameter's value; TemplateError names the first that is missing, unknown or outside its constraints."""
+    for fault in parameter_faults(template, given):
+        raise TemplateError(fault)
+    return {name: _value(name, declaration, given) for name, declaration in template.get("Parameters", {}).items()}
+
+
+def parameter_faults(template: Template, given: Mapping[str, str]) -> list[str]:
+    """What is wrong with the given parameters, by the template's declarations; empty when nothing is."""
     declared: dict[str, dict[str, Any]] = template.get("Parameters", {})
-    if unknown := sorted(set(given) - set(declared)):
-        known = ", ".join(declared) or "none"
-        raise TemplateError(f"parameter {unknown[0]} does not exist in the template; it has: {known}")
-    return {name: _value(name, declaration, given) for name, declaration in declared.items()}
+    known = ", ".join(declared) or "none"
+    faults = [
+        f"parameter {name} does not exist in the template; it has: {known}"
+        for name in sorted(set(given) - set(declared))
+    ]
+    for name, declaration in declared.items():
+        try:
+            _value(name, declaration, given)
+        except TemplateError as error:
+            faults.append(str(error))
+    return faults
 
 
 def pseudo_parameters(region: str, stack_name: str, stack_id: str) -> dict[str, str]:

@@ -73,8 +73,8 @@ def test_a_quota_that_is_too_low_is_named_with_code_value_and_the_request(servic
     words = str(refused.value)
     assert f"run r1-1 needs more than the account's service quotas allow: '{TRAINING}' (L-CCE2AFA6) is 0" in words
     assert "is 0 and must be at least 6 for training and trials at once" in words
-    assert "request-service-quota-increase --service-code sagemaker --quota-code L-CCE2AFA6 --desired-value 6" in words
-    assert "set ParallelTrials lower" in words
+    assert "request-service-quota-increase --service-code sagemaker --quota-code L-CCE2AFA6 --desired-value 6 " in words
+    assert "--region eu-west-1`, or set ParallelTrials lower" in words
 
 
 def test_a_quota_that_suffices_exactly_raises_nothing(service: Any) -> None:

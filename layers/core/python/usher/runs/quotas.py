@@ -155,10 +155,11 @@ def _quota(answer: Mapping[str, Any]) -> Quota:
 
 @dataclass(frozen=True, slots=True)
 class QuotaCheck:
-    """A need and what the account has. quota: None when no quota of that name was found."""
+    """A need and what the account has in a region. quota: None when no quota of that name was found."""
 
     need: QuotaNeed
     quota: Quota | None
+    region: str
 
     @property
     def too_low(self) -> bool:
@@ -171,13 +172,15 @@ class QuotaCheck:
             return ""
         return (
             f"aws service-quotas request-service-quota-increase --service-code {self.need.service} "
-            f"--quota-code {self.quota.quota_code} --desired-value {self.need.value}"
+            f"--quota-code {self.quota.quota_code} --desired-value {self.need.value} "
+            f"--region {self.region}"
         )
 
 
 def check(reader: QuotaReader, wanted: Sequence[QuotaNeed]) -> list[QuotaCheck]:
     """Each need beside the account's quota. Raises ClientError or BotoCoreError when Service Quotas does not answer."""
-    return [QuotaCheck(need, reader.find(need.service, need.name)) for need in wanted]
+    region = reader.service_quotas.meta.region_name
+    return [QuotaCheck(need, reader.find(need.service, need.name), region) for need in wanted]
 
 
 def require(run_id: str, reader: QuotaReader, wanted: Sequence[QuotaNeed]) -> list[str]:
