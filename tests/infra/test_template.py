@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twin.cloudformation import template
+from twin.cloudformation.errors import TemplateError
 from twin.cloudformation.intrinsics import Scope
 from usher.schema import datasets, s3_paths, settings
 
@@ -44,6 +46,7 @@ ALLOWED_WILDCARDS = {
     ("TrainWorkflowRole", "FindTheEndpoint"): "the action takes no resource",
     ("TrainWorkflowRole", "RunJobs"): "jobs are named after runs",
     ("TrainWorkflowRole", "RegisterModels"): "package versions are numbered by the registry; of one group",
+    ("TrainWorkflowRole", "CheckModelFiles"): "runs are named after their data; only archive and evaluation",
     ("TrainWorkflowRole", "CreateModels"): "models are named after runs",
     ("TrainWorkflowRole", "Deploy"): "endpoint configurations are named after runs",
     ("EvaluateGateRole", "ReadEvaluations"): "runs are named after their data; only evaluation.json",
@@ -263,3 +266,55 @@ def test_a_handler_has_at_most_sixty_lines() -> None:
 
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
+
+
+def parameter_values(built: Built, **given: str) -> dict[str, str]:
+    """The values of all parameters; TemplateError as a deployment would raise."""
+    return template.parameter_values(dict(built.template), given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CatalogWindowSeconds", "0"),  # Lambda refuses it beside a batch of more than ten messages
+        ("IngestConcurrency", "1"),
+        ("EndpointName", "Shop"),
+        ("EndpointName", "a" * 47),
+        ("EndpointName", "-shop"),
+        *(("DatabaseName", name) for name in ("_shop", "shop_", "shop__eu", "Shop", "shop-eu")),
+        *(("LakeBucketName", name) for name in ("Lake", "ab", "lake_eu")),
+    ],
+)
+def test_a_parameter_that_a_service_would_refuse_is_refused_before_the_deployment(
+    built: Built, name: str, value: str
+) -> None:
+    with pytest.raises(TemplateError, match=f"parameter {name} must"):
+        parameter_values(built, **{name: value})
+
+
+@pytest.mark.parametrize("database", ["usher", "usher_staging_2", "a" * 64])
+def test_the_repository_has_a_name_that_ecr_takes_for_every_database(built: Built, database: str) -> None:
+    parameter_values(built, DatabaseName=database)
+    (repository,) = built.of_type("AWS::ECR::Repository").values()
+    pattern = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"  # ECR's own, API_CreateRepository
+    name = repository["RepositoryName"]["Fn::Sub"].replace("${DatabaseName}", database)
+    assert re.fullmatch(pattern, name) and len(name) <= 256
+
+
+def test_names_in_sagemakers_arns_do_not_contain_the_stacks_name(built: Built) -> None:
+    """SageMaker lower-cases its ARNs, and a stack's name may have capitals: a policy would never match."""
+    arns = [text(statement["Resource"]) for _, statement in role_statements(built)]
+    named = [arn for found in arns for arn in found.split(", ") if ":sagemaker:" in arn]
+    assert len(named) > 5
+    assert not [arn for arn in named if "AWS::StackName" in arn]
+
+
+def test_queues_leave_functions_of_a_new_account_to_the_api(built: Built) -> None:
+    defaults = {name: parameter.get("Default") for name, parameter in built.template["Parameters"].items()}
+    limits = [
+        event["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+        for function in built.functions.values()
+        for event in function.get("Events", {}).values()
+    ]
+    total = sum(defaults[limit["Ref"]] if isinstance(limit, dict) else limit for limit in limits)
+    assert total <= 6, "a new account may run ten functions at once"

@@ -25,7 +25,9 @@ SECTIONS = frozenset(
         *("Outputs", "Parameters", "Resources", "Transform"),
     )
 )
-_CONSTRAINTS = frozenset(("Type", "Default", "Description", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"))
+_CONSTRAINTS = frozenset(
+    ("Type", "Default", "Description", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue", "MaxLength")
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,6 +148,10 @@ def _value(name: str, declaration: Mapping[str, Any], given: Mapping[str, str]) 
     pattern = declaration.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, text):
         raise TemplateError(f"parameter {name} must match {pattern}, and {text!r} does not")
+    if len(text) > int(declaration.get("MaxLength", len(text))):
+        raise TemplateError(
+            f"parameter {name} must have at most {declaration['MaxLength']} characters, not {len(text)}"
+        )
     if kind == "Number":
         _check_number(name, text, declaration)
     return text

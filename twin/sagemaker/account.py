@@ -65,8 +65,8 @@ class Account:
         self._kinds: dict[type[Resource], dict[str, Any]] = {}
 
     def arn(self, kind: str, name: str) -> str:
-        """`arn:aws:sagemaker:<region>:<account>:<kind>/<name>`."""
-        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
+        """`arn:aws:sagemaker:<region>:<account>:<kind>/<name>`; the name in lower case, as in SageMaker's ARNs."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
     def all(self, kind: type[R]) -> dict[str, R]:
         """The resources of one class by name; the dictionary itself, not a copy."""
