@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pins docs demo test test-all test-patches check build lock clean
+.PHONY: help setup pins docs demo test test-all test-patches image test-image check build lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## run th
 
 test-patches: setup pins ## after a change of moto or the twin: check that each patch is still needed
 	@$(PYTEST) -m exhaustive tests/contract/test_patches.py
+
+image: setup ## build the container image on this machine, with docker, podman or buildah
+	@scripts/image build
+
+test-image: setup ## run the image's programs as SageMaker does: root-owned mounts, read-only inputs, no network
+	@scripts/image test
 
 # A stamp file, because bin/python is a link to the real interpreter.
 build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready

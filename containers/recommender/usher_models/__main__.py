@@ -45,12 +45,12 @@ def run(program: str, paths: Paths) -> int:
 
 def _start(program: str, paths: Paths) -> int:
     """Each program imports its own libraries: serve needs neither numba nor DuckDB."""
+    signal.signal(signal.SIGTERM, _stop)  # first: the kernel drops it for a container's first process without a handler
     if program == "serve":
         _use_one_blas_thread()
         from usher_models.serve import serve  # noqa: PLC0415 - imported only where it is used: start-up time
 
         return serve(paths)
-    signal.signal(signal.SIGTERM, _stop)
     if program == "train":
         from usher_models.train import train  # noqa: PLC0415 - imported only where it is used: start-up time
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -73,3 +75,14 @@ def test_the_archive_holds_all_that_the_dockerfile_copies_and_no_more() -> None:
 
 def test_the_same_sources_give_the_same_bytes() -> None:
     assert image.archive(PROJECT) == image.archive(PROJECT)
+
+
+@pytest.mark.parametrize(("command", "target"), [("build", "image"), ("test", "test-image")])
+def test_without_a_container_engine_the_targets_say_in_one_line_what_they_need(command: str, target: str) -> None:
+    environment = {**os.environ, "ENGINE": "no-such-engine"}
+    done = subprocess.run(
+        [PROJECT / "scripts/image", command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"make {target} needs a running container engine (docker")
+    assert (done.stdout + done.stderr).count("\n") == 1
