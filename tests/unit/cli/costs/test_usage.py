@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cli.costs import usage
 from cli.costs.stack import read_stack
+from tests.unit.aws_usage import metrics_of
+from usher import metrics
 from usher.algorithms import ALGORITHMS
+from usher.experiments import tick
+from usher.store.run_progress import COUNTED_DATASETS
 
 MACHINES = Path(__file__).parents[4] / "statemachines"
 #: Seconds that a new endpoint configuration takes until it serves, and the seconds of one look.
@@ -44,6 +50,16 @@ def test_a_run_passes_no_more_states_than_are_counted() -> None:
     each = len(walk(algorithms, {"IsTuned": "Tune"})) * len(ALGORITHMS)
     waits = 3 * (UPDATE_SECONDS // LOOK_SECONDS - 1)  # WaitForService, CheckService, IsInService
     assert 0.9 * usage.TRANSITIONS_PER_RUN <= once + each + waits <= usage.TRANSITIONS_PER_RUN
+
+
+def test_the_metrics_of_a_tick_and_of_ingest_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ingest counts rows by service and data set; ratings and events arrive by files and streams."""
+    assert usage.METRICS["shift"] == len(tick._METRICS)
+    rows = {"RowsIn": 2, "RowsAccepted": 1, "RowsQuarantined": 1}
+    for service in ("ingest_objects", "ingest_stream"):
+        for dataset in COUNTED_DATASETS:
+            metrics.count(rows, service=service, dataset=dataset)
+    assert usage.METRICS["ingest"] == len(metrics_of(capsys.readouterr().out))
 
 
 def test_the_template_is_counted() -> None:
