@@ -6,6 +6,9 @@ import json
 import time
 from typing import Any
 
+from usher.runs import cost
+from usher.runs.cost import TrainingRows
+
 TRAINING = ["IsTuned", "Tune", "Train"]
 DEPLOYED = ["WaitForService", "CheckService", "IsInService"]
 RUN_ID, SECOND = "raaaaaaaaaa-1", "rbbbbbbbbbb-1"
@@ -233,3 +236,13 @@ def test_an_execution_started_by_hand_without_input_takes_the_newest_snapshots_a
     run.finished(arn)
     record = run.record()
     assert (record["rows_taken"], record["snapshots"]["ratings"]) == (700, str(2**62 + 1))
+
+
+def test_with_one_algorithm_at_once_the_next_trains_after_the_one_before(run: Any) -> None:
+    planned = [{**job, "tune": False} for job in cost.jobs(TrainingRows(5000), None)]
+    run.script(evaluate={"fail": "enough for this test"})
+    found = run.go_from("TrainAll", run={"parallel_algorithms": 1, "algorithms": planned})
+    kinds = [event["type"] for event in run.history(found["executionArn"])]
+    iterations = [kind for kind in kinds if kind in ("MapIterationStarted", "MapIterationSucceeded")]
+    assert iterations == ["MapIterationStarted", "MapIterationSucceeded"] * len(planned)
+    assert len(planned) == 3
