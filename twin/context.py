@@ -12,7 +12,7 @@ import boto3
 
 ACCOUNT = "123456789012"
 ACCESS_KEY = "usher-twin"
-SECRET_KEY = "usher-twin"  # noqa: S105 - moto checks no credentials; these only have to be there
+SECRET_KEY = "usher-twin"  # noqa: S105 - signatures are not verified; the access key says who calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,18 @@ _one_at_a_time = threading.Lock()
 
 
 @functools.cache
-def client(service: str) -> Any:
-    """A boto3 client on the running twin; cached, as building one takes 0.1 to 0.5 s."""
+def client(service: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, token: str | None = None) -> Any:
+    """A boto3 client on the running twin; cached, as building one takes 0.1 to 0.5 s.
+
+    Without keys it is the operator's, who may do everything; with those of a session it may do what the role may.
+    """
     context = current()
     with _one_at_a_time:  # boto3's sessions are not thread-safe; its clients are
         return boto3.client(
             service,  # type: ignore[call-overload]  # any service by name
             region_name=context.region,
             endpoint_url=context.endpoint,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=token,
         )

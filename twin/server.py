@@ -21,6 +21,7 @@ from typing import Any, Protocol, Self
 
 from twin import children, context
 from twin.context import Context
+from twin.iam.record import RECORD
 
 REGION = "eu-west-1"
 STACK_NAME = "usher"
@@ -145,6 +146,7 @@ class Twin:
         folder = Path(tempfile.mkdtemp(prefix="usher-twin-"))
         self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         self._cleanup.callback(children.close)
+        self._cleanup.callback(RECORD.save)
         children.remove_at_end(folder)
         self.context = Context(f"http://{reachable}:{port}", self._region, folder, self._speed, self._new_account)
         self._cleanup.enter_context(_environment({**self.context.environment(), "MOTO_PORT": str(port)}))

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from tests import roles
 from twin import children, context, moto_patches
 from twin.context import Context
+from twin.iam.record import RECORD
 
 REGION = "eu-west-1"
 
@@ -54,6 +56,9 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 def server(_server: Context) -> Iterator[Context]:
     """The running server with an empty account; its speed is 60 (a minute of AWS's takes a second)."""
     _reset()
+    RECORD.take_denials()
+    for name in ("r", "sagemaker"):
+        roles.administrator(name)
     yield _server
     _reset()
 
@@ -85,8 +90,7 @@ def function(
     """`function("def handler(event, context): ...")`: creates a Lambda function that really runs, returns its ARN."""
     from twin.awslambda.pool import Pool  # noqa: PLC0415 - see above
 
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    role = client("iam").create_role(RoleName="function", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    role = roles.administrator("function")
     pool = Pool(server).start()
     made = 0
 
@@ -140,7 +144,7 @@ class Workflows:
         answer = context.client("stepfunctions").create_state_machine(
             name=f"m{uuid.uuid4().hex}",
             definition=json.dumps(definition),
-            roleArn="arn:aws:iam::123456789012:role/r",
+            roleArn=roles.arn("r"),
             type=kind,
         )
         return str(answer["stateMachineArn"])

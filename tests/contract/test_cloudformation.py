@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import roles
+
 Client = Callable[[str], Any]
 
 DEADLINE_SECONDS = 60.0
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
 GROUP = {"Type": "AWS::Logs::LogGroup"}
-TRUST = {
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
-}
-ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+TRUST = json.loads(roles.document(roles.trust()))
+POLICIES = [{"PolicyName": "all", "PolicyDocument": json.loads(roles.document(roles.EVERYTHING))}]
+ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST, "Policies": POLICIES}}
 
 CODE = """
 Resources: {{Q: {{Type: AWS::SQS::Queue}}}}
@@ -288,7 +289,10 @@ def test_an_update_changes_what_changed_and_leaves_the_rest_alone(client: Client
 
 def test_what_refers_to_a_replaced_resource_follows_it(client: Client) -> None:
     def template(name: str) -> dict[str, Any]:
-        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}],
+        }
         value = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": "Q"}], "PolicyDocument": policy}}
         return {"Q": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}, "P": value}
 
@@ -299,7 +303,7 @@ def test_what_refers_to_a_replaced_resource_follows_it(client: Client) -> None:
     assert before["Q"] != after["Q"]
     assert before["P"] == after["P"]
     found = client("sqs").get_queue_attributes(QueueUrl=after["Q"], AttributeNames=["Policy"])["Attributes"]
-    assert "s3:*" in found["Policy"]
+    assert '"Principal": "*"' in found["Policy"]
     assert client("sqs").list_queues()["QueueUrls"] == [after["Q"]]
 
 

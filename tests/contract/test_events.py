@@ -30,6 +30,7 @@ ALLOWED = {
     "Resource": "*",
     "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/*"}},
 }
+RULE_ELSEWHERE = "arn:aws:events:eu-west-1:123456789012:rule/other"
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
 
 
@@ -105,7 +106,7 @@ def test_a_queue_whose_policy_does_not_permit_eventbridge_gets_nothing(
     client: Client, server: Context, eventually: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, dead = _queue(client, "dead")
-    other = json.dumps({"Statement": [{**ALLOWED, "Condition": {"ArnEquals": {"aws:SourceArn": "arn:other"}}}]})
+    other = json.dumps({"Statement": [{**ALLOWED, "Condition": {"ArnEquals": {"aws:SourceArn": RULE_ELSEWHERE}}}]})
     inbox_url, inbox = _queue(client, "inbox", Policy=other)
     targets = [inbox, _queue(client, "closed", Policy="")[1]]
     client("events").put_rule(Name="rule", EventPattern=PATTERN)
@@ -117,7 +118,8 @@ def test_a_queue_whose_policy_does_not_permit_eventbridge_gets_nothing(
     messages = [message["MessageAttributes"] for _ in range(2) for message in _received(client, url)]
     assert {each["TARGET_ARN"]["StringValue"] for each in messages} == set(targets)
     assert {each["ERROR_CODE"]["StringValue"] for each in messages} == {"NO_PERMISSIONS"}
-    assert f"the policy of {inbox} does not allow sqs:SendMessage to events.amazonaws.com" in caplog.text
+    denied = f"User: events.amazonaws.com is not authorized to perform: sqs:SendMessage on resource: {inbox} because no"
+    assert denied in caplog.text
     assert _received(client, inbox_url) == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import roles
 from twin.cloudformation.resource_types import RESOURCE_TYPES
 
 Client = Callable[[str], Any]
@@ -16,9 +17,7 @@ Client = Callable[[str], Any]
 DEADLINE_SECONDS = 60.0
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
-TRUST = {
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
-}
+TRUST = json.loads(roles.document(roles.trust()))
 ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
 QUEUE = {"Type": "AWS::SQS::Queue"}
 CODE = {"S3Bucket": "code", "S3Key": "app.zip"}
@@ -40,8 +39,8 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "AWS::S3::Bucket": ({}, {}, {"VersioningConfiguration": {"Status": "Enabled"}}),
     "AWS::S3::BucketPolicy": (
         {"B": {"Type": "AWS::S3::Bucket"}},
-        {"Bucket": {"Ref": "B"}, "PolicyDocument": DOCUMENT},
-        {"PolicyDocument": {**DOCUMENT, "Id": "second"}},
+        {"Bucket": {"Ref": "B"}, "PolicyDocument": OPEN},
+        {"PolicyDocument": {**OPEN, "Id": "second"}},
     ),
     "AWS::SQS::Queue": ({}, {}, {"DelaySeconds": 5}),
     "AWS::SQS::QueuePolicy": (

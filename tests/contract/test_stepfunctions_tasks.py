@@ -127,7 +127,7 @@ def test_services_are_called_by_the_names_of_the_java_sdk(execute: Any) -> None:
     [
         (SDK + "glue:getTable", {"DatabaseName": "d", "Name": "t"}, "Glue.EntityNotFoundException"),
         (SDK + "s3:getObject", {"Bucket": "none", "Key": "k"}, "S3.NoSuchBucketException"),
-        (SDK + "dynamodb:getItem", {"TableName": "t", "Key": {}}, "DynamoDb.ResourceNotFoundException"),
+        (SDK + "dynamodb:getItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}}, "DynamoDb.ResourceNotFoundException"),
         (SDK + "sagemaker:describeModel", {"ModelName": "m"}, "SageMaker.SageMakerException"),
         (
             "arn:aws:states:::sagemaker:createEndpoint",

@@ -34,7 +34,7 @@ def machine(server: Context, client: Client, project: Path, eventually: Wait) ->
     resources = {
         name: body for name, body in template["Resources"].items() if name.startswith("Variant") or name in RULE
     }
-    trust = template["Resources"]["ShiftRulesRole"]["Properties"]["AssumeRolePolicyDocument"]
+    trust = template["Resources"]["ShiftWorkflowRole"]["Properties"]["AssumeRolePolicyDocument"]
     resources["WorkflowRole"] = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
     resources["ShiftWorkflow"] = {
         "Type": "AWS::StepFunctions::StateMachine",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import boto3
 import pytest
 
 from twin import lifecycle
+from twin.iam import record
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = (
@@ -95,8 +98,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _permissions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every twin of this session records who was allowed what; a call that nothing allowed fails the session."""
+    base = os.environ.get(record.FOLDER)
+    folder = Path(base, uuid.uuid4().hex) if base else tmp_path_factory.mktemp("permissions")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(record.FOLDER, str(folder))
+        yield
+    denials = [denial for file in folder.glob("*.json") for denial in json.loads(file.read_text())["denials"]]
+    assert not denials, "a role lacks a permission"
+
+
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveTwin]:
+def twin(tmp_path_factory: pytest.TempPathFactory, _permissions: None) -> Iterator[LiveTwin]:
     """The application on a twin of this test run; at speed 60, so a minute of AWS's takes a second."""
     state = tmp_path_factory.mktemp("state")
     process = start(state, "--speed", str(SPEED))

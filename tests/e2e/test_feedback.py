@@ -218,7 +218,7 @@ def test_in_an_open_experiment_a_recommendation_enrols_and_one_outcome_counts(se
     assert not foreign["counted"] and "made for another user" in foreign["reason"]
     assert serving.send("u4", ids(shown)[1], "click", **claim)["counted"] is True
     again = serving.send("u4", ids(shown)[2], "purchase", **claim)
-    assert not again["counted"] and "counts already" in again["reason"]
+    assert not again["counted"] and "has an outcome already" in again["reason"]
     item = serving.table.get_item(Key=exposure, ConsistentRead=True)["Item"]
     assert (item["reward"], item["variant"] in ("A", "B")) == (1, True)
     for name, total in [

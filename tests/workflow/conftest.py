@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from tests import roles
 from twin import children, context, moto_patches
 from twin.context import Context
 from twin.sagemaker import image_pull
@@ -155,6 +156,7 @@ class Run:
         self.functions = functions
         self.cleanups: list[Callable[[], None]] = []
         self.script()
+        roles.administrator("sagemaker")
         self.table: Any = _state_table()
         self.client("s3").create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
         self._catalog()
@@ -241,7 +243,7 @@ class Run:
         """Have the workflow's next `times` calls of an operation answered with an error; the calls that met it."""
         from twin.stepfunctions import clients  # noqa: PLC0415 - the interpreter's own clients
 
-        made = clients.client(service_name=service, region_name=REGION)
+        made = clients.client(service_name=service, region_name=REGION, role=ROLE)
         met: list[Any] = []
 
         def refuse(params: Any, **_: Any) -> Any:

@@ -19,7 +19,8 @@ from twin.apigateway.payload import Origin, Response, message
 from twin.apigateway.sigv4 import Forbidden, Request, verify
 from twin.awslambda import pool
 from twin.awslambda.invocation import Invocation, Outcome, Throttled
-from twin.events.permissions import Caller, NotPermitted, check
+from twin.iam import judge
+from twin.iam.resource_policies import exists
 
 #: HTTP APIs wait at most so many seconds for a function.
 TIMEOUT_SECONDS = 30.0
@@ -64,10 +65,10 @@ def _integrated(api: Any, route: Any, event: Mapping[str, Any]) -> Response:
     function_arn = integration.integration_uri
     api_arn = f"arn:aws:execute-api:{context.current().region}:{context.ACCOUNT}:{api.api_id}"
     try:
-        check(
-            function_arn, Caller("apigateway.amazonaws.com", f"{api_arn}/$default/{route.route_key.replace(' ', '')}")
-        )
-    except NotPermitted as reason:
+        source = f"{api_arn}/$default/{route.route_key.replace(' ', '')}"
+        if exists(function_arn):  # the invocation itself reports a missing function
+            judge.check_service("apigateway.amazonaws.com", source, "lambda:InvokeFunction", function_arn)
+    except judge.AccessDenied as reason:
         raise Misconfigured(str(reason)) from reason
     seconds = min((integration.timeout_in_millis or 30_000) / 1000, TIMEOUT_SECONDS)
     return _invoked(function_arn, json.dumps(event).encode(), seconds)

@@ -13,6 +13,7 @@ from moto.utilities.aws_headers import amz_crc32
 
 from twin.awslambda import pool
 from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Outcome, Throttled
+from twin.iam import sessions
 from twin.moto_patches.registry import original
 
 LOG_TAIL_BYTES = 4096
@@ -47,6 +48,7 @@ def invoke(self: Any) -> tuple[int, dict[str, str], bytes]:
 def init_function(self: Any, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
     """LambdaFunction.__init__: also keeps LoggingConfig and layers; refuses what cannot run here."""
     _check(spec)
+    check_role(spec["Role"])
     original(f"{_MODELS}:LambdaFunction.__init__")(self, account_id, spec, region, version)
     self.layer_versions = _layer_versions(self)
     _set_logging(self, spec.get("LoggingConfig"))
@@ -152,6 +154,16 @@ def _check(spec: dict[str, Any]) -> None:
         raise InvalidParameterValueException(f"the twin does not support {', '.join(unsupported)} of a function")
     if (spec.get("LoggingConfig") or {}).get("LogFormat", "Text") != "Text":
         raise InvalidParameterValueException("the twin writes logs in the format Text only")
+
+
+def check_role(role: str) -> None:
+    """Refuse a role that Lambda cannot assume, as CreateFunction does."""
+    try:
+        sessions.assume(role, sessions.LAMBDA, "check")
+    except sessions.CannotAssume as error:
+        raise InvalidParameterValueException(
+            f"The role defined for the function cannot be assumed by Lambda: {error}"
+        ) from error
 
 
 def _retire(function: Any) -> None:

@@ -23,6 +23,7 @@ from twin.awslambda.invocation import Invocation, LogLine, Outcome, Revision
 from twin.awslambda.logs import Output
 from twin.awslambda.runtime_api import Report, RuntimeApi
 from twin.context import Context
+from twin.iam import sessions
 
 # Lambda stops an init after 10 s. A laptop that loads pyarrow while it does other things needs more.
 INIT_SECONDS = 60.0
@@ -147,6 +148,7 @@ def _variables(  # noqa: PLR0913 - the variables have many sources
         **_defaults(installation, context, scratch),
         **own,
         **_reserved(revision, installation, log_stream=log_stream, api=api),
+        **sessions.assume(revision.role, sessions.LAMBDA, revision.name).environment(),
         "PYTHONPATH": os.pathsep.join([*map(str, installation.path), *filter(None, [own.get("PYTHONPATH")])]),
     }
 
@@ -171,7 +173,6 @@ def _reserved(revision: Revision, installation: Installation, *, log_stream: str
         "AWS_LAMBDA_RUNTIME_API": api,
         "AWS_REGION": revision.region,
         "AWS_DEFAULT_REGION": revision.region,
-        "AWS_SESSION_TOKEN": "usher-twin",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{revision.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": revision.name,
         "AWS_LAMBDA_FUNCTION_VERSION": revision.version,

@@ -32,6 +32,7 @@ class Revision:
 
     function_arn:    without a qualifier.
     layers:          (ARN of the layer's version, its digest), in the order in which they are laid over each other.
+    role:            ARN of the execution role.
     memory_mb:       the configured memory; reported, and more is warned of, but not enforced.
     timeout_seconds: real seconds, not scaled: the work in a function is real.
     """
@@ -48,6 +49,7 @@ class Revision:
     layers: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...]
     log_group: str
+    role: str
 
     @classmethod
     def of(cls, function: Any) -> Self:
@@ -65,6 +67,7 @@ class Revision:
             layers=tuple((layer.arn, layer.code_sha_256) for layer in function.layer_versions),
             variables=tuple(sorted(function.environment_vars.items())),
             log_group=function.logs_group_name,
+            role=function.role,
         )
 
 

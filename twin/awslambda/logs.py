@@ -8,8 +8,11 @@ import threading
 from collections.abc import Iterable
 from typing import IO, Any
 
+from twin import context
 from twin.awslambda.invocation import LogLine, Outcome, Revision
 from twin.cloudwatch.data import Datum, publish
+from twin.iam import judge, sessions
+from twin.iam.request import Check
 
 NAMESPACE = "AWS/Lambda"
 LINE_BYTES = 1 << 20  # CloudWatch's own limit of one event
@@ -78,8 +81,9 @@ class Output:
 
 
 def record(function: Any, revision: Revision, outcome: Outcome, stream: str) -> None:
-    """Write one invocation's log and metrics."""
-    write_log(function.logs_backend, revision.log_group, stream, outcome.log)
+    """Write one invocation's log, if the function's role may, and its metrics."""
+    if _may_write(revision, stream):
+        write_log(function.logs_backend, revision.log_group, stream, outcome.log)
     values = {
         "Invocations": (1.0, "Count"),
         "Errors": (1.0 if outcome.failed else 0.0, "Count"),
@@ -87,6 +91,17 @@ def record(function: Any, revision: Revision, outcome: Outcome, stream: str) -> 
         "Duration": (outcome.duration_ms, "Milliseconds"),
     }
     _measure(function, values)
+
+
+def _may_write(revision: Revision, stream: str) -> bool:
+    """Without the permission AWS drops a function's log and says nothing; here the twin's own log does."""
+    arn = f"arn:aws:logs:{revision.region}:{context.ACCOUNT}:log-group:{revision.log_group}:log-stream:{stream}"
+    asked = [Check("logs:CreateLogStream", arn.partition(":log-stream:")[0] + ":*"), Check("logs:PutLogEvents", arn)]
+    try:
+        judge.check_role(revision.role, sessions.LAMBDA, revision.name, asked)
+    except judge.AccessDenied:
+        return False
+    return True
 
 
 def throttled(function: Any) -> None:

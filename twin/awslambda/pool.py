@@ -17,6 +17,7 @@ from twin.awslambda.installation import ArchiveError, LayerError, install
 from twin.awslambda.invocation import Invocation, LogLine, Outcome, Revision, Throttled, error_payload
 from twin.awslambda.pins import PinsError
 from twin.context import Context
+from twin.iam.sessions import CannotAssume
 
 CONCURRENCY = 32
 """Calls that run at the same time, all functions together: AWS's limit is the account's, this one is the laptop's."""
@@ -101,7 +102,7 @@ class Pool:
             retired = self._retired[revision.function_arn]
         try:
             environment = self._take(revision) or self._create(function, revision)
-        except (ArchiveError, LayerError, PinsError, OSError) as error:
+        except (ArchiveError, LayerError, PinsError, CannotAssume, OSError) as error:
             _log.error("%s cannot start: %s", revision.name, error)
             return _not_started(invocation, str(error)), "twin"
         try:

@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from twin import context
 from twin.cloudwatch.data import Datum, publish
-from twin.events import permissions
+from twin.iam import judge, sessions
+from twin.iam.resource_policies import exists
 
 RETRIES = 185
 MAXIMUM_AGE_SECONDS = 86_400.0
@@ -28,18 +29,21 @@ _WORKERS = 8
 _log = logging.getLogger("usher.twin.events")
 
 Options = Mapping[str, Any]
+ClientOf = Callable[[str], Any]
+Sender = Callable[[ClientOf, str, str, Options], None]
 
 
 class UnsupportedTarget(ValueError):
     """The twin cannot deliver to an ARN; the message is one line."""
 
 
-def deliver(arn: str, payload: str, options: Options | None = None) -> None:
-    """Send `payload` (JSON) once. options: MessageAttributes for a queue, Subject for a topic.
+def deliver(arn: str, payload: str, options: Options | None = None, role: str = "") -> None:
+    """Send `payload` (JSON) once. options: MessageAttributes for a queue, Subject for a topic. role: calls with it.
 
-    Raises UnsupportedTarget, or botocore's ClientError when the target refuses.
+    Raises UnsupportedTarget, botocore's ClientError when the target refuses, CannotAssume for the role.
     """
-    _sender(arn)(arn, payload, options or {})
+    client = sessions.assume(role, sessions.EVENTS, "events").client if role else context.client
+    _sender(arn)(client, arn, payload, options or {})
 
 
 def check(arn: str) -> None:
@@ -47,7 +51,7 @@ def check(arn: str) -> None:
     _sender(arn)
 
 
-def _sender(arn: str) -> Callable[[str, str, Options], None]:
+def _sender(arn: str) -> Sender:
     parts = arn.split(":", 5)
     if len(parts) == 6 and parts[0] == "arn" and parts[3] == context.current().region and parts[2] in _SENDERS:
         return _SENDERS[parts[2]]
@@ -56,26 +60,26 @@ def _sender(arn: str) -> Callable[[str, str, Options], None]:
     )
 
 
-def _to_sqs(arn: str, payload: str, options: Options) -> None:
+def _to_sqs(client: ClientOf, arn: str, payload: str, options: Options) -> None:
     _, _, _, _, account, name = arn.split(":", 5)
     attributes = options.get("MessageAttributes")
-    context.client("sqs").send_message(
+    client("sqs").send_message(
         QueueUrl=f"{context.current().endpoint}/{account}/{name}",
         MessageBody=payload,
         **({"MessageAttributes": attributes} if attributes else {}),
     )
 
 
-def _to_sns(arn: str, payload: str, options: Options) -> None:
+def _to_sns(client: ClientOf, arn: str, payload: str, options: Options) -> None:
     subject = options.get("Subject")
-    context.client("sns").publish(TopicArn=arn, Message=payload, **({"Subject": subject} if subject else {}))
+    client("sns").publish(TopicArn=arn, Message=payload, **({"Subject": subject} if subject else {}))
 
 
-def _to_states(arn: str, payload: str, options: Options) -> None:  # noqa: ARG001 - one signature for all
-    context.client("stepfunctions").start_execution(stateMachineArn=arn, name=str(uuid.uuid4()), input=payload)
+def _to_states(client: ClientOf, arn: str, payload: str, options: Options) -> None:  # noqa: ARG001 - one signature for all
+    client("stepfunctions").start_execution(stateMachineArn=arn, name=str(uuid.uuid4()), input=payload)
 
 
-_SENDERS: dict[str, Callable[[str, str, Options], None]] = {"sqs": _to_sqs, "sns": _to_sns, "states": _to_states}
+_SENDERS: dict[str, Sender] = {"sqs": _to_sqs, "sns": _to_sns, "states": _to_states}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,10 @@ def _attempt(delivery: Delivery) -> None:
     delivery = replace(delivery, attempts=delivery.attempts + 1)
     count("InvocationAttempts", delivery.rule_name)
     try:
-        _check_permission(delivery, delivery.target["Arn"])
-        deliver(delivery.target["Arn"], delivery.payload)
+        role = str(delivery.target.get("RoleArn") or "")
+        if not role:
+            _check_policy(delivery, delivery.target["Arn"])
+        deliver(delivery.target["Arn"], delivery.payload, role=role)
     except Exception as error:  # noqa: BLE001 - no caller waits for this thread, so every failure is handled here
         _failed(delivery, error)
     else:
@@ -150,7 +156,7 @@ def _give_up(delivery: Delivery, error: Exception, exhausted: str | None) -> Non
         return
     _log.error("rule %s: the event for %s goes to its dead-letter queue after %d attempts: %s", *arguments)
     try:
-        _check_permission(delivery, queue)
+        _check_policy(delivery, queue)
         deliver(queue, delivery.payload, {"MessageAttributes": _attributes(delivery, error, exhausted)})
         count("InvocationsSentToDlq", delivery.rule_name)
     except Exception:  # noqa: BLE001 - see _attempt
@@ -158,15 +164,16 @@ def _give_up(delivery: Delivery, error: Exception, exhausted: str | None) -> Non
         count("InvocationsFailedToBeSentToDlq", delivery.rule_name)
 
 
-def _check_permission(delivery: Delivery, arn: str) -> None:
+def _check_policy(delivery: Delivery, arn: str) -> None:
     """Without a role, a target's own policy must allow EventBridge to deliver for this rule."""
-    if not delivery.target.get("RoleArn"):
-        permissions.check(arn, permissions.Caller("events.amazonaws.com", delivery.rule_arn))
+    action = _ACTIONS.get(arn.split(":")[2])
+    if action and exists(arn):  # the delivery itself reports a missing target
+        judge.check_service(sessions.EVENTS, delivery.rule_arn, action, arn)
 
 
 def _attributes(delivery: Delivery, error: Exception, exhausted: str | None) -> dict[str, Any]:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
-    code = "NO_PERMISSIONS" if isinstance(error, permissions.NotPermitted) else type(error).__name__
+    code = "NO_PERMISSIONS" if isinstance(error, judge.AccessDenied | sessions.CannotAssume) else type(error).__name__
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]
     values = {
@@ -180,4 +187,5 @@ def _attributes(delivery: Delivery, error: Exception, exhausted: str | None) -> 
     return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
 
 
+_ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
 _workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="events")

@@ -38,10 +38,12 @@ _ERROR_TYPE = "error-output-type"
 class Transformation:
     """The Lambda function that transforms records.
 
-    buffer_bytes, buffer_seconds: when a batch is sent, of AWS's time. retries: after the first try.
+    role: ARN; Firehose invokes the function with it. retries: after the first try.
+    buffer_bytes, buffer_seconds: when a batch is sent, of AWS's time.
     """
 
     function_arn: str
+    role: str
     buffer_bytes: int = MIB
     buffer_seconds: float = 60.0
     retries: int = 3
@@ -53,7 +55,7 @@ class Destination:
 
     prefix, error_prefix: with Firehose's expressions. extension: of the objects' names.
     buffer_bytes, buffer_seconds: when an object is written, of AWS's time.
-    log_group, log_stream: where errors are logged; empty for none.
+    log_group, log_stream: where errors are logged; empty for none. role: ARN; Firehose does all of it with that role.
     """
 
     bucket: str
@@ -66,6 +68,7 @@ class Destination:
     transformation: Transformation | None
     log_group: str
     log_stream: str
+    role: str
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Destination:
@@ -89,13 +92,14 @@ class Destination:
             gzip=compression == "GZIP",
             buffer_bytes=int(_within(hints, "SizeInMBs", 5, 1, 128) * MIB),
             buffer_seconds=_within(hints, "IntervalInSeconds", 300, 0, 900),
-            transformation=_transformation(given.get("ProcessingConfiguration") or {}),
+            transformation=_transformation(given.get("ProcessingConfiguration") or {}, given["RoleARN"]),
             log_group=logging.get("LogGroupName", "") if logging.get("Enabled") else "",
             log_stream=logging.get("LogStreamName", "") if logging.get("Enabled") else "",
+            role=given["RoleARN"],
         )
 
 
-def _transformation(given: Mapping[str, Any]) -> Transformation | None:
+def _transformation(given: Mapping[str, Any], default_role: str) -> Transformation | None:
     if not given.get("Enabled"):
         return None
     processors = given.get("Processors") or []
@@ -109,6 +113,7 @@ def _transformation(given: Mapping[str, Any]) -> Transformation | None:
         raise InvalidArgumentException(f"LambdaArn {arn!r} is not the ARN of a function")
     return Transformation(
         function_arn=arn,
+        role=values.get("RoleArn") or default_role,
         buffer_bytes=int(_within(values, "BufferSizeInMBs", 1, 0.2, 3) * MIB),
         buffer_seconds=_within(values, "BufferIntervalInSeconds", 60, 0, 900),
         retries=int(_within(values, "NumberOfRetries", 3, 0, 300)),

@@ -6,17 +6,21 @@ import datetime
 import gzip
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from twin import context
 from twin.firehose import configuration
 from twin.firehose.configuration import Destination
 from twin.firehose.records import Delivered, Failure
+from twin.iam import sessions
 
 RETRY_SECONDS = 86_400.0
 """AWS's seconds: so long Firehose tries to deliver before it discards data."""
+
+#: The name of the sessions that Firehose opens.
+SESSION = "firehose"
 
 PROCESSING_FAILED = "processing-failed"
 _FIRST_PAUSE_SECONDS = 5.0
@@ -62,7 +66,7 @@ def errors_object(destination: Destination, stream: str, version: str, batch: Se
     return key, "".join(line + "\n" for line in lines).encode()
 
 
-def put(bucket: str, key: str, body: bytes, wait: Wait, log_error: LogError) -> bool:
+def put(destination: Destination, key: str, body: bytes, wait: Wait, log_error: LogError) -> bool:
     """Write an object, and try again for a day when S3 fails; whether it was written.
 
     wait: waits this many of AWS's seconds; False when the stream ends. log_error: takes a code and a message.
@@ -70,15 +74,22 @@ def put(bucket: str, key: str, body: bytes, wait: Wait, log_error: LogError) -> 
     waited, pause = 0.0, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            context.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+            client_of(destination.role, "s3").put_object(Bucket=destination.bucket, Key=key, Body=body)
             return True
         except ClientError as error:
             log_error(f"S3.{error.response['Error']['Code']}", error.response["Error"].get("Message", ""))
+        except sessions.CannotAssume as error:
+            log_error("S3.AccessDenied", str(error))
         except (BotoCoreError, ResponseParserError) as error:
             log_error("S3.InternalServerError", str(error))
         if waited >= RETRY_SECONDS or not wait(pause):
             return False
         waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def client_of(role: str, service: str) -> Any:
+    """A client that calls as Firehose does, with the stream's role; CannotAssume when it may not."""
+    return sessions.assume(role, sessions.FIREHOSE, SESSION).client(service)
 
 
 def _moment(milliseconds: int) -> datetime.datetime:

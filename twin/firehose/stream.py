@@ -18,6 +18,7 @@ from twin.cloudwatch.data import Datum, publish
 from twin.firehose import delivery, transformation
 from twin.firehose.configuration import MIB, Destination
 from twin.firehose.records import Buffer, Delivered, Failure, Incoming, Record
+from twin.iam.sessions import CannotAssume
 
 NAMESPACE = "AWS/Firehose"
 
@@ -171,7 +172,7 @@ class Stream:
             self._deliver(outgoing)
         if failures:
             key, body = delivery.errors_object(self.destination, self.name, self.version, failures)
-            delivery.put(self.destination.bucket, key, body, self._pause, self._log_error)
+            delivery.put(self.destination, key, body, self._pause, self._log_error)
         with self._lock:
             self._at_work_bytes = 0
         self.metrics.publish()
@@ -211,7 +212,7 @@ class Stream:
 
     def _deliver(self, batch: list[Delivered]) -> None:
         key, body = delivery.records_object(self.destination, self.name, self.version, batch)
-        written = delivery.put(self.destination.bucket, key, body, self._pause, self._log_error)
+        written = delivery.put(self.destination, key, body, self._pause, self._log_error)
         self.metrics.observe("DeliveryToS3.Success", float(written))
         if written:
             self.metrics.add(
@@ -242,6 +243,6 @@ class Stream:
         event = {"timestamp": int(time.time() * 1000), "message": json.dumps(fields)}
         names = {"logGroupName": self.destination.log_group, "logStreamName": self.destination.log_stream}
         try:
-            context.client("logs").put_log_events(**names, logEvents=[event])
-        except (ClientError, BotoCoreError) as error:
+            delivery.client_of(self.destination.role, "logs").put_log_events(**names, logEvents=[event])
+        except (ClientError, BotoCoreError, CannotAssume) as error:
             _log.warning("%s cannot write to its log: %s", self.name, error)

@@ -20,7 +20,10 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from twin.awslambda import pool
 from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Outcome, Throttled
 from twin.firehose.configuration import Transformation
+from twin.firehose.delivery import SESSION
 from twin.firehose.records import Failure, Record
+from twin.iam import judge, sessions
+from twin.iam.request import Check
 
 RETRY_SECONDS = 0.25
 """Real seconds before the second try, doubled for each further one: what a function waits for is not scaled either."""
@@ -37,6 +40,8 @@ _MESSAGES = {
     "Lambda.FunctionError": "The Lambda function was successfully invoked but it returned an error result.",
     "Lambda.FunctionTimedOut": "The Lambda function timed out. Increase the Timeout setting in the Lambda function.",
     "Lambda.InvokeLimitExceeded": "The Lambda concurrent execution limit is exceeded.",
+    "Lambda.InvokeAccessDenied": "Access was denied. Ensure that the access policy allows access to the Lambda "
+    "function.",
     "Lambda.ResourceNotFound": "The specified Lambda function does not exist.",
     "Lambda.JsonProcessingException": "There was an error parsing returned records from the Lambda function. Ensure "
     "that the returned records follow the status model required by Firehose.",
@@ -87,7 +92,7 @@ def transform(
         done.attempts += 1
         began = time.monotonic()
         try:
-            answers = _invoke(settings.function_arn, stream_arn, records)
+            answers = _invoke(settings, stream_arn, records)
             done.seconds += time.monotonic() - began
             _sort_results(done, records, answers)
             return done
@@ -99,16 +104,21 @@ def transform(
             pause *= 2
 
 
-def _invoke(function_arn: str, stream_arn: str, records: Sequence[Record]) -> dict[str, Any]:
+def _invoke(settings: Transformation, stream_arn: str, records: Sequence[Record]) -> dict[str, Any]:
     """The function's results by record id; _Failed with Firehose's code."""
+    function_arn = settings.function_arn
     _, _, _, region, account, _, *_ = function_arn.split(":")
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - moto is heavy
 
     payload = json.dumps(event(stream_arn, region, records), separators=(",", ":")).encode()
+    asked = [Check(action, function_arn) for action in ("lambda:InvokeFunction", "lambda:GetFunctionConfiguration")]
     try:
+        judge.check_role(settings.role, sessions.FIREHOSE, SESSION, asked)
         function = lambda_backends[account][region].get_function(function_arn)
         with _turns:
             outcome = pool.current().invoke(function, Invocation(payload, function_arn))
+    except judge.AccessDenied as error:
+        raise _Failed("Lambda.InvokeAccessDenied") from error
     except UnknownFunctionException as error:
         raise _Failed("Lambda.ResourceNotFound") from error
     except Throttled as error:

@@ -12,9 +12,17 @@ from twin.moto_patches.registry import Patch, original
 
 log = logging.getLogger(__name__)
 
+BACKEND_FOR_HOST = "moto.moto_server.werkzeug_app:DomainDispatcherApplication.get_backend_for_host"
+
 PATCHES = (
     Patch(
-        "moto.moto_server.werkzeug_app:DomainDispatcherApplication.get_backend_for_host",
+        "moto.moto_server.werkzeug_app:DomainDispatcherApplication.__call__",
+        "twin.iam.server:dispatch",
+        "lets every caller do everything",
+        "test_iam.py::test_a_call_that_no_policy_allows_is_denied",
+    ),
+    Patch(
+        BACKEND_FOR_HOST,
         "twin.moto_patches.server:backend_for_host",
         "lists its own folder twice for each request",
         "test_server.py::test_the_service_of_a_host_is_found_once",
@@ -37,4 +45,4 @@ class RequestHandler(MotoRequestHandler):
 @functools.lru_cache(maxsize=4096)
 def backend_for_host(self: Any, host: str | None) -> Any:
     """The service of a host, cached: moto lists its own folder for it, twice a request."""
-    return original(PATCHES[0].symbol)(self, host)
+    return original(BACKEND_FOR_HOST)(self, host)

@@ -45,6 +45,12 @@ PATCHES = (
         "test_stepfunctions_executions.py::test_every_end_of_an_execution_is_an_event",
     ),
     Patch(
+        f"{_ASL}component.state.exec.state_task.state_task:StateTask._eval_state_credentials",
+        "twin.stepfunctions.clients:eval_state_credentials",
+        "calls without the machine's role",
+        "test_iam_stepfunctions.py::test_a_task_calls_with_the_role_of_its_state_machine",
+    ),
+    Patch(
         f"{_ASL}eval.environment:Environment.set_error",
         "twin.stepfunctions.flow:set_error",
         "a stopped execution ends as FAILED",

@@ -18,6 +18,7 @@ from twin import context
 from twin.sagemaker.account import Account, Request, Resource, now, send_status_event
 from twin.sagemaker.container import Container
 from twin.sagemaker.errors import JobFailed, invalid
+from twin.sagemaker.execution_role import ExecutionRole
 from twin.sagemaker.image_pull import pull
 
 #: Jobs that run at once on this machine; two at least, so that parallel trials are parallel everywhere.
@@ -64,6 +65,7 @@ class Job(Resource, abc.ABC):
     def __init__(self, account: Account, name: str, arn: str, request: Request) -> None:
         super().__init__(name, arn, request)
         self.account = account
+        self.execution_role = ExecutionRole(request.get("RoleArn") or request["TrainingJobDefinition"]["RoleArn"])
         self.status = "InProgress"
         self.failure_reason: str | None = None
         self.started: datetime.datetime | None = None
@@ -158,6 +160,8 @@ class Job(Resource, abc.ABC):
         try:
             image = pull(image_uri)
             command = image.command(entrypoint, arguments)
+            if not self.execution_role.may_pull(image_uri):
+                raise KeyError(image_uri)
         except KeyError:
             kind = "algorithm" if role == "training" else role
             raise JobFailed(

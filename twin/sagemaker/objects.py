@@ -1,4 +1,7 @@
-"""Objects in and out of a container's folder, as SageMaker moves them between S3 and /opt/ml."""
+"""Objects in and out of a container's folder, as SageMaker moves them between S3 and /opt/ml.
+
+s3: a client that calls as the execution role.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from twin import context
 from twin.sagemaker.errors import JobFailed
 
 #: The most that an unpacked model may take; SageMaker's own bound is the instance's volume.
@@ -25,53 +27,53 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def exists(uri: str) -> bool:
+def exists(s3: Any, uri: str) -> bool:
     """Whether there is an object under exactly this URI."""
     bucket, key = split(uri)
     try:
-        _s3().head_object(Bucket=bucket, Key=key)
+        s3.head_object(Bucket=bucket, Key=key)
     except ClientError:
         return False
     return True
 
 
-def download(uri: str, folder: Path) -> int:
+def download(s3: Any, uri: str, folder: Path) -> int:
     """Copy every object under the prefix `uri` into `folder`; how many there were. JobFailed on any fault."""
     bucket, prefix = split(uri)
     count = 0
     try:
-        for key in _keys(bucket, prefix):
+        for key in _keys(s3, bucket, prefix):
             target = _inside(folder, _relative(key, prefix))
             target.parent.mkdir(parents=True, exist_ok=True)
-            _s3().download_file(bucket, key, str(target))
+            s3.download_file(bucket, key, str(target))
             count += 1
     except Faults as error:
         raise JobFailed(f"ClientError: Data download failed: {uri}: {error}") from error
     return count
 
 
-def fetch(uri: str, file: Path) -> None:
+def fetch(s3: Any, uri: str, file: Path) -> None:
     """Copy one object; JobFailed on any fault."""
     bucket, key = split(uri)
     try:
-        _s3().download_file(bucket, key, str(file))
+        s3.download_file(bucket, key, str(file))
     except Faults as error:
         raise JobFailed(f"ClientError: Data download failed: {uri}: {error}") from error
 
 
-def upload(file: Path, uri: str) -> None:
+def upload(s3: Any, file: Path, uri: str) -> None:
     """Copy one file; JobFailed on any fault."""
     bucket, key = split(uri)
     try:
-        _s3().upload_file(str(file), bucket, key)
+        s3.upload_file(str(file), bucket, key)
     except Exception as error:  # boto3's own S3UploadFailedError derives from none of its base errors
         raise JobFailed(f"ClientError: Artifact upload failed: {uri}: {error}") from error
 
 
-def upload_folder(folder: Path, uri: str) -> None:
+def upload_folder(s3: Any, folder: Path, uri: str) -> None:
     """Copy every file below `folder` under the prefix `uri`."""
     for file in sorted(item for item in folder.rglob("*") if item.is_file()):
-        upload(file, f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}")
+        upload(s3, file, f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}")
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -106,8 +108,8 @@ def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _keys(bucket: str, prefix: str) -> Iterator[str]:
-    for page in _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+def _keys(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         yield from (item["Key"] for item in page.get("Contents", []) if not item["Key"].endswith("/"))
 
 
@@ -125,7 +127,3 @@ def _inside(folder: Path, relative: str) -> Path:
     if ".." in PurePosixPath(relative).parts or not target.is_relative_to(folder):
         raise JobFailed(f"ClientError: Data download failed: the key {relative!r} leaves its folder")
     return target
-
-
-def _s3() -> Any:
-    return context.client("s3")

@@ -14,6 +14,7 @@ from typing import Any
 from twin.cloudwatch.data import Datum, publish
 from twin.sagemaker.account import now
 from twin.sagemaker.errors import invalid
+from twin.sagemaker.execution_role import ExecutionRole
 
 _writing = threading.Lock()  # moto's log streams are not made for several threads
 
@@ -21,17 +22,21 @@ NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
 class LogStream:
-    """One stream of one of SageMaker's log groups."""
+    """One stream of one of SageMaker's log groups, written with `role`; without the permission lines are dropped."""
 
-    def __init__(self, account: str, region: str, group: str, stream: str) -> None:
+    def __init__(self, account: str, region: str, group: str, stream: str, role: ExecutionRole) -> None:
         self._account, self._region = account, region
         self.group, self.stream = group, stream
+        self._role = role
+        self._allowed: bool | None = None
 
     def write(self, lines: list[str]) -> None:
         """Append lines; group and stream are created when missing. Empty lines are skipped, as on AWS."""
         moment = int(time.time() * 1000)
         events = [{"timestamp": moment, "message": line} for line in lines if line.strip()]
-        if not events:
+        if self._allowed is None and events:
+            self._allowed = self._role.may_log(self.group, self.stream)
+        if not events or not self._allowed:
             return
         from moto.logs.models import logs_backends  # noqa: PLC0415 - moto is heavy, and not always there
 

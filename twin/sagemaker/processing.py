@@ -64,7 +64,7 @@ class ProcessingJob(Job):
         super().__init__(account, name, account.arn("processing-job", name), request)
         self.exit_message: str | None = None
         stream = f"{name}/algo-1-{int(self.created.timestamp())}"
-        self._log = LogStream(account.account, account.region, LOG_GROUP, stream)
+        self._log = LogStream(account.account, account.region, LOG_GROUP, stream, self.execution_role)
 
     def describe(self) -> dict[str, Any]:
         """DescribeProcessingJob."""
@@ -88,7 +88,10 @@ class ProcessingJob(Job):
     def run(self, container: Container, command: list[str], environment: dict[str, str]) -> str:
         self._prepare(container)
         own = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self.arn}
-        container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
+        container.start(
+            command,
+            {**environment, **(self.request.get("Environment") or {}), **own, **self.execution_role.environment()},
+        )
         seconds = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
         ended = self.watch(container, work_seconds(seconds), self._log.write)
         if self._abandoned:
@@ -108,7 +111,7 @@ class ProcessingJob(Job):
             source = item["S3Input"]
             folder = container.path(source["LocalPath"])
             folder.mkdir(parents=True, exist_ok=True)
-            if not objects.download(source["S3Uri"], folder):
+            if not objects.download(self.execution_role.s3, source["S3Uri"], folder):
                 raise JobFailed(
                     f"ClientError: No S3 objects found under {source['S3Uri']} of input {item['InputName']}."
                 )
@@ -121,7 +124,7 @@ class ProcessingJob(Job):
     def _upload(self, container: Container) -> None:
         for item in self._outputs():
             target = item["S3Output"]
-            objects.upload_folder(container.path(target["LocalPath"]), target["S3Uri"])
+            objects.upload_folder(self.execution_role.s3, container.path(target["LocalPath"]), target["S3Uri"])
 
     def _outputs(self) -> list[dict[str, Any]]:
         outputs: list[dict[str, Any]] = (self.request.get("ProcessingOutputConfig") or {}).get("Outputs") or []

@@ -14,7 +14,7 @@ from twin.sagemaker.account import Account, Request, now
 from twin.sagemaker.container import Container, work_seconds
 from twin.sagemaker.errors import JobFailed
 from twin.sagemaker.job import ExitStatus, Job
-from twin.sagemaker.output import LogStream, Metrics, publish_training
+from twin.sagemaker.output import NAMESPACE, LogStream, Metrics, publish_training
 
 DEFAULT_RUNTIME_SECONDS = 86_400
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -50,7 +50,11 @@ class TrainingJob(Job):
         self.transitions: list[dict[str, Any]] = []
         self._ended: ExitStatus | None = None
         self._log = LogStream(
-            account.account, account.region, LOG_GROUP, f"{name}/algo-1-{int(self.created.timestamp())}"
+            account.account,
+            account.region,
+            LOG_GROUP,
+            f"{name}/algo-1-{int(self.created.timestamp())}",
+            self.execution_role,
         )
         self._enter("Starting")
 
@@ -94,7 +98,10 @@ class TrainingJob(Job):
         self._prepare(container)
         self._enter("Training", announce=True)
         own = {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self.arn}
-        container.start(command, {**environment, **(self.request.get("Environment") or {}), **own})
+        container.start(
+            command,
+            {**environment, **(self.request.get("Environment") or {}), **own, **self.execution_role.environment()},
+        )
         self._ended = self.watch(container, work_seconds(self._limit_seconds), self._read)
         if self._abandoned:
             return "Stopped"
@@ -119,7 +126,7 @@ class TrainingJob(Job):
             source = channel["DataSource"]["S3DataSource"]
             folder = container.folder / "input/data" / channel["ChannelName"]
             folder.mkdir()
-            if not objects.download(source["S3Uri"], folder):
+            if not objects.download(self.execution_role.s3, source["S3Uri"], folder):
                 raise JobFailed(_nothing_there(source["S3Uri"], self.request["RoleArn"]))
             channels[channel["ChannelName"]] = {
                 "TrainingInputMode": "File",
@@ -136,20 +143,26 @@ class TrainingJob(Job):
     def _read(self, lines: list[str]) -> None:
         if lines:
             self._log.write(lines)
-            publish_training(self.account.account, self.account.region, self.name, self.metrics.read(lines))
+            found = self.metrics.read(lines)
+            if found and self.execution_role.may_measure(NAMESPACE):
+                publish_training(self.account.account, self.account.region, self.name, found)
 
     def _upload(self, container: Container) -> None:
         self._enter("Uploading", announce=True)
         model = container.folder / "model"
         if any(model.iterdir()) or self._ended == ExitStatus(0):
             self.artifact = f"{self._output}/model.tar.gz"
-            _pack_and_upload(model, container.folder / "model.tar.gz", self.artifact)
+            self._pack_and_upload(model, container.folder / "model.tar.gz", self.artifact)
         self._upload_output(container)
 
     def _upload_output(self, container: Container) -> None:
         data = container.folder / "output/data"
         if any(data.iterdir()):
-            _pack_and_upload(data, container.folder / "output.tar.gz", f"{self._output}/output.tar.gz")
+            self._pack_and_upload(data, container.folder / "output.tar.gz", f"{self._output}/output.tar.gz")
+
+    def _pack_and_upload(self, folder: Path, archive: Path, uri: str) -> None:
+        objects.pack(folder, archive)
+        objects.upload(self.execution_role.s3, archive, uri)
 
     def _finish(self, status: str) -> None:
         exceeded = self._ended is not None and self._ended.exceeded and status == "Stopped"
@@ -182,8 +195,3 @@ def _nothing_there(uri: str, role: str) -> str:
 
 def _write(container: Container, name: str, content: Any) -> None:
     (container.folder / "input/config" / f"{name}.json").write_text(json.dumps(content))
-
-
-def _pack_and_upload(folder: Path, archive: Path, uri: str) -> None:
-    objects.pack(folder, archive)
-    objects.upload(archive, uri)

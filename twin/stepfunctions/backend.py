@@ -18,6 +18,7 @@ from twin.cloudwatch import data
 from twin.events import bus
 from twin.moto_patches.registry import original
 from twin.stepfunctions import definition as definitions
+from twin.stepfunctions.role import check_role
 
 # The interpreter logs a failure once a level as it unwinds; the history has it.
 logging.getLogger("moto.stepfunctions.parser").setLevel(logging.CRITICAL)
@@ -48,16 +49,22 @@ class Backend(StepFunctionsParserBackend):
             raise InvalidDefinition(message=f"Invalid State Machine Definition: '{'; '.join(found)}'")
         StepFunctionsParserBackend._validate_definition(definition)
 
-    def create_state_machine(self, name: str, definition: str, *args: Any, **kwargs: Any) -> Any:
+    def create_state_machine(self, name: str, definition: str, roleArn: str, *args: Any, **kwargs: Any) -> Any:
         """Create a state machine; InvalidDefinition names every fault and its place."""
         self._validate_definition(definition)
-        return super().create_state_machine(name, definition, *args, **kwargs)
+        check_role(roleArn, definition)
+        return super().create_state_machine(name, definition, roleArn, *args, **kwargs)
 
-    def update_state_machine(self, arn: str, definition: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def update_state_machine(
+        self, arn: str, definition: Any = None, role_arn: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """Change a state machine; running executions keep their definition."""
         if definition is not None:
             self._validate_definition(definition)
-        return super().update_state_machine(arn, definition, *args, **kwargs)
+        if definition is not None or role_arn is not None:
+            machine = self.describe_state_machine(arn)
+            check_role(role_arn or machine.roleArn, definition or machine.definition)
+        return super().update_state_machine(arn, definition, role_arn, *args, **kwargs)
 
     def start_execution(self, state_machine_arn: str, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
         """Start an execution; without a name it gets one of its own (moto calls each of them None)."""

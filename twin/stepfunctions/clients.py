@@ -14,7 +14,14 @@ from botocore.exceptions import ClientError, DataNotFoundError, UnknownServiceEr
 from botocore.response import StreamingBody
 
 from twin import context
+from twin.iam import sessions
+from twin.moto_patches.registry import original
 from twin.stepfunctions.queries import plain
+
+#: Where moto evaluates which role a task runs under.
+CREDENTIALS = (
+    "moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task:StateTask._eval_state_credentials"
+)
 
 #: Services whose name in an `aws-sdk` resource (from the SDK for Java) is not botocore's.
 BOTO_NAMES: Mapping[str, str] = {
@@ -84,20 +91,43 @@ def optimised_error(service: str, error: ClientError) -> str:
     return f"{ERROR_NAMES[service]}.{code if code.endswith('Exception') else code + 'Exception'}"
 
 
-def client(*, service_name: str, region_name: str, **_: Any) -> Any:
-    """The client for a service; the twin's endpoint is read each time, as tests enter several twins."""
+class _Role(threading.local):
+    """The role that the task in this thread runs under, and the name of its sessions."""
+
+    arn = ""
+
+
+_role = _Role()
+SESSION = "states"
+
+
+def eval_state_credentials(self: Any, env: Any) -> Any:
+    """StateTask._eval_state_credentials: the thread's next clients call with this role."""
+    found = original(CREDENTIALS)(self, env)
+    _role.arn = found.role_arn
+    return found
+
+
+def client(*, service_name: str, region_name: str, role: str = "", **_: Any) -> Any:
+    """The client for a service, which calls with `role` or the task's.
+
+    The twin's endpoint is read each time, as tests enter several twins. CannotAssume when Step Functions may not
+    assume the role.
+    """
+    credentials = sessions.assume(role or _role.arn, sessions.STATES, SESSION)
     with _lock:
-        return _client(context.current().endpoint, service_name, region_name)
+        return _client(context.current().endpoint, service_name, region_name, credentials)
 
 
 @functools.cache
-def _client(endpoint: str, service: str, region: str) -> Any:
+def _client(endpoint: str, service: str, region: str, credentials: sessions.Credentials) -> Any:
     built = boto3.client(
         service,  # type: ignore[call-overload]  # any service by name
         region_name=region,
         endpoint_url=endpoint,
-        aws_access_key_id=context.ACCESS_KEY,
-        aws_secret_access_key=context.SECRET_KEY,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token,
         config=Config(
             retries={"total_max_attempts": 1},
             read_timeout=_READ_SECONDS,

@@ -40,7 +40,7 @@ def _runtime() -> Any:
 def test_a_model_needs_its_data_its_image_and_its_role(lab: Lab) -> None:
     container = {"Image": lab.image, "ModelDataUrl": f"s3://{lab.bucket}/nothing.tar.gz"}
     create = lab.sagemaker.create_model
-    with pytest.raises(ClientError, match="Could not find model data at s3://lake/nothing"):
+    with pytest.raises(ClientError, match="Could not access model data at s3://lake/nothing"):
         create(ModelName="m", ExecutionRoleArn=lab.role, PrimaryContainer=container)
     with pytest.raises(ClientError, match="must lie in S3"):
         create(ModelName="m", ExecutionRoleArn=lab.role, PrimaryContainer={**container, "ModelDataUrl": "https://a/b"})

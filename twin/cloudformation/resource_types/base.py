@@ -15,6 +15,7 @@ from botocore.parsers import ResponseParserError
 from twin import context
 from twin.cloudformation.cast import cast
 from twin.cloudformation.errors import ReplacementRequired, ResourceError
+from twin.cloudformation.resource_types.policies import check_policies
 
 Properties = Mapping[str, Any]
 
@@ -85,6 +86,7 @@ def generated_name(stack_name: str, logical_id: str, limit: int = 64) -> str:
 
 def call(service: str, operation: str, parameters: Properties, where: str) -> dict[str, Any]:
     """Call boto3's `operation` with template values, cast to the API's types; the response without its metadata."""
+    check_policies(service, operation, parameters, where)
     client = context.client(service)
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
     arguments = cast(parameters, model.input_shape, where) if model.input_shape else {}

@@ -8,6 +8,7 @@ from typing import Any
 from twin.sagemaker import listing, objects
 from twin.sagemaker.account import Account, Request, Resource
 from twin.sagemaker.errors import invalid, unsupported
+from twin.sagemaker.execution_role import ExecutionRole
 from twin.sagemaker.image_pull import pull
 
 #: The supported fields of a container; others are refused.
@@ -31,10 +32,11 @@ class Model(Resource):
 
 @dataclass(frozen=True)
 class Served:
-    """What one variant runs. data: S3 URI of the model, a tar.gz."""
+    """What one variant runs. data: S3 URI of the model, a tar.gz. role: ARN of the execution role."""
 
     image: str
     data: str | None
+    role: str
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -43,13 +45,17 @@ def create_model(account: Account, request: Request) -> dict[str, Any]:
         raise invalid("ExecutionRoleArn must be specified.")
     if request.get("PrimaryContainer") and request.get("Containers"):
         raise invalid("PrimaryContainer and Containers cannot both be specified.")
-    served = _served(_container(request))
+    served = _served(request)
+    role = ExecutionRole(served.role)
     try:
         pull(served.image)
     except KeyError:
         raise invalid(f"Requested image {served.image} not found.") from None
-    if served.data and not objects.exists(served.data):
-        raise invalid(f"Could not find model data at {served.data}.")
+    if served.data and not objects.exists(role.s3, served.data):
+        raise invalid(
+            f"Could not access model data at {served.data}. Please ensure that the role {role.arn} exists, that it has "
+            "s3:GetObject permissions and that the object exists."
+        )
     name = request["ModelName"]
     model = Model(name, account.arn("model", name), request)
     account.put(model, invalid(f'Cannot create already existing model "{model.arn}".'))
@@ -77,7 +83,7 @@ def find(account: Account, name: str) -> Model:
 
 def served_by(account: Account, name: str) -> Served:
     """What the model's container runs; Refused when the model is gone."""
-    return _served(_container(find(account, name).request))
+    return _served(find(account, name).request)
 
 
 def _container(request: Request) -> dict[str, Any]:
@@ -95,10 +101,11 @@ def _container(request: Request) -> dict[str, Any]:
     return container
 
 
-def _served(container: dict[str, Any]) -> Served:
+def _served(request: Request) -> Served:
+    container = _container(request)
     if not container.get("Image"):
         raise invalid("Image must be specified.")
     data = container.get("ModelDataUrl")
     if data and not data.startswith("s3://"):
         raise invalid(f"The model data must lie in S3, and its URI is {data}.")
-    return Served(container["Image"], data, dict(container.get("Environment") or {}))
+    return Served(container["Image"], data, request["ExecutionRoleArn"], dict(container.get("Environment") or {}))

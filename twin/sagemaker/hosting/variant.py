@@ -14,7 +14,8 @@ from twin.cloudwatch.data import Datum, publish
 from twin.sagemaker import objects
 from twin.sagemaker.account import Account
 from twin.sagemaker.container import START_FLOOR_SECONDS, Container, start_seconds
-from twin.sagemaker.errors import JobFailed
+from twin.sagemaker.errors import JobFailed, Refused
+from twin.sagemaker.execution_role import ExecutionRole
 from twin.sagemaker.hosting.connections import RESPONSE_SECONDS, Connections, ContainerResponse, NoResponse, unavailable
 from twin.sagemaker.hosting.model import Served
 from twin.sagemaker.image_pull import pull
@@ -75,10 +76,18 @@ class Variant:
         """ending: set when the endpoint ends, also while the variant still starts."""
         self.name, self.served, self._ending = name, served, ending
         self.healthy = False
+        try:
+            self._role = ExecutionRole(served.role)
+        except Refused as error:
+            raise JobFailed(error.message) from error
         self._traffic = Traffic(account.account, account.region, endpoint, name)
         unique = uuid.uuid4().hex[:17]
         self._log = LogStream(
-            account.account, account.region, f"/aws/sagemaker/Endpoints/{endpoint}", f"{name}/i-{unique}"
+            account.account,
+            account.region,
+            f"/aws/sagemaker/Endpoints/{endpoint}",
+            f"{name}/i-{unique}",
+            self._role,
         )
         folder = context.current().folder / "sagemaker" / "endpoints" / endpoint / f"{name}-{unique[:8]}"
         self._container = Container(folder)
@@ -151,19 +160,21 @@ class Variant:
         if self.served.data is None:
             return
         archive = self._container.folder / "model.tar.gz"
-        objects.fetch(self.served.data, archive)
+        objects.fetch(self._role.s3, self.served.data, archive)
         objects.unpack(archive, self._container.folder / "model")
         archive.unlink()
 
     def _spawn(self) -> None:
         try:
             image = pull(self.served.image)
+            if not self._role.may_pull(self.served.image):
+                raise KeyError(self.served.image)
         except KeyError:
             raise JobFailed(f"The image of variant {self.name} does not exist: {self.served.image}") from None
         self._container.make_writable(*image.writable)
         self._connections.close()
         self._connections = Connections(_free_port())
-        environment = {**image.environment, **self.served.environment}
+        environment = {**image.environment, **self.served.environment, **self._role.environment()}
         environment["SAGEMAKER_BIND_TO_PORT"] = str(self._connections.port)
         try:
             self._container.start(image.command((), ("serve",)), environment)
