@@ -234,7 +234,7 @@ def _source(header: str) -> Check:
     place, _, query = header.partition("?versionId=")
     bucket, _, key = unquote(place).removeprefix("/").partition("/")
     if not bucket or not key or bucket.startswith("arn:"):
-        raise MalformedCall(f"x-amz-copy-source is no bucket/key: {header[:80]!r}")
+        raise MalformedCall(f"the header x-amz-copy-source is {header[:80]!r}: it must be bucket/key")
     arn = f"arn:{PARTITION}:s3:::{bucket}/{key}"
     return Check("s3:GetObjectVersion", arn, {"s3:versionid": (query,)}) if query else Check("s3:GetObject", arn)
 

@@ -42,7 +42,9 @@ class Path:
     def of(cls, text: str) -> Path:
         steps = tuple((name, many) for name, many in _STEP.findall(text))
         if "".join(name + many for name, many in steps) != text.replace(".", ""):
-            raise ValueError(f"the path {text} is none: members, [] and {{}}, separated by points")
+            raise ValueError(
+                f"the path is {text!r}: it must be names of members, each with [] or {{}} where it is a list or a map, separated by points"
+            )
         return cls(text, steps)
 
     def values(self, members: Members) -> list[Any]:
