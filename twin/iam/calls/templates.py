@@ -43,7 +43,8 @@ class Path:
         steps = tuple((name, many) for name, many in _STEP.findall(text))
         if "".join(name + many for name, many in steps) != text.replace(".", ""):
             raise ValueError(
-                f"the path is {text!r}: it must be names of members, each with [] or {{}} where it is a list or a map, separated by points"
+                f"the path is {text!r}: it must be names of members, with [] after a list and {{}} after a map, "
+                "separated by points"
             )
         return cls(text, steps)
 

@@ -165,7 +165,7 @@ def test_a_template_without_its_members_is_malformed() -> None:
 def test_a_table_with_a_mistake_is_refused() -> None:
     with pytest.raises(ValueError, match="stands twice"):
         table("glue", op("Get"), op("Get"))
-    with pytest.raises(ValueError, match="the path a\\[\\[ is none"):
+    with pytest.raises(ValueError, match="the path is "):
         Path.of("a[[")
 
 
