@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from twin import context
+from twin.sagemaker import job as sagemaker_job
 
 RUN_ID = "raaaaaaaaaa-1"
 THROTTLED, LIMIT = "ThrottlingException", "ResourceLimitExceeded"
@@ -136,7 +138,10 @@ def test_a_job_that_failed_once_by_bad_luck_does_not_fail_the_run(run: Any) -> N
     assert len(run.ran("prepare")) == 2
 
 
-def test_tuning_that_fails_fails_the_run_and_stops_the_other_algorithms(run: Any) -> None:
+def test_tuning_that_fails_fails_the_run_and_stops_the_other_algorithms(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sagemaker_job, "_free", threading.Semaphore(3))  # else fm may wait for the sleeping ones
     others = {f"{name}-hpo": {"sleep": 60} for name in ("knn", "ranker")}  # none may come through before fm fails
     run.script(**{"fm-hpo": {"fail": "nan in the first epoch"}}, **others)
     found = run.go()
