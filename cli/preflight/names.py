@@ -38,7 +38,6 @@ def check_names(template: Mapping[str, Any], values: Mapping[str, str], stack_na
     scope = {**values, "AWS::StackName": stack_name}
     names = list(_names(template, scope))
     faults = [fault for kind, name in names for fault in _faults(kind, name, stack_name)]
-    faults += _lower_case("the endpoint's name", values.get("EndpointName", ""), "EndpointName")
     yield from faults
     if not faults:
         yield Finding(CHECK, "fine", f"{len(names)} names from stack {stack_name} and the parameters")
@@ -55,9 +54,9 @@ def _names(template: Mapping[str, Any], scope: Mapping[str, str]) -> Iterator[tu
 
 
 def resolve(value: Any, scope: Mapping[str, str]) -> str | None:
-    """A string, Ref or Fn::Sub of parameters; None for what only the deployed stack knows."""
-    if isinstance(value, str):
-        return value
+    """A string or number, Ref or Fn::Sub of parameters; None for what only the deployed stack knows."""
+    if isinstance(value, str | int):
+        return str(value)
     if isinstance(value, Mapping):
         if "Ref" in value:
             return scope.get(value["Ref"])
@@ -71,21 +70,15 @@ def resolve(value: Any, scope: Mapping[str, str]) -> str | None:
 def _faults(kind: str, name: str, stack_name: str) -> Iterator[Finding]:
     _, service, shape = _RULES[kind]
     rule = _rule(service, shape)
-    remedy = "give another --stack-name" if stack_name in name else "change DatabaseName"
+    remedy = "give another --stack-name" if stack_name in name else "change DatabaseName or EndpointName"
     if len(name) > rule.get("max", 10_000):
         detail = f"{kind} {name!r} has {len(name)} characters, {rule['max']} are allowed"
         yield Finding(CHECK, "refused", detail, remedy.replace("another", "a shorter"))
     elif "pattern" in rule and not re.fullmatch(rule["pattern"], name):
         yield Finding(CHECK, "refused", f"{kind} {name!r} does not match {rule['pattern']}", remedy)
-    elif kind in _LOWERED:
-        yield from _lower_case(f"the stack's name, which {kind} takes,", name, "--stack-name")
-
-
-def _lower_case(what: str, name: str, option: str) -> list[Finding]:
-    if name == name.lower():
-        return []
-    detail = f"{what} has capitals ({name}): SageMaker lowers them in ARNs, and the roles' policies would not match"
-    return [Finding(CHECK, "refused", detail, f"write {option} in lower case")]
+    elif kind in _LOWERED and name != name.lower():
+        detail = f"{kind} {name!r} has capitals: SageMaker lowers them in ARNs, and the roles' policies would not match"
+        yield Finding(CHECK, "refused", detail, "write EndpointName in lower case")
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.preflight.findings import Finding
+from cli.preflight.names import resolve
 from cli.target import Target
 from usher.algorithms import ALGORITHMS
 from usher.runs.quotas import (
@@ -28,7 +29,7 @@ def check_quotas(target: Target, template: Mapping[str, Any], values: Mapping[st
     reader = QuotaReader(target.client("service-quotas"))
     for one in check(reader, _needed(values)):
         yield _finding(one, "refused", "SageMaker quota")
-    polled = queue_concurrency(template)
+    polled = queue_concurrency(template, values)
     remedy = "fewer executions delay ingest and let the API answer 429 and 503 while files arrive"
     purpose = f"{polled} for queues, {FOR_THE_API} for the API"
     for one in check(reader, [QuotaNeed(CONCURRENCY, polled + FOR_THE_API, purpose, remedy, "lambda")]):
@@ -44,10 +45,10 @@ def _needed(values: Mapping[str, str]) -> list[QuotaNeed]:
     return needs(types, trainings, updates_endpoint=True)
 
 
-def queue_concurrency(template: Mapping[str, Any]) -> int:
+def queue_concurrency(template: Mapping[str, Any], values: Mapping[str, str]) -> int:
     """Executions that the template's queues may take at once."""
     return sum(
-        int(event["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency", 0))
+        _whole(resolve(event["Properties"]["ScalingConfig"]["MaximumConcurrency"], values) or "0")
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::Serverless::Function"
         for event in resource["Properties"].get("Events", {}).values()

@@ -20,11 +20,11 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_without_credentials_names_and_parameters_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["preflight", "--account", "--region", "eu-west-1", "--stack-name", "Shop"], debug=False)
+    code = run(["preflight", "--account", "--region", "eu-west-1", "--stack-name", "my_shop"], debug=False)
     said = capsys.readouterr().out
     assert code == 1
     assert "no AWS credentials found" in said
-    assert "SageMaker lowers them in ARNs" in said
+    assert "'my_shop' is not a stack name" in said
     assert "parameters hold their constraints" in said
     assert "2 of 3 checks would be refused." in said
 

@@ -26,13 +26,16 @@ def test_the_defaults_are_fine() -> None:
     [
         ("my_stack", {}, "is not a stack name"),
         ("1st", {}, "is not a stack name"),
-        ("Usher", {}, "SageMaker lowers them in ARNs"),
         ("u" * 60, {}, "AWS::KinesisFirehose::DeliveryStream"),
-        ("u" * 64, {}, "AWS::SageMaker::ModelPackageGroup"),
         ("u" * 64, {}, "78 characters, 64 are allowed"),
         ("usher", {"DatabaseName": "_lake"}, "AWS::ECR::Repository '_lake/usher-recommender' does not match"),
         ("usher", {"DatabaseName": "la___ke"}, "AWS::ECR::Repository"),
-        ("usher", {"EndpointName": "Shop"}, "the endpoint's name has capitals (Shop)"),
+        ("usher", {"EndpointName": "a" * 64}, "AWS::SageMaker::ModelPackageGroup"),
+        (
+            "usher",
+            {"EndpointName": "Shop"},
+            "AWS::SageMaker::ModelPackageGroup 'Shop' has capitals: SageMaker lowers them in ARNs",
+        ),
     ],
 )
 def test_a_name_that_a_service_refuses_is_told(stack_name: str, given: dict[str, str], words: str) -> None:

@@ -14,7 +14,7 @@ from usher.runs.quotas import quota_codes
 
 TEMPLATE = read_template()
 VALUES = {name: str(one.get("Default", "")) for name, one in TEMPLATE["Parameters"].items()}
-POLLED = queue_concurrency(TEMPLATE)
+POLLED = queue_concurrency(TEMPLATE, VALUES)
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def test_the_concurrency_of_a_new_account_is_a_warning(target: Target) -> None:
     assert f"is 10, needed: {POLLED + FOR_THE_API} ({POLLED} for queues" in finding.detail
 
 
-def test_the_queues_take_what_the_template_says() -> None:
-    assert POLLED > 0
-    assert queue_concurrency({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}) == 0
+def test_the_queues_take_what_template_and_parameters_say() -> None:
+    more = queue_concurrency(TEMPLATE, {**VALUES, "IngestConcurrency": "12"})
+    assert more - POLLED == 12 - int(VALUES["IngestConcurrency"])
+    assert queue_concurrency({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}, {}) == 0
