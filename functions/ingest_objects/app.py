@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +14,7 @@ from usher.metrics import count
 from usher.schema.settings import Settings
 from usher.sqs_batches import each_message
 from usher.store.ingested_objects import IngestedObject, IngestedObjects
+from usher_lake import sweep
 from usher_lake.ingest import ingest_object
 from usher_lake.landing import LandingObject, parse_event
 
@@ -24,14 +23,17 @@ logger = Logger(service=SERVICE)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Input: an SQS batch of "Object Created" events."""
-    settings = Settings.read(os.environ, "lake_bucket", "state_table", "catalog_queue_url")
-    return each_message(event, functools.partial(_ingest, settings, context), client("sqs"))
+    """Input: an SQS batch of "Object Created" events and of requests for a sweep."""
+    settings = Settings.read(os.environ, "lake_bucket", "state_table", "catalog_queue_url", "ingest_queue_url")
+    return each_message(event, lambda record: _ingest(settings, context, record), client("sqs"))
 
 
 def _ingest(settings: Settings, context: Any, record: Mapping[str, Any]) -> None:
     """Read the object unless its entry exists, and request its commit unless it is committed."""
     ingested = IngestedObjects(dynamodb(), settings.state_table)
+    if sweep.is_request(record["body"]):
+        sweep.run(client("s3"), client("sqs"), ingested, settings)
+        return
     try:
         landing = parse_event(record["body"])
         if landing.is_folder:
@@ -41,8 +43,7 @@ def _ingest(settings: Settings, context: Any, record: Mapping[str, Any]) -> None
         count({"ObjectsRefused": 1}, service=SERVICE, dataset="none")
         raise
     if entry.status in ("parsed", "committing"):
-        message = json.dumps({"dataset": entry.dataset, "digest": entry.digest})
-        client("sqs").send_message(QueueUrl=settings.catalog_queue_url, MessageBody=message)
+        client("sqs").send_message(QueueUrl=settings.catalog_queue_url, MessageBody=entry.commit_message())
 
 
 def _read(landing: LandingObject, settings: Settings, context: Any) -> IngestedObject:
@@ -55,6 +56,5 @@ def _read(landing: LandingObject, settings: Settings, context: Any) -> IngestedO
         count({"ObjectsGone": 1}, service=SERVICE, dataset=landing.dataset)
         return IngestedObject(landing.digest, landing.dataset, landing.bucket, landing.key, "gone")
     logger.info("read", extra=entry.item())
-    rows = {"RowsIn": entry.rows_in, "RowsAccepted": entry.rows_ok, "RowsQuarantined": entry.rows_bad}
-    count(rows, service=SERVICE, dataset=entry.dataset)
+    count(entry.row_counts(), service=SERVICE, dataset=entry.dataset)
     return entry

@@ -549,3 +549,17 @@ def test_a_functions_layers_and_environment_reach_it_and_change(client: Client, 
     assert second["Environment"]["Variables"] == {"A": "2"}
     assert first["FunctionArn"] == second["FunctionArn"]
     assert [layer["Arn"] for layer in first["Layers"]] != [layer["Arn"] for layer in second["Layers"]]
+
+
+def test_an_update_resets_what_a_rule_was_set_to_only_when_it_changes_the_rule(client: Client) -> None:
+    rule = {"Name": "tick", "ScheduleExpression": "rate(1 minute)", "State": "DISABLED"}
+
+    def resources(**changed: Any) -> dict[str, Any]:
+        return {"R": {"Type": "AWS::Events::Rule", "Properties": {**rule, **changed}}, "Q": QUEUE}
+
+    _create(client, resources())
+    client("events").enable_rule(Name="tick")
+    _update(client, {**resources(), "G": GROUP})
+    assert client("events").describe_rule(Name="tick")["State"] == "ENABLED"
+    _update(client, {**resources(Description="changed"), "G": GROUP})
+    assert client("events").describe_rule(Name="tick")["State"] == "DISABLED"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -247,6 +248,15 @@ def test_functions_have_only_known_settings(built: Built) -> None:
 def test_the_tables_follow_the_schema_definition(built: Built) -> None:
     assert built.resources["Tables"]["Properties"]["SchemaDigest"] == datasets.schema_digest(), (
         "the schema has changed: put this digest into template.yaml, so that the next deployment updates the tables"
+    )
+
+
+def test_an_update_of_the_schedule_is_an_update_of_the_resource_that_enables_it_again(built: Built) -> None:
+    """CloudFormation sets a changed rule to DISABLED, as the template has it, also while an experiment is open."""
+    schedule = text(built.resources["ShiftSchedule"])
+    digest = hashlib.sha256(schedule.encode()).hexdigest()[:16]
+    assert built.resources["Deployment"]["Properties"]["ScheduleDigest"] == digest, (
+        "the schedule has changed: put this digest into template.yaml, so that its update enables the rule again"
     )
 
 

@@ -172,13 +172,14 @@ class Lake:
         answer = self.handler(name)({"Records": records}, Context(seconds))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
-    def waiting(self) -> list[str]:
-        """Take all messages from the catalog queue."""
+    def waiting(self, queue_url: str = "") -> list[str]:
+        """Take all messages from a queue, by default the catalog queue."""
         bodies: list[str] = []
-        while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        url = queue_url or self.queue_url
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 bodies.append(message["Body"])
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
     def entries(self) -> dict[str, dict[str, Any]]:
@@ -250,6 +251,7 @@ def lake(_moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
         _forget_clients()
     made = Lake()
     monkeypatch.setenv("USHER_CATALOG_QUEUE_URL", made.queue_url)
+    monkeypatch.setenv("USHER_INGEST_QUEUE_URL", made.ingest_queue_url)
     yield made
     moto_api_backend.reset()
 

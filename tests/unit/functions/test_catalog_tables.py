@@ -10,14 +10,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pyiceberg.types import DoubleType, ListType, MapType, StringType, TimestamptzType
 
-from usher.errors import IncompatibleSchema, TableMissing
+from usher import clients, custom_resource
+from usher.errors import CatalogDenied, IncompatibleSchema, TableMissing
 from usher.schema import datasets
 from usher.schema.datasets import DATASETS, Dataset, Field
 from usher.store.router import Router, write_router
 from usher.store.run_lock import RunLock
-from usher_lake import tables
+from usher_lake import sweep, tables
 from usher_lake.arrow_types import file_schema
 from usher_lake.tables import ensure_tables, iceberg_schema, load_table, open_catalog, quarantine_table
 
@@ -149,6 +151,12 @@ def redeploy(lake: Any, answers: Answers) -> dict[str, str]:
     return done
 
 
+def deployment(lake: Any, answers: Answers, kind: str) -> dict[str, Any]:
+    """A request for the resource that begins and ends a deployment."""
+    given = {"IngestQueue": lake.ingest_queue_url, "Schedule": "usher-shift-traffic"}
+    return request(answers, kind, ResourceType="Custom::UsherDeployment", ResourceProperties=given)
+
+
 def load(lake: Any, key: str) -> None:
     assert lake.ingest(lake.put(key, HEADER + b"1,2,3.5,964982703\n")) == []
     assert lake.catalog(*lake.waiting()) == []
@@ -207,8 +215,7 @@ def test_the_deletion_of_a_deployment_forgets_its_endpoint_and_keeps_the_rest(la
     for item in kept:
         table.put_item(Item=item)
     for _ in range(2):
-        event = request(answers, "Delete", ResourceType="Custom::UsherDeployment")
-        lake.handler("catalog_tables")(event, Context())
+        lake.handler("catalog_tables")(deployment(lake, answers, "Delete"), Context())
     first, second = answers.bodies
     assert first["Data"] == {"experiment": "closed xrdef-1", "router": "deleted version 1"}
     assert (second["Status"], second["Data"]) == ("SUCCESS", {})
@@ -220,6 +227,61 @@ def test_the_deletion_of_a_deployment_forgets_its_endpoint_and_keeps_the_rest(la
         "inconclusive",
         "the stack was deleted",
     )
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_an_update_enables_the_schedule_exactly_when_an_experiment_is_open(
+    lake: Any, answers: Answers, is_open: bool
+) -> None:
+    rule = {"Name": "usher-shift-traffic"}
+    events = clients.client("events")
+    events.put_rule(**rule, ScheduleExpression="rate(1 minute)", State="DISABLED")
+    opened = {"state": "testing", "experiment_id": "xrdef-1"} if is_open else {}
+    write_router(lake.dynamodb.Table(lake.state_table), replace(Router.first("rabc-1", 1), **opened))
+    lake.handler("catalog_tables")(deployment(lake, answers, "Update"), Context())
+    assert answers.bodies[-1]["Status"] == "SUCCESS"
+    assert events.describe_rule(**rule)["State"] == ("ENABLED" if is_open else "DISABLED")
+
+
+def test_a_new_deployment_looks_three_times_for_objects_that_no_event_has_announced(
+    lake: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "DELAYS_SECONDS", (0, 0, 0))
+    lake.handler("catalog_tables")(deployment(lake, answers, "Create"), Context())
+    requests = lake.waiting(lake.ingest_queue_url)
+    assert len(requests) == 3 and all(map(sweep.is_request, requests))
+
+
+def test_a_role_that_is_too_new_is_waited_for(lake: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    failures = [
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetTable"),
+        OSError("AWS Error ACCESS_DENIED"),
+    ]
+
+    def ensure(*given: Any) -> dict[str, str]:
+        if failures:
+            raise failures.pop()
+        return ensure_tables(*given)
+
+    handler = lake.handler("catalog_tables")
+    monkeypatch.setitem(handler.__globals__, "ensure_tables", ensure)
+    monkeypatch.setattr(custom_resource.time, "sleep", waits.append)
+    handler(request(answers, "Create"), Context())
+    assert (answers.bodies[-1]["Status"], waits) == ("SUCCESS", [5, 10])
+
+
+def test_lake_formation_is_named_when_it_denies_access(lake: Any, answers: Answers) -> None:
+    error = {"Code": "AccessDeniedException", "Message": "Insufficient Lake Formation permission(s) on usher"}
+
+    class Denied:
+        def load_table(self, _identifier: Any) -> Any:
+            raise ClientError({"Error": error}, "GetTable")
+
+    with pytest.raises(
+        CatalogDenied, match=r"access to database usher is denied by Lake Formation .*IAMAllowedPrincipals"
+    ):
+        ensure_tables(Denied(), "usher", "lake")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["Custom::UsherTables", "Custom::UsherDeployment"])

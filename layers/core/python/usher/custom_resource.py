@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 #: CloudFormation refuses longer responses, and shows about this much of a reason.
 _REASON_MAX = 1000
 _TIMEOUT_SECONDS = 20
 _ATTEMPTS = 3
+#: Between attempts that were denied. IAM takes a while to apply a new role's policies everywhere.
+_DENIED_WAITS_SECONDS = (5, 10, 20, 30)
+
+_Result = TypeVar("_Result")
+
+
+def patiently(work: Callable[[], _Result]) -> _Result:
+    """Do `work`, again after a wait when AWS denies it: the role may be seconds old. Any other error is raised."""
+    for seconds in _DENIED_WAITS_SECONDS:
+        try:
+            return work()
+        except Exception as error:
+            if not is_denied(error):
+                raise
+        time.sleep(seconds)
+    return work()
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether AWS denied a call for lack of a permission in IAM; Arrow has no error code, only its text."""
+    return any(code in str(error) for code in ("AccessDenied", "ACCESS_DENIED")) and "Lake Formation" not in str(error)
 
 
 def answer(

@@ -15,6 +15,7 @@
     │   └── TickUnderWay         another tick holds the experiment's lease, or came first
     └── OperatorError            the deployment's fault: the message says what to change
         ├── TableMissing         catalog_tables did not run, or the table was dropped
+        ├── CatalogDenied        Lake Formation denies access to the database
         ├── IncompatibleSchema   the table cannot be changed to the data set's definition
         ├── UnreadableFile       a data file lacks what a commit needs (statistics, its partition)
         ├── OverBudget           a run would cost more than BudgetUsd
@@ -90,6 +91,10 @@ class OperatorError(UsherError):
 
 class TableMissing(OperatorError):
     """The Iceberg table does not exist."""
+
+
+class CatalogDenied(OperatorError):
+    """Lake Formation denies access to the lake's database."""
 
 
 class IncompatibleSchema(OperatorError):

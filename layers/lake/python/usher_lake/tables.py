@@ -22,7 +22,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from usher.errors import IncompatibleSchema, TableMissing
+from usher.errors import CatalogDenied, IncompatibleSchema, TableMissing
 from usher.schema.datasets import DATASETS, Dataset, Kind
 from usher.schema.s3_paths import table_prefix
 from usher_lake.registration import delete_hint, newest_metadata
@@ -68,8 +68,22 @@ def ensure_tables(catalog: GlueCatalog, database: str, lake_bucket: str) -> dict
 
     A missing table whose files the lake has is registered again, with all its rows, before it is updated.
 
-    Raises IncompatibleSchema, before any change, when a table cannot be updated to the definition.
+    Raises IncompatibleSchema, before any change, when a table cannot be updated to the definition, and CatalogDenied
+    when Lake Formation denies access.
     """
+    try:
+        return _ensure_all(catalog, database, lake_bucket)
+    except Exception as error:
+        if "Lake Formation" not in str(error):
+            raise
+        raise CatalogDenied(
+            f"access to database {database} is denied by Lake Formation ({error}): this account does not give IAM's "
+            "permissions to new databases; in Lake Formation grant IAMAllowedPrincipals, or each role of the stack "
+            "that reads tables, access to the database and its tables"
+        ) from error
+
+
+def _ensure_all(catalog: GlueCatalog, database: str, lake_bucket: str) -> dict[str, str]:
     s3 = boto3.client("s3")
     registered = {name: _register(catalog, s3, database, lake_bucket, name) for name in DATASETS}
     existing = {name: _existing(catalog, database, name) for name in DATASETS}

@@ -43,6 +43,7 @@ class Settings:
     state_table: str = ""
     endpoint_name: str = ""
     stream_prefix: str = ""
+    ingest_queue_url: str = ""
     catalog_queue_url: str = ""
     train_workflow_arn: str = ""
     shift_workflow_arn: str = ""

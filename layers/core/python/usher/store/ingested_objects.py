@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +46,14 @@ class IngestedObject:
         fields = asdict(self) | {"ignored": list(self.ignored)}
         del fields["digest"]
         return keys.landing_object(self.digest).item() | fields
+
+    def row_counts(self) -> dict[str, int]:
+        """The rows by what became of them, as the metrics name them."""
+        return {"RowsIn": self.rows_in, "RowsAccepted": self.rows_ok, "RowsQuarantined": self.rows_bad}
+
+    def commit_message(self) -> str:
+        """The message that asks catalog_objects to commit this object."""
+        return json.dumps({"dataset": self.dataset, "digest": self.digest})
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> IngestedObject:

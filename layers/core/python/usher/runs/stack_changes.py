@@ -1,19 +1,29 @@
-"""What the state table says of an endpoint that is removed with its stack, so that a new stack starts without it.
+"""What an update or a deletion of the stack means for the state table and the schedule of ticks.
 
-Runs, progress, profiles and popularity lists stay: a stack that adopts the table continues with them. The first run
-there deploys its model as the first of a new stack.
+A deleted stack takes its endpoint with it. Runs, progress, profiles and popularity lists stay: a stack that adopts the
+table continues with them, and its first run deploys the first model.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from usher.experiments.side_effects import enable_schedule
 from usher.store.experiments import close_undecided
 from usher.store.router import delete_router, read_router
 from usher.store.run_lock import delete_lock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+
+def restore_schedule(table: Table, events: Any, rule: str) -> dict[str, str]:
+    """Enable the rule of ticks when an experiment is open: an update of the rule has disabled it; what was done."""
+    router = read_router(table)
+    if router is None or not router.experiment_is_open:
+        return {}
+    enable_schedule(events, rule)
+    return {"schedule": f"enabled for {router.experiment_id}"}
 
 
 def forget_endpoint(table: Table, now: int) -> dict[str, str]:
