@@ -96,7 +96,7 @@ class OpenExperiment:
 @contextlib.contextmanager
 def experiment(target: Target) -> Iterator[OpenExperiment]:
     """Open an experiment between the two variants, which both need a model, and close it afterwards."""
-    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.endpoint, config=target.config)
+    dynamodb: Any = target.session.resource("dynamodb", endpoint_url=target.client_endpoint)
     table = dynamodb.Table(target.resources.state_table)
     router = read_router(table)
     assert router is not None and router.state == "idle", f"the router is {router}"

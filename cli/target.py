@@ -21,7 +21,6 @@ from cli.formatting.terminal import remark
 
 if TYPE_CHECKING:
     import boto3
-    from botocore.config import Config
 
     from usher.store.ingested_objects import IngestedObjects
 
@@ -75,13 +74,17 @@ class Resources:
 
 @dataclass(slots=True)
 class Target:
-    """One deployment of Usher and its AWS clients."""
+    """One deployment of Usher and its AWS clients.
+
+    endpoint: where most services answer; None is AWS. configured: botocore's own rules choose each service's endpoint
+    (AWS_ENDPOINT_URL_S3 before AWS_ENDPOINT_URL, these before the profile's); else every service answers at `endpoint`.
+    """
 
     session: boto3.Session
     stack_name: str
     description: str
     endpoint: str | None = None
-    config: Config | None = None
+    configured: bool = False
     _clients: dict[str, Any] = field(default_factory=dict)
     _resources: Resources | None = None
 
@@ -90,10 +93,14 @@ class Target:
         if service not in self._clients:
             self._clients[service] = self.session.client(
                 service,  # type: ignore[call-overload]  # any service by name
-                endpoint_url=self.endpoint,
-                config=self.config,
+                endpoint_url=self.client_endpoint,
             )
         return self._clients[service]
+
+    @property
+    def client_endpoint(self) -> str | None:
+        """The `endpoint_url` of a client; None leaves the choice to botocore."""
+        return None if self.configured else self.endpoint
 
     def ingested_objects(self) -> IngestedObjects:
         """The records of ingested objects."""
@@ -107,7 +114,7 @@ class Target:
 
     def dynamodb(self) -> Any:
         """DynamoDB as a boto3 resource."""
-        return self.session.resource("dynamodb", endpoint_url=self.endpoint, config=self.config)
+        return self.session.resource("dynamodb", endpoint_url=self.client_endpoint)
 
     @property
     def resources(self) -> Resources:
@@ -137,15 +144,18 @@ class Target:
 def find(choice: Choice, project: Path | None = None, environ: Mapping[str, str] = os.environ) -> Target:
     """The target of a command.
 
-    An account when `choice` names one; else the endpoint of AWS_ENDPOINT_URL; else the twin that runs for `project` (by
-    default the working folder). An account is never the default: a rollback meant for a twin must not reach one.
+    The credentials and region of `choice` when it names an account or a profile, at the endpoints that are configured
+    for them (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html); else the endpoint of
+    AWS_ENDPOINT_URL; else the twin that runs for `project` (by default the working folder). An account is never the
+    default: a rollback meant for a twin must not reach one.
 
     Raises CommandError when no target is found.
     """
     if choice.account or choice.profile:
-        return _account(choice)
-    if environ.get("AWS_ENDPOINT_URL"):
-        return _session_target(choice, environ["AWS_ENDPOINT_URL"], None)
+        return _account(choice, environ)
+    if endpoint := environ.get("AWS_ENDPOINT_URL"):
+        stack_name = choice.stack_name or DEFAULT_STACK
+        return Target(_session(choice), stack_name, f"{endpoint} (AWS_ENDPOINT_URL)", endpoint=endpoint)
     twin = _running_twin(project or Path.cwd())
     if twin is not None:
         return of_twin(twin, choice.stack_name)
@@ -174,15 +184,26 @@ def of_twin(twin: Any, stack_name: str = "") -> Target:
     return Target(session, stack_name or twin.stack_name, f"the twin at {twin.endpoint}", endpoint=twin.endpoint)
 
 
-def _account(choice: Choice) -> Target:
-    return _session_target(choice, None, choice.profile or None)
+def _account(choice: Choice, environ: Mapping[str, str]) -> Target:
+    """Credentials of an account, or of an emulator: asks STS, which also shows expired ones before any work."""
+    session = _session(choice)
+    endpoint = _configured_endpoint(session)
+    account = session.client("sts").get_caller_identity()["Account"]
+    of_profile = f", profile {choice.profile}" if choice.profile else ""
+    description = f"AWS account {account}, {session.region_name}{of_profile}"
+    if endpoint:
+        source = "AWS_ENDPOINT_URL" if environ.get("AWS_ENDPOINT_URL") else "the profile's endpoint_url"
+        description = f"{endpoint} ({source}), account {account}, {session.region_name}{of_profile}"
+    if single := sorted(name for name in environ if name.startswith("AWS_ENDPOINT_URL_")):
+        description += f", {', '.join(single)}"
+    return Target(session, choice.stack_name or DEFAULT_STACK, description, endpoint=endpoint, configured=True)
 
 
-def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -> Target:
+def _session(choice: Choice) -> boto3.Session:
     import boto3  # noqa: PLC0415 - 0.3 s that --help need not pay
-    from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415
 
+    profile = choice.profile or None
     # AWS_REGION is what functions and the twin set; boto3 itself only reads AWS_DEFAULT_REGION.
     region = choice.region or os.environ.get("AWS_REGION") or None
     session = boto3.Session(profile_name=profile, region_name=None if profile and not choice.region else region)
@@ -190,20 +211,16 @@ def _session_target(choice: Choice, endpoint: str | None, profile: str | None) -
         raise NoRegionError
     if session.get_credentials() is None:
         raise NoCredentialsError
-    stack_name = choice.stack_name or DEFAULT_STACK
-    if endpoint:
-        return Target(session, stack_name, f"{endpoint} (AWS_ENDPOINT_URL)", endpoint=endpoint)
-    # --account and --profile mean AWS, also in a shell where AWS_ENDPOINT_URL points to a twin.
-    config = Config(
-        ignore_configured_endpoint_urls="AWS_ENDPOINT_URL" in os.environ  # type: ignore[call-arg]  # not in the stubs
-    )
-    return Target(session, stack_name, _account_name(session, profile, config), config=config)
+    return session
 
 
-def _account_name(session: boto3.Session, profile: str | None, config: Config) -> str:
-    """`AWS account 123456789012, eu-west-1`: asks STS, which also shows expired credentials before any work."""
-    account = session.client("sts", config=config).get_caller_identity()["Account"]
-    return f"AWS account {account}, {session.region_name}{f', profile {profile}' if profile else ''}"
+def _configured_endpoint(session: boto3.Session) -> str | None:
+    """The endpoint that environment or profile set for CloudFormation, which every command asks first; None is AWS."""
+    from botocore.config import Config  # noqa: PLC0415 - 0.3 s that --help need not pay
+
+    found = session.client("cloudformation").meta.endpoint_url
+    config = Config(ignore_configured_endpoint_urls=True)  # type: ignore[call-arg]  # not in the stubs
+    return None if found == session.client("cloudformation", config=config).meta.endpoint_url else found
 
 
 _PANEL = "Target (default: the twin of this folder)"
@@ -212,9 +229,13 @@ _PANEL = "Target (default: the twin of this folder)"
 def _choose(
     account: Annotated[
         bool,
-        typer.Option("--account", help="Use the AWS account of the environment's credentials.", rich_help_panel=_PANEL),
+        typer.Option(
+            "--account",
+            help="Use the environment's AWS credentials, and AWS_ENDPOINT_URL if it is set.",
+            rich_help_panel=_PANEL,
+        ),
     ] = False,
-    profile: Annotated[str, typer.Option(help="Use the AWS account of this profile.", rich_help_panel=_PANEL)] = "",
+    profile: Annotated[str, typer.Option(help="Use this profile's AWS credentials.", rich_help_panel=_PANEL)] = "",
     region: Annotated[str, typer.Option(help="AWS region of the account.", rich_help_panel=_PANEL)] = "",
     stack_name: Annotated[
         str,

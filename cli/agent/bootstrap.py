@@ -119,6 +119,6 @@ def client(target: Target, connections: int) -> Any:
     )
     return target.session.client(
         "firehose",
-        endpoint_url=target.endpoint,
-        config=target.config.merge(own) if target.config else own,
+        endpoint_url=target.client_endpoint,
+        config=own,
     )

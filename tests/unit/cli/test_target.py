@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from cli import target as targets
+from cli.agent.bootstrap import client as agent_client
 from cli.errors import CommandError, explain
 from cli.target import Choice, Resources, Target, find
 
@@ -44,6 +48,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No twin, no credentials, no configuration."""
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "USHER_STACK_NAME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", raising=False)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -141,7 +146,66 @@ def test_aws_endpoint_url_wins_over_the_running_twin(monkeypatch: pytest.MonkeyP
 def test_an_account_is_named_with_its_number_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7777")  # of a twin, exported by the operator
+    target = find(Choice(account=True, region="eu-west-1"))
+    assert target.description == "AWS account 123456789012, eu-west-1"
+    assert target.endpoint is None
+    assert target.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another emulator's endpoint, with credentials for it in the environment and in the profile `staging`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    Path(os.environ["AWS_CONFIG_FILE"]).write_text(
+        "[profile staging]\nregion = eu-west-1\naws_access_key_id = c\naws_secret_access_key = d\n"
+    )
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("choice", [Choice(account=True, region="eu-west-1"), Choice(profile="staging")])
+def test_an_account_at_aws_endpoint_url_is_asked_there_and_named_with_it(
+    choice: Choice, emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
+    target = find(choice)
+    of_profile = ", profile staging" if choice.profile else ""
+    assert target.description == f"{emulator} (AWS_ENDPOINT_URL), account 123456789012, eu-west-1{of_profile}"
+    assert target.endpoint == emulator
+    assert target.client("s3").meta.endpoint_url == emulator
+    assert target.dynamodb().meta.client.meta.endpoint_url == emulator
+    assert agent_client(target, 1).meta.endpoint_url == emulator
+
+
+def test_one_services_endpoint_is_used_and_named(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7777")
+    target = find(Choice(profile="staging"))
+    assert target.client("s3").meta.endpoint_url == "http://127.0.0.1:7777"
+    assert target.client("sqs").meta.endpoint_url == emulator
+    assert target.description.endswith(", AWS_ENDPOINT_URL_S3")
+
+
+def test_a_profiles_endpoint_is_used_and_named(emulator: str) -> None:
+    with Path(os.environ["AWS_CONFIG_FILE"]).open("a") as config:
+        config.write(f"endpoint_url = {emulator}\n")
+    target = find(Choice(profile="staging"))
+    assert target.description.startswith(f"{emulator} (the profile's endpoint_url), account 123456789012")
+    assert target.client("s3").meta.endpoint_url == emulator
+
+
+@mock_aws
+def test_endpoints_that_are_to_be_ignored_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7777")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     target = find(Choice(account=True, region="eu-west-1"))
     assert target.description == "AWS account 123456789012, eu-west-1"
     assert target.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
