@@ -74,7 +74,10 @@ def outputs_of(twin: LiveTwin, stack: str) -> dict[str, str]:
 def serve_something(twin: LiveTwin, outputs: dict[str, str]) -> None:
     """What a run leaves outside of the stack: a package, a model and a config, and the router."""
     sagemaker, name = twin.client("sagemaker"), f"{outputs['EndpointName']}-raaaaaaaaaa-1"
-    role = "arn:aws:iam::123456789012:role/r"
+    found = twin.client("cloudformation").describe_stack_resource(
+        StackName=twin.running.stack_name, LogicalResourceId="SageMakerRole"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    role = f"arn:aws:iam::123456789012:role/{found}"
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher/usher-recommender:latest"
     variant = {"VariantName": "A", "ModelName": name, "InstanceType": "ml.c5.large", "InitialInstanceCount": 1}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer={"Image": image})

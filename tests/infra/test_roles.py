@@ -15,6 +15,8 @@ import pytest
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from twin.stepfunctions import queries
+
 if TYPE_CHECKING:
     from tests.infra.conftest import Built
 
@@ -153,9 +155,21 @@ def test_sagemaker_may_pull_read_write_log_and_measure(resources: Mapping[str, A
     }
 
 
-def test_sagemaker_writes_only_runs(resources: Mapping[str, Any]) -> None:
+def test_sagemaker_writes_only_runs_and_trials_which_expire(resources: Mapping[str, Any]) -> None:
     (statement,) = [s for s in statements(resources, "SageMakerRole") if "s3:PutObject" in s["Action"]]
-    assert statement["Resource"] == {"Fn::Sub": "${LakeBucket.Arn}/runs/*"}
+    assert [arn["Fn::Sub"] for arn in statement["Resource"]] == [
+        "${LakeBucket.Arn}/runs/*",
+        "${LakeBucket.Arn}/trials/*",
+    ]
+    rules = resources["LakeBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "trials/"] == [7]
+
+
+def test_tuning_writes_its_trials_where_they_expire() -> None:
+    tune = json.loads(WORKFLOW.read_text())["States"]["TrainAll"]["ItemProcessor"]["States"]["Tune"]
+    path = tune["Arguments"]["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"]
+    given = {"run": {"prefix": "s3://lake/runs/raaaaaaaaaa-1"}}
+    assert queries.evaluate(path[2:-2], given) == "s3://lake/trials/raaaaaaaaaa-1"
 
 
 def test_firehose_may_transform_deliver_and_log_and_nothing_else(
