@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.deployments import running_runs
 from cli.deployments.inventory import Bucket, Inventory
 from cli.errors import CommandError, one_line
 from cli.target import Target
@@ -30,9 +31,8 @@ def remove(target: Target, found: Inventory, report: Report, *, data: bool, seco
         raise CommandError(
             f"endpoint {name} is {status}, and SageMaker deletes it only after that: run this again later"
         )
-    for execution in found.executions:
-        target.client("stepfunctions").stop_execution(executionArn=execution, cause="the stack is removed")
-        report(f"stopped {execution.rpartition(':')[2]}")
+    for run in running_runs.stop(target, found):
+        report(f"stopped {run}")
     _remove_from_sagemaker(target, found, report)
     _delete_stack(target, seconds)
     report(f"deleted stack {found.stack_name}")

@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 from cli import main
 from cli.errors import explain
 from cli.target import Target
+from tests import roles
+from twin import context
 
 Client = Callable[[str], Any]
 
@@ -36,7 +38,6 @@ RESOURCES: dict[str, Any] = {
     },
 }
 BROKEN = {"Type": "AWS::SQS::Queue", "Properties": {"Nonsense": 1}, "DependsOn": list(RESOURCES)}
-ROLE = "arn:aws:iam::123456789012:role/r"
 
 
 def create(client: Client, resources: dict[str, Any]) -> str:
@@ -62,7 +63,7 @@ def kept(client: Client) -> set[str]:
 @pytest.fixture
 def run(server: Any) -> Callable[..., Result]:
     """`run("remove", …)`: the result of a command on the server."""
-    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    session = boto3.Session(context.ACCESS_KEY, context.SECRET_KEY, None, "eu-west-1")
     target = Target(session, "usher", "the twin", endpoint=server.endpoint)
 
     def call(*arguments: object, typed: str = "") -> Result:
@@ -108,8 +109,9 @@ def test_the_registry_is_emptied_before_the_stack_is_deleted(client: Client, run
     client("sagemaker").create_model_package(
         ModelPackageGroupName="usher", InferenceSpecification={"Containers": [container], **types}
     )
+    role = roles.administrator("models")
     for name in ("usher-raaaaaaaaaa-1", "usher-raaaaaaaaaa-1-2", "usher-rather-mine", "other-raaaaaaaaaa-1"):
-        client("sagemaker").create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        client("sagemaker").create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
     result = run("remove", "--yes")
     assert result.exit_code == 0, result.output
     models = {one["ModelName"] for one in client("sagemaker").list_models()["Models"]}

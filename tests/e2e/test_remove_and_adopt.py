@@ -136,7 +136,9 @@ def test_a_removed_deployment_keeps_its_lake_and_a_new_stack_adopts_it(own_twin:
 
     gone = usher(twin, "remove", "second", "--everything", "--yes")
     assert gone.returncode == 0, gone.stderr
-    assert f"deleted bucket {names[0]}" in gone.stderr
+    assert f"stopped {run}" in gone.stderr and f"deleted bucket {names[0]}" in gone.stderr
+    jobs = twin.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]
+    assert not [job for job in jobs if job["ProcessingJobStatus"] in ("InProgress", "Stopping")]
     buckets = {bucket["Name"] for bucket in twin.client("s3").list_buckets()["Buckets"]}
     assert not buckets & set(names)
     assert twin.client("dynamodb").list_tables()["TableNames"] == []
