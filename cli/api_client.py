@@ -42,22 +42,36 @@ def exchange(target: Target, method: str, path: str, body: bytes = b"") -> Respo
     from botocore.auth import SigV4Auth  # noqa: PLC0415 - 0.3 s that --help need not pay
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
-    from botocore.httpsession import URLLib3Session  # noqa: PLC0415
-    from botocore.utils import get_environ_proxies  # noqa: PLC0415
 
-    url = target.resources.api_url
-    if not url:
-        raise CommandError(f"stack {target.stack_name} has no output ApiUrl: deploy the current template.yaml")
     credentials = target.session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
-    request = AWSRequest(method, url.rstrip("/") + path, {"Content-Type": "application/json"}, body or None)
+    request = AWSRequest(method, _url(target) + path, {"Content-Type": "application/json"}, body or None)
     SigV4Auth(credentials.get_frozen_credentials(), "execute-api", target.session.region_name).add_auth(request)
-    session = URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=get_environ_proxies(url))
-    answer = session.send(request.prepare())
+    answer = _send(request)
     if answer.status_code == 403:
         raise CommandError("the API rejected the signature (403): use credentials of its account that may call it")
     return Response(answer.status_code, _object(answer.content), _seconds(answer.headers.get("retry-after")))
+
+
+def status_without_signature(target: Target, path: str) -> int:
+    """The status of a GET that carries no signature."""
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - 0.3 s that --help need not pay
+
+    return int(_send(AWSRequest("GET", _url(target) + path)).status_code)
+
+
+def _url(target: Target) -> str:
+    if not target.resources.api_url:
+        raise CommandError(f"stack {target.stack_name} has no output ApiUrl: deploy the current template.yaml")
+    return target.resources.api_url.rstrip("/")
+
+
+def _send(request: Any) -> Any:
+    from botocore.httpsession import URLLib3Session  # noqa: PLC0415 - 0.3 s that --help need not pay
+    from botocore.utils import get_environ_proxies  # noqa: PLC0415
+
+    return URLLib3Session(timeout=TIMEOUT_SECONDS, proxies=get_environ_proxies(request.url)).send(request.prepare())
 
 
 def refused(response: Response) -> CommandError:

@@ -39,6 +39,7 @@ COMMANDS = {
     "preflight": ("cli.commands.preflight:app", "Check before a deployment what AWS would refuse."),
     "image": ("cli.commands.image:app", "Build the recommender's container image with CodeBuild."),
     "cost": ("cli.commands.cost:app", "Estimate the monthly bill on AWS."),
+    "smoke": ("cli.commands.smoke:app", "Deploy, check every promise on generated data, and remove everything."),
     "remove": ("cli.commands.remove:app", "Remove a deployment; its data is kept unless told otherwise."),
     "adopt": ("cli.commands.adopt:app", "Deploy a new stack on the data that a removed one has kept."),
     "simulate": ("cli.commands.simulate:app", "Simulate an experiment, or plan one."),

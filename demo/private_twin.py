@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+from cli.interrupts import not_interrupted, terminated_is_interrupted
 from twin import children, lifecycle
 from twin.lifecycle import RunningTwin, Settings
 
@@ -39,11 +39,11 @@ def scratch_folder() -> Iterator[Path]:
     """A folder for everything that the demo writes; deleted afterwards, also after Ctrl-C and kill -9."""
     folder = Path(tempfile.mkdtemp(prefix="usher-demo-"))
     children.remove_at_end(folder)  # the janitor deletes it when the demo is killed
-    with _terminated_is_interrupted():
+    with terminated_is_interrupted():
         try:
             yield folder
         finally:
-            with _not_interrupted():
+            with not_interrupted():
                 children.close()
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -63,7 +63,7 @@ def private_twin(folder: Path, min_new_rows: int, progress: Callable[[str], None
         process = _start(settings)
         yield _ready(process, settings, progress)
     finally:
-        with _not_interrupted():
+        with not_interrupted():
             if process is not None:
                 children.end(process, END_SECONDS)
                 if process.stdout is not None:
@@ -96,28 +96,3 @@ def _ready(process: subprocess.Popen[Any], settings: Settings, progress: Callabl
         log = (settings.state_folder / "twin.log").read_text(errors="replace").strip().splitlines()
         raise CommandError(f"the twin stopped while it started: {log[-1] if log else 'its log is empty'}")
     return running
-
-
-@contextmanager
-def _not_interrupted() -> Iterator[None]:
-    """Ignore another Ctrl-C during the clean-up."""
-    saved = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, saved)
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, so that the clean-up runs."""
-
-    def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 - a signal handler's signature
-        raise KeyboardInterrupt
-
-    saved = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in saved.items():
-            signal.signal(number, handler)

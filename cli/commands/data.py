@@ -85,6 +85,13 @@ def generate_with_progress(folder: Path, size: Size, seed: int, kinds: Kinds | N
         return write(folder, size, seed, lambda count: bar.update(task, advance=count), kinds or Kinds())
 
 
+def generate_ratings(folder: Path, users: int, items: int, ratings: int, seed: int) -> dict[str, int]:
+    """Generate MovieLens' four files into `folder`; returns the rows of each file."""
+    from demo.generator.world import Size  # noqa: PLC0415 - numpy, only here
+
+    return generate_with_progress(folder, Size(users, items, ratings), seed)
+
+
 @app.command("movielens")
 def download_movielens(folder: Folder, *, force: Force = False) -> None:
     """Download MovieLens' ml-latest-small from GroupLens, its digest checked."""

@@ -43,16 +43,21 @@ def image(
 ) -> None:
     """Build the recommender's container image with CodeBuild and wait for it."""
     target = chosen(ctx)
-    project = target.resources.image_build
-    if not project:
-        raise CommandError(f"stack {target.stack_name} has no output ImageBuild: deploy the current template.yaml")
-    target.client("s3").put_object(Bucket=target.resources.lake_bucket, Key=KEY, Body=archive(PROJECT))
-    build = target.client("codebuild").start_build(projectName=project)["build"]["id"]
+    build = start(target)
     say(f"build {build} has started")
     if wait_minutes:
         with err().status("Building") as status:
             follow(target, build, wait_minutes * 60, status.update)
         say("the image is in the stack's repository; the next run uses it")
+
+
+def start(target: Target) -> str:
+    """Upload the sources and start the build; returns its id."""
+    project = target.resources.image_build
+    if not project:
+        raise CommandError(f"stack {target.stack_name} has no output ImageBuild: deploy the current template.yaml")
+    target.client("s3").put_object(Bucket=target.resources.lake_bucket, Key=KEY, Body=archive(PROJECT))
+    return str(target.client("codebuild").start_build(projectName=project)["build"]["id"])
 
 
 def follow(target: Target, build: str, seconds: float, tell: Callable[[str], Any]) -> None:

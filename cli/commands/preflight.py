@@ -37,14 +37,14 @@ def preflight(
 ) -> None:
     """Check before a deployment: credentials, region, quotas, ECR, Lake Formation, names, parameters."""
     read = read_template(template)
-    given = {**parameters.saved_overrides(samconfig or template.with_name("samconfig.toml")), **_pairs(parameter or [])}
+    given = {**parameters.saved_overrides(samconfig or template.with_name("samconfig.toml")), **pairs(parameter or [])}
     target, failed = _target(ctx)
     found = [failed, *offline(read, given, ctx.obj)] if target is None else [*online(target, read, given)]
     findings = [finding for finding in found if finding is not None]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        _show(findings)
+        show(findings)
     if any(finding.state == "refused" for finding in findings):
         raise typer.Exit(1)
 
@@ -107,7 +107,8 @@ def _target(ctx: typer.Context) -> tuple[Target | None, Finding | None]:
         return None, Finding("credentials", "refused", reason, "aws configure sso, aws login, or --profile NAME")
 
 
-def _pairs(given: list[str]) -> dict[str, str]:
+def pairs(given: list[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a mapping; CommandError names the first that is not one."""
     found = {}
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -117,7 +118,8 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _show(findings: list[Finding]) -> None:
+def show(findings: list[Finding]) -> None:
+    """Print the findings as a table, and below it what fixes those that are not fine."""
     table = make_table(("check", "state", "found"))
     for finding in findings:
         shown = Text(finding.state, style=_STYLES[finding.state])
