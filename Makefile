@@ -79,10 +79,11 @@ check: setup $(SAM) ## check style, types, template and workflows
 build: setup $(SAM) ## build the application for AWS into .aws-sam/build, without Docker
 	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
 
-docs: setup ## generate the documents that come from the code
+docs: setup $(SAM) ## generate the documents that come from the code
 	@$(BIN)/python -c 'from pathlib import Path; from usher.schema.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.api.docs import markdown; Path("docs/api.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.algorithms.documentation import with_algorithms; page = Path("docs/models.md"); page.write_text(with_algorithms(page.read_text()))'
+	@$(BIN)/python -m cli.deployments.documentation
 
 lock: setup ## resolve the requirement lists, after a change of an *.in file
 	@scripts/lock

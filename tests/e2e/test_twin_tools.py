@@ -75,7 +75,11 @@ def _run(twin: Any, command: list[str | Path], cwd: Path) -> subprocess.Complete
 
 def _deploy(twin: Any, application: Path) -> str:
     options = ["--stack-name", STACK, "--no-confirm-changeset", "--no-progressbar"]
-    ran = _run(twin, [SAM, "deploy", *options, "--parameter-overrides", "DatabaseName=by_sam"], application)
+    ran = _run(
+        twin,
+        [SAM, "deploy", *options, "--parameter-overrides", "DatabaseName=by_sam", "EndpointName=by-sam"],
+        application,
+    )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     return ran.stdout
 
@@ -124,7 +128,14 @@ def test_sam_shows_why_a_deployment_failed_and_the_stack_is_as_before(deployed: 
     kept = (deployed / "template.yaml").read_text()
     broken = kept.replace("\nOutputs:\n", "\n  Broken: {Type: AWS::SQS::Queue, Properties: {Wrong: 1}}\n\nOutputs:\n")
     (deployed / "template.yaml").write_text(broken)
-    options = ["--stack-name", STACK, "--no-confirm-changeset", "--parameter-overrides", "DatabaseName=by_sam"]
+    options = [
+        "--stack-name",
+        STACK,
+        "--no-confirm-changeset",
+        "--parameter-overrides",
+        "DatabaseName=by_sam",
+        "EndpointName=by-sam",
+    ]
     ran = _run(twin, [SAM, "deploy", *options], deployed)
     (deployed / "template.yaml").write_text(kept)
     assert ran.returncode == 1
