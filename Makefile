@@ -44,7 +44,7 @@ test: setup build pins ## run the tests, under ten minutes
 	@$(PYTEST) -m "not slow and not exhaustive" tests/unit tests/infra
 	@$(PYTEST) -m "not slow and not exhaustive" tests/contract tests/workflow tests/e2e
 
-test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## run the slow end-to-end tests, which `make test` leaves out
+test-all: setup build pins build/awscli/bin/aws build/sagemaker/.ready build/ministack/.ready ## run the slow end-to-end tests, which `make test` leaves out
 	@$(PYTEST) -m slow tests/unit
 	@$(PYTEST) -m slow tests/contract tests/workflow tests/e2e
 
@@ -63,6 +63,20 @@ build/sagemaker/.ready: requirements/sagemaker.txt $(VENV)/.ready
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python build/sagemaker
 	@VIRTUAL_ENV=build/sagemaker $(UV) pip sync --quiet --require-hashes requirements/sagemaker.txt
 	@touch $@
+
+# MiniStack runs the functions on its own interpreter, which has to be the layers' Python. Without one its test is skipped.
+build/ministack/.ready: requirements/ministack.txt $(VENV)/.ready
+	@for each in $(PYTHON313) $(BIN)/python python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
+	  if $$each -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.13 found (make PYTHON313=PATH names one): the test with MiniStack is skipped"; \
+	else \
+	  echo "Installing MiniStack into build/ministack" && \
+	  $(UV) venv --quiet --allow-existing --python "$$python" build/ministack && \
+	  VIRTUAL_ENV=build/ministack $(UV) pip sync --quiet --require-hashes requirements/ministack.txt && \
+	  touch $@; \
+	fi
 
 build/awscli/bin/aws: requirements/awscli.txt $(VENV)/.ready
 	@echo "Installing awscli into build/awscli"
