@@ -60,7 +60,8 @@ def smoke(  # noqa: PLR0913 - the options of a command
     target = chosen(ctx)
     number = secrets.token_hex(3)
     target.stack_name = f"{target.stack_name}-smoke-{number}"
-    given = {**PARAMETERS, "BudgetUsd": f"{budget_usd:g}", **_names(target.stack_name), **pairs(parameter or [])}
+    own = {"BudgetUsd": f"{budget_usd:g}", **_names(target.stack_name)}
+    given = {**PARAMETERS, **own, **checked_parameters(pairs(parameter or []))}
     findings = list(online(target, read_template(), given))
     if any(finding.state == "refused" for finding in findings):
         show(findings)
@@ -75,6 +76,16 @@ def smoke(  # noqa: PLR0913 - the options of a command
         raise KeyboardInterrupt
     if not result.passed:
         raise typer.Exit(1)
+
+
+def checked_parameters(given: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameters; CommandError for one that would let the test delete existing data."""
+    for name in ("LandingBucketName", "LakeBucketName", "StateTableName"):
+        if given.get(name):
+            raise CommandError(
+                f"--parameter {name}={given[name]}: a smoke test deletes all of its data, so it takes no existing name"
+            )
+    return given
 
 
 def _names(stack_name: str) -> dict[str, str]:
