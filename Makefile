@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pins docs demo test test-all test-patches image test-image check build lock clean
+.PHONY: help setup pins permissions docs demo test test-all test-patches image test-image check build lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,11 +93,18 @@ check: setup $(SAM) ## check style, types, template and workflows
 build: setup $(SAM) ## build the application for AWS into .aws-sam/build, without Docker
 	@PATH="$(abspath $(BIN)):$$PATH" $(SAM) build
 
+permissions: setup build pins build/awscli/bin/aws build/sagemaker/.ready ## record which permissions the end-to-end tests and the demo use
+	@rm -rf build/permissions
+	@USHER_PERMISSIONS_RECORD=$(abspath build/permissions) $(PYTEST) -m "not exhaustive" tests/workflow tests/e2e
+	@USHER_PERMISSIONS_RECORD=$(abspath build/permissions) $(BIN)/usher demo
+	@$(BIN)/python -m twin.iam.permissions build/permissions
+
 docs: setup $(SAM) ## generate the documents that come from the code
 	@$(BIN)/python -c 'from pathlib import Path; from usher.schema.datasets import markdown; Path("docs/datasets.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.api.docs import markdown; Path("docs/api.md").write_text(markdown())'
 	@$(BIN)/python -c 'from pathlib import Path; from usher.algorithms.documentation import with_algorithms; page = Path("docs/models.md"); page.write_text(with_algorithms(page.read_text()))'
 	@$(BIN)/python -m cli.deployments.documentation
+	@$(BIN)/python -m twin.iam.permissions
 
 lock: setup ## resolve the requirement lists, after a change of an *.in file
 	@scripts/lock

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from benchmarks import policies
 from twin import context
+from twin.cloudformation import template
 from twin.iam import sessions
+from twin.iam.documents import Kind
 
 SERVICES = (sessions.LAMBDA, sessions.SAGEMAKER, sessions.STATES, sessions.FIREHOSE, sessions.EVENTS)
 
@@ -35,6 +39,20 @@ def role(name: str, *statements: dict[str, Any], services: Sequence[str] = SERVI
     if statements:
         iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=document(*statements))
     return arn(name)
+
+
+def template_role(owner: str, names: Mapping[str, str]) -> str:
+    """A role of template.yaml, with a name as CloudFormation gives it; its ARN.
+
+    names: text of the resolved policy → text with the test's names, `:statetable` → `:table/state`.
+    """
+    found = policies.documents(template.parse((Path(__file__).parents[1] / "template.yaml").read_text()))
+    (policy,) = [one for one in found if one.owner == owner and one.kind is Kind.IDENTITY]
+    text = json.dumps(policy.content)
+    for old, new in names.items():
+        assert old in text, f"{owner} has no {old}"
+        text = text.replace(old, new)
+    return role(f"usher-{owner}-TESTTESTTEST", *json.loads(text)["Statement"])
 
 
 def trust(services: Sequence[str] = SERVICES) -> dict[str, Any]:

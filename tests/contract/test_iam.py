@@ -176,3 +176,32 @@ def test_a_job_whose_role_may_do_too_little_says_which_permission_is_missing() -
         asked = [Check("ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:1:repository/r")]
         judge.check_role(role, sessions.SAGEMAKER, "s", asked)
     RECORD.take_denials()
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ({"Condition": {"StringLikes": {"aws:SourceArn": "x"}}}, "Condition.StringLikes: unknown operator"),
+        ({"Resource": "arn:aws:s3"}, "arn:aws:s3"),
+        ({"Resource": "arn:aws:s3:::${aws:usrname}/*"}, "aws:usrname"),
+    ],
+)
+def test_a_deployment_with_a_policy_that_cannot_be_judged_is_refused_and_says_where(
+    client: Callable[[str], Any], eventually: Callable[..., Any], statement: dict[str, Any], reason: str
+) -> None:
+    document = json.loads(roles.document({"Sid": "Broken", **roles.EVERYTHING, **statement}))
+    properties = {
+        "AssumeRolePolicyDocument": json.loads(roles.document(roles.trust())),
+        "Policies": [{"PolicyName": "streams", "PolicyDocument": document}],
+    }
+    body = json.dumps({"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": properties}}})
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(StackName="s", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+
+    def refused() -> list[str]:
+        events = cloudformation.describe_stack_events(StackName="s")["StackEvents"]
+        return [event["ResourceStatusReason"] for event in events if event.get("ResourceStatus") == "CREATE_FAILED"]
+
+    (told,) = eventually(refused)
+    assert "R (AWS::IAM::Role): policy streams, statement Broken, " in told
+    assert reason in told

@@ -13,6 +13,7 @@ import pytest
 
 from demo.generator.files import generate
 from demo.generator.world import Size
+from twin.iam.record import FOLDER as PERMISSIONS
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 900.0
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.slow
 def start(scratch: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start the demo with a temporary folder of its own, so that what it leaves can be seen."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "USHER_"))}
+    clean[PERMISSIONS] = os.environ[PERMISSIONS]  # its twin is judged, too
     return subprocess.Popen(
         [sys.executable, "-m", "cli.main", "demo", *arguments],
         cwd=ROOT,

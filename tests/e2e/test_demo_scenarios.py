@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from twin.iam.record import FOLDER as PERMISSIONS
+
 ROOT = Path(__file__).parents[2]
 #: Far more than a quiet machine takes (four minutes): nothing here is about speed.
 WHOLE_SECONDS = 1800.0
@@ -43,6 +45,7 @@ class Played:
 
 def play(scratch: Path, *arguments: str) -> Played:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "USHER_"))}
+    clean[PERMISSIONS] = os.environ[PERMISSIONS]  # its twin is judged, too
     kept = scratch / "kept"
     ended = subprocess.run(
         [sys.executable, "-m", "cli.main", "demo", "--save", str(kept), *arguments],

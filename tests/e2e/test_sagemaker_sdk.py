@@ -13,6 +13,7 @@ import pytest
 
 from demo.generator.files import generate
 from demo.generator.world import Size
+from tests import roles
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,9 @@ def driven(sdk: Path, twin: Any, tmp_path_factory: pytest.TempPathFactory) -> di
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": twin.running.region})
     s3.upload_file(str(folder / "data/ratings.csv"), BUCKET, "by-hand/ratings/ratings.csv")
     s3.upload_file(str(folder / "data/movies.csv"), BUCKET, "by-hand/items/movies.csv")
+    role = twin.client("iam").create_role(RoleName="sdk", AssumeRolePolicyDocument=roles.document(roles.trust()))
+    everything = roles.document(roles.EVERYTHING)
+    twin.client("iam").put_role_policy(RoleName="sdk", PolicyName="everything", PolicyDocument=everything)
     (folder / "config.yaml").write_text(_block("yaml"))
     (folder / "example.py").write_text(_block("python") + EPILOGUE)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))}
@@ -70,7 +74,7 @@ def driven(sdk: Path, twin: Any, tmp_path_factory: pytest.TempPathFactory) -> di
         **twin.environment,
         "BUCKET": BUCKET,
         "IMAGE": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/usher-recommender:latest",
-        "ROLE": "arn:aws:iam::123456789012:role/sagemaker",
+        "ROLE": role["Role"]["Arn"],
         "SAGEMAKER_VALIDATE_ROLE": "false",
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(folder / "config.yaml"),
         "RESULT": str(folder / "result.json"),

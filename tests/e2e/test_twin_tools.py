@@ -26,6 +26,7 @@ PROBE = """
       CodeUri: functions/probe
       Role: !GetAtt IngestStreamRole.Arn
       Layers: [!Ref CoreLayer]
+      LoggingConfig: {LogGroup: !Ref IngestStreamLogs}
       Environment: {Variables: {PROBE: "WORD"}}
 """
 LISTENER = """

@@ -28,6 +28,7 @@ from botocore.awsrequest import AWSResponse
 from tests import roles
 from twin import children, context, moto_patches
 from twin.context import Context
+from twin.iam.record import RECORD
 from twin.sagemaker import image_pull
 from usher.runs import cost
 from usher.runs.cost import TrainingRows
@@ -78,6 +79,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     try:
         yield entered
     finally:
+        RECORD.save()
         children.close()
         threaded.stop()
         os.environ.clear()
@@ -143,6 +145,13 @@ def definition(**changes: str) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)
 
 
+def workflow_role() -> str:
+    """The workflow's role as the template has it, for the resources of these tests."""
+    functions = {f":{name.replace('_', '')}": f":function:{name}" for name in FUNCTIONS}
+    names = {**functions, ":statetable": ":table/state", "::lakebucket": "::lake", ":sagemakerrole": ":role/sagemaker"}
+    return roles.template_role("TrainWorkflowRole", names)
+
+
 def _pascal(name: str) -> str:
     return "".join(part.title() for part in name.split("_"))
 
@@ -166,7 +175,7 @@ class Run:
         self.client("events").put_rule(Name=RULE, ScheduleExpression="rate(1 minute)", State="DISABLED")
         self.queue = self.client("sqs").create_queue(QueueName="quiet")["QueueUrl"]
         self.machine = self.client("stepfunctions").create_state_machine(
-            name="usher-train-and-deploy", definition=definition(), roleArn=ROLE
+            name="usher-train-and-deploy", definition=definition(), roleArn=workflow_role()
         )["stateMachineArn"]
 
     def _catalog(self) -> None:
@@ -220,7 +229,7 @@ class Run:
         changed["States"]["Given"] = {"Type": "Pass", "Assign": values, "Output": given.pop("input", {}), "Next": state}
         states = self.client("stepfunctions")
         name = f"m{uuid.uuid4().hex}"
-        machine = states.create_state_machine(name=name, definition=json.dumps(changed), roleArn=ROLE)
+        machine = states.create_state_machine(name=name, definition=json.dumps(changed), roleArn=workflow_role())
         arn = states.start_execution(
             stateMachineArn=machine["stateMachineArn"], name=RUN["run_id"], input=json.dumps({"run_id": RUN["run_id"]})
         )["executionArn"]
@@ -239,11 +248,16 @@ class Run:
         """An artefact that can be unpacked."""
         self.client("s3").put_object(Bucket="lake", Key=key, Body=_archive())
 
-    def fault(self, operation: str, code: str, times: int = 10**6, service: str = "sagemaker") -> list[Any]:
-        """Have the workflow's next `times` calls of an operation answered with an error; the calls that met it."""
+    def fault(self, operation: str, code: str, times: int = 10**6, **where: str) -> list[Any]:
+        """Have the workflow's next `times` calls of an operation answered with an error; the calls that met it.
+
+        where: the service, if it is not SageMaker, and the logical id of the workflow's role.
+        """
         from twin.stepfunctions import clients  # noqa: PLC0415 - the interpreter's own clients
 
-        made = clients.client(service_name=service, region_name=REGION, role=ROLE)
+        service = where.get("service", "sagemaker")
+        arn = roles.arn(f"usher-{where.get('role', 'TrainWorkflowRole')}-TESTTESTTEST")
+        made = clients.client(service_name=service, region_name=REGION, role=arn)
         met: list[Any] = []
 
         def refuse(params: Any, **_: Any) -> Any:
@@ -413,6 +427,7 @@ def run(_server: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         context.client("stepfunctions").stop_execution(executionArn=execution)
     SageMaker(_server).stop()
     moto_api_backend.reset()
+    assert not RECORD.take_denials(), "a role of the template lacks a permission"
 
 
 def _running() -> list[str]:

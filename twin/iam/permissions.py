@@ -3,7 +3,7 @@
     python -m twin.iam.permissions FOLDER
 
 adds the records in FOLDER (see `twin.iam.record`) to tests/infra/permissions.json and writes the page anew; without
-FOLDER it writes the page only. A permission that no recorded call used stands in UNUSED with its reason, or has to go.
+FOLDER it writes the page only. A permission that no recorded call used has a reason in `twin.iam.unused`, or has to go.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twin.iam.unused import UNUSED
+from twin.iam import unused
 
 PROJECT = Path(__file__).parents[2]
 RECORDED = PROJECT / "tests" / "infra" / "permissions.json"
@@ -87,8 +87,8 @@ def page(template: Mapping[str, Any]) -> str:
     by_role: dict[str, list[str]] = defaultdict(list)
     for grant, resource in grants(template).items():
         needs = ", ".join(f"`{call}`" for call in used.get(grant, ()))
-        reason = needs or UNUSED.get((grant.role, grant.sid, grant.action), "")
-        by_role[grant.role].append(f"| {grant.sid} | `{grant.action}` | `{resource}` | {reason} |")
+        needs = needs or unused.reason(grant.role, grant.sid, grant.action)
+        by_role[grant.role].append(f"| {grant.sid} | `{grant.action}` | `{resource}` | {needs} |")
     for role, rows in by_role.items():
         head = f"\n## {role}\n\n| statement | action | resource | needed by |\n|---|---|---|---|\n"
         parts.append(head + "\n".join(rows) + "\n")

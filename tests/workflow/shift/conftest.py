@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.conditions import Key
 
+from tests import roles
 from usher.store import keys
 from usher.store.codec import loaded, stored
 
@@ -44,7 +45,7 @@ class Shift:
             handler = run.functions.handlers.setdefault(name, _load(name))
             patch.setitem(handler.__globals__, "time", clock)
         self.machine = run.client("stepfunctions").create_state_machine(
-            name="usher-shift-traffic", definition=definition(), roleArn=ROLE
+            name="usher-shift-traffic", definition=definition(), roleArn=workflow_role()
         )["stateMachineArn"]
         self.random = random.Random(12)
         self._variants: dict[str, Any] = {}
@@ -316,6 +317,12 @@ def _load(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.handler
+
+
+def workflow_role() -> str:
+    """The workflow's role as the template has it, for the resources of these tests."""
+    functions = {f":{name.replace('_', '')}": f":function:{name}" for name in ("shift_traffic", "prepare_next")}
+    return roles.template_role("ShiftWorkflowRole", {**functions, ":statetable": ":table/state"})
 
 
 def definition() -> str:

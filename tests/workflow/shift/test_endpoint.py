@@ -96,7 +96,7 @@ def test_a_rollback_moves_the_router_though_the_endpoint_is_busy_for_long(served
 
 
 def test_an_update_that_is_refused_is_on_record_until_it_succeeds(served: Any) -> None:
-    met = served.run.fault(REWEIGH, "ValidationException", times=3)
+    met = served.run.fault(REWEIGH, "ValidationException", times=3, role="ShiftWorkflowRole")
     found = served.tick()
     assert found["states"] == [
         "Tick",
