@@ -15,6 +15,7 @@ ACTIONS: dict[str, str] = {
 RETRY = "a failed message is handed back with a delay"
 MISSING = "only in an account: S3 answers 403 for a missing object without it, and the twin 404 in any case"
 QUOTAS = "a quota whose code is unknown, or that the account has never changed"
+IDLE = "a rollback while no experiment is open"
 OWN_IMAGE = "a stack with RecommenderImage"
 #: (role, statement, action) → the reason.
 STATEMENTS: dict[tuple[str, str, str], str] = {
@@ -51,11 +52,7 @@ STATEMENTS: dict[tuple[str, str, str], str] = {
     ("DeployExperimentRole", "DetectMissingLists", "s3:ListBucket"): MISSING,
     ("ShiftTrafficRole", "DetectMissingLists", "s3:ListBucket"): MISSING,
     ("ShiftTrafficRole", "DisableTheSchedule", "events:EnableRule"): "an experiment opened while the last one ended",
-    (
-        "ShiftTrafficRole",
-        "DescribeItsModels",
-        "sagemaker:DescribeEndpointConfig",
-    ): "an operator returns to the variant that serves nobody",
+    ("ShiftTrafficRole", "DescribeItsModels", "sagemaker:DescribeEndpointConfig"): IDLE,
     ("TrainWorkflowRole", "RegisterModels", "sagemaker:CreateModelPackage"): "only in an account: AWS's guides name "
     "the group, its reference the package",
     ("TrainWorkflowRole", "CheckModelPackages", "ecr:BatchGetImage"): "only in an account: CreateModelPackage may look "
