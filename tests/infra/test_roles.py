@@ -151,7 +151,7 @@ def test_sagemaker_may_pull_read_write_log_and_measure(resources: Mapping[str, A
     assert actions(resources, "SageMakerRole") >= {
         *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
         *("ecr:GetAuthorizationToken", "s3:GetObject", "s3:PutObject", "s3:ListBucket"),
-        *("glue:GetTable", "glue:GetDatabase", "logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),
+        *("glue:GetTable", "logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"),
     }
 
 
