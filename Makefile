@@ -37,8 +37,8 @@ $(SAM): requirements/sam.txt $(VENV)/.ready
 pins: setup # the layers' packages for this interpreter: the twin's functions see these and nothing else
 	@$(BIN)/python -m twin.awslambda.pins
 
-demo: setup pins ## run the demo on the twin; SCENARIO=bad-model or broken makes the challenger faulty
-	@$(BIN)/usher demo $(if $(SCENARIO),--scenario $(SCENARIO))
+demo: setup pins ## run the demo on the twin; SCENARIO=bad-model or broken makes the challenger faulty, BACKEND=function needs no endpoint
+	@$(BIN)/usher demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(BACKEND),--backend $(BACKEND))
 
 test: setup build pins ## run the tests, under ten minutes
 	@$(PYTEST) -m "not slow and not exhaustive" tests/unit tests/infra

@@ -26,7 +26,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=3)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, private_twin(Path(folder), given.rows**2, print) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        private_twin(Path(folder), {"MinNewRows": str(given.rows**2)}, print) as running,
+    ):
         target = of_twin(running)  # its run threshold is out of reach, so that no run takes the cores
         path = Path(folder) / "ratings.csv"
         path.write_text(rows(given.rows))

@@ -24,21 +24,24 @@ from demo.private_twin import private_twin, scratch_folder
 from demo.simulated_users.history import read_history
 from demo.simulated_users.preference_model import fit_preferences
 from demo.stages import Demo
-from demo.summary import Log, show
+from demo.summary import Log, Usage, show
 
 NATURAL = "natural"
 SCENARIO_NAMES = (NATURAL, *SCENARIOS)
+BACKENDS = ("endpoint", "function")
 #: A run starts after so many new rows, as a share of the second delivery's ratings: feedback alone starts none.
 _MIN_NEW_ROWS_SHARE = 0.75
 
 
-def play(data: Path | None, scenario: str, seed: int, save: Path | None) -> None:
+def play(data: Path | None, scenario: str, backend: str, seed: int, save: Path | None) -> None:
     """Run the demo and print each stage. data: the folder of the files; real or generated ones without it.
+
+    scenario: one of SCENARIO_NAMES. backend: one of BACKENDS, the template's ServingBackend.
 
     Raises CommandError at the first stage that does not do what it must. Leaves no process and no file behind,
     except in `save`.
     """
-    started, log = time.monotonic(), Log()
+    started, log = time.monotonic(), Log(usage=Usage(backend=backend))
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder())
         real = data or real_data()
@@ -48,7 +51,8 @@ def play(data: Path | None, scenario: str, seed: int, save: Path | None) -> None
         say("\n1  Deploy the template on this machine: no AWS account, no Docker", "bold")
         with log.stage("deploy") as stage, err().status("Deploying") as status:
             rows = max(1, int(_MIN_NEW_ROWS_SHARE * deliveries.second.rows["ratings.csv"]))
-            deploying = private_twin(scratch, rows, lambda line: status.update(Text(f"Deploying: {line}")))
+            parameters = {"MinNewRows": str(rows), "ServingBackend": backend}
+            deploying = private_twin(scratch, parameters, lambda line: status.update(Text(f"Deploying: {line}")))
             twin = stack.enter_context(deploying)
             stage.result = "template.yaml deployed to a twin on 127.0.0.1"
         say(f"ready after {stage.seconds:.1f} s at {twin.endpoint}")

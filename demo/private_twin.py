@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,15 @@ def scratch_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def private_twin(folder: Path, min_new_rows: int, progress: Callable[[str], None]) -> Iterator[RunningTwin]:
+def private_twin(folder: Path, parameters: Mapping[str, str], progress: Callable[[str], None]) -> Iterator[RunningTwin]:
     """A running twin with its state below `folder`, stopped afterwards.
 
-    min_new_rows: new rows that start a run. progress: called with each step of the deployment.
+    parameters: the template's, beside PARAMETERS. progress: called with each step of the deployment.
     Raises CommandError with the twin's message when it cannot start.
     """
     process: subprocess.Popen[Any] | None = None
     try:
-        parameters = {**PARAMETERS, "MinNewRows": str(min_new_rows)}
-        settings = Settings(project=PROJECT, state_folder=folder / "state", parameters=parameters)
+        settings = Settings(project=PROJECT, state_folder=folder / "state", parameters={**PARAMETERS, **parameters})
         settings.state_folder.mkdir()
         process = _start(settings)
         yield _ready(process, settings, progress)

@@ -26,7 +26,12 @@ HOSTING = "ml.c5.large"
 
 @dataclass(slots=True)
 class Usage:
-    """What the demo used. enrolled: users in the experiment. ticks: executions of the shift workflow."""
+    """What the demo used. enrolled: users in the experiment. ticks: executions of the shift workflow.
+
+    backend: the template's ServingBackend.
+    """
+
+    backend: str = "endpoint"
 
     runs_usd: float = 0.0
     runs: int = 0
@@ -58,7 +63,7 @@ def cost_items(usage: Usage) -> list[CostItem]:
     serving = usage.requests * request_usd(prices, RECOMMENDATION, _FUNCTION_GB)
     writes = usage.events * FEEDBACK.write_units + usage.enrolled * ENROLMENT.write_units
     transitions = usage.ticks * TRANSITIONS_PER_TICK + usage.runs * TRANSITIONS_PER_RUN
-    return [
+    items = [
         CostItem(
             "training and evaluation (the plans' estimate)",
             f"{usage.runs} run{'' if usage.runs == 1 else 's'}",
@@ -68,8 +73,10 @@ def cost_items(usage: Usage) -> list[CostItem]:
         CostItem("requests: API, function, reads, logs", f"{usage.requests:,}", serving),
         CostItem("writes of feedback and enrolment", f"{writes:,.0f}", writes * prices.price("dynamodb.write_unit")),
         CostItem("state transitions", f"{transitions:,}", transitions * prices.price("stepfunctions.transition")),
-        CostItem("endpoint for one hour", f"two {HOSTING}", 2 * prices.hour("hosting", HOSTING)),
     ]
+    if usage.backend == "endpoint":
+        items.append(CostItem("endpoint for one hour", f"two {HOSTING}", 2 * prices.hour("hosting", HOSTING)))
+    return items
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from cli import runs
@@ -11,6 +11,7 @@ from cli.commands.recommend import ask, show
 from cli.commands.report import trials
 from cli.commands.runs import cost, verdict
 from cli.errors import CommandError
+from cli.experiments.records import router_of
 from cli.formatting.run_report import Trial
 from cli.formatting.terminal import out, printable, say
 from cli.runs import Run
@@ -71,13 +72,22 @@ def print_result(target: Target, run: Run) -> bool:
         return False
     if run.overall_status != "succeeded":
         raise CommandError(f"run {run.run_id} {run.overall_status}: {verdict(run)}")
-    endpoint = target.client("sagemaker").describe_endpoint(EndpointName=target.resources.endpoint_name)
-    variants = ", ".join(
-        f"variant {variant['VariantName']} with weight {variant['CurrentWeight']:g}"
-        for variant in endpoint["ProductionVariants"]
-    )
-    say(f"endpoint {endpoint['EndpointStatus']} {run.seconds(datetime.now(UTC)):.1f} s after the start: {variants}")
+    place, weights = _serving(target)
+    variants = ", ".join(f"variant {name} with weight {weight:g}" for name, weight in weights.items())
+    say(f"{place} {run.seconds(datetime.now(UTC)):.1f} s after the start: {variants}")
     return True
+
+
+def _serving(target: Target) -> tuple[str, Mapping[str, float]]:
+    """Where the models are, and the variants' weights: the endpoint's, or the router's when the function serves."""
+    sagemaker, name = target.client("sagemaker"), target.resources.endpoint_name
+    found = sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+    if all(endpoint["EndpointName"] != name for endpoint in found):
+        router = router_of(target)
+        return "in the function, without an endpoint,", router.weights if router else {}
+    endpoint = sagemaker.describe_endpoint(EndpointName=name)
+    weights = {variant["VariantName"]: variant["CurrentWeight"] for variant in endpoint["ProductionVariants"]}
+    return f"endpoint {endpoint['EndpointStatus']}", weights
 
 
 def trial_lines(found: list[Trial]) -> list[str]:

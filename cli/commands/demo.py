@@ -24,11 +24,12 @@ def demo(
     scenario: Annotated[
         str, typer.Option(help="natural, bad-model (recommends wrong items) or broken (fails).")
     ] = "natural",
+    backend: Annotated[str, typer.Option(help="Where models run: endpoint, or function (no endpoint).")] = "endpoint",
     seed: Annotated[int, typer.Option(min=0, help="The same seed simulates the same users and preferences.")] = SEED,
     save: Annotated[Path | None, typer.Option(help="Write the experiment's page and record into this folder.")] = None,
 ) -> None:
     """Run the whole loop on a private twin: data, training, recommendations, feedback, an experiment."""
-    from demo.play import SCENARIO_NAMES, play  # noqa: PLC0415 - --help need not load numpy and the twin
+    from demo.play import BACKENDS, SCENARIO_NAMES, play  # noqa: PLC0415 - --help need not load numpy and the twin
 
     if save is not None and save.exists() and not save.is_dir():
         raise CommandError(f"--save {save} is a file: pass a folder")
@@ -36,4 +37,10 @@ def demo(
         raise CommandError(f"{data} has no {', '.join(missing_files(data))}: pass a folder with MovieLens' files")
     if scenario not in SCENARIO_NAMES:
         raise CommandError(f"unknown scenario {scenario}: use one of {', '.join(SCENARIO_NAMES)}")
-    play(data, scenario, seed, save)
+    if backend not in BACKENDS:
+        raise CommandError(f"unknown back end {backend}: use one of {', '.join(BACKENDS)}")
+    if (scenario, backend) == ("broken", "function"):
+        raise CommandError(
+            "scenario broken fails in the endpoint's container only: use --backend endpoint, or bad-model"
+        )
+    play(data, scenario, backend, seed, save)

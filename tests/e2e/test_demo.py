@@ -130,6 +130,24 @@ def test_an_unknown_scenario_is_one_line_that_names_the_known_ones(tmp_path: Pat
     assert output == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--backend", "lambda"), "unknown back end lambda: use one of endpoint, function"),
+        (
+            ("--backend", "function", "--scenario", "broken"),
+            "scenario broken fails in the endpoint's container only: use --backend endpoint, or bad-model",
+        ),
+    ],
+)
+def test_a_back_end_that_the_demo_cannot_play_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    process = start(tmp_path, *arguments)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (1, "", f"usher: {words}\n")
+
+
 def test_a_file_in_the_place_of_the_folder_to_save_in_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("")
     process = start(tmp_path, "--save", str(tmp_path / "there"))

@@ -1,4 +1,4 @@
-"""The whole loop with fixed seeds, three times: each ends as it may, and users do not notice a broken model."""
+"""The whole loop with fixed seeds, four times: each ends as it may, and users do not notice a broken model."""
 
 from __future__ import annotations
 
@@ -89,6 +89,24 @@ def test_the_natural_scenario_ends_with_a_reason(tmp_path: Path) -> None:
     champion = played.record["router"]["models"][played.record["router"]["champion"]]
     assert champion == played.meta["models"]["challenger" if outcome == "promoted" else "champion"]
     assert (tmp_path / "kept" / "experiment.html").stat().st_size > 1000
+
+
+def test_the_function_back_end_serves_tests_and_decides_without_an_endpoint(tmp_path: Path) -> None:
+    """Data in, two runs, an experiment, its decision; with seed 42 the second model passes the gate."""
+    played = play(tmp_path, "--backend", "function", "--seed", "42")
+    assert re.findall(r"^(model|fold_in|popular): ", played.output, re.M) == ["model", "fold_in", "popular"]
+    serving = re.findall(r"^(in the function, without an endpoint|endpoint \S+),? [\d.]+ s after", played.output, re.M)
+    assert serving == ["in the function, without an endpoint"] * 2
+    assert "endpoint for one hour" not in played.output
+    assert len(re.findall(r"^run \S+ starts$", played.output, re.M)) == 2
+    assert played.record is not None, played.output
+    assert played.meta["outcome"] in ("promoted", "rolled_back", "retired", "futile", "inconclusive")
+    assert played.meta["reason"] in played.output
+    is_safe(played)
+    assert played.shares[0] > 0 and played.shares[-1] in (0, 1)
+    users = played.record["simulated_users"]
+    assert all(sum(users["variants"][variant]) > 0 for variant in ("A", "B")), "both models served"
+    assert users["recommend_server_errors"] == 0
 
 
 def test_a_harmful_model_is_not_promoted_and_ends_without_traffic(tmp_path: Path) -> None:

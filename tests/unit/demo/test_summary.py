@@ -24,6 +24,11 @@ def test_the_estimate_grows_with_the_usage_and_names_the_endpoint() -> None:
     assert any("endpoint" in name for name in costs)
 
 
+def test_without_an_endpoint_none_is_in_the_estimate() -> None:
+    assert [item for item in cost_items(Usage(backend="function")) if "endpoint" in item.name] == []
+    assert sum(item.usd for item in cost_items(Usage(backend="function"))) == 0.0
+
+
 def test_a_failed_stage_is_in_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log()
     with pytest.raises(CommandError), log.stage("first run"):
