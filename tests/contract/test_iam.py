@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +94,22 @@ def test_an_access_key_that_was_never_given_out_is_refused(server: Context) -> N
     with pytest.raises(ClientError) as error:
         client.list_tables()
     assert refusal(error) == ("UnrecognizedClientException", "The security token included in the request is invalid.")
+
+
+def test_a_call_without_a_signature_is_refused(server: Context, bucket: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{server.endpoint}/{bucket}/in/a")  # noqa: S310 - the twin
+    assert (error.value.code, b"Missing Authentication Token" in error.value.read()) == (403, True)
+
+
+def test_a_presigned_url_does_what_its_signer_may(bucket: str) -> None:
+    s3 = session("reader", ALLOW_READS).client("s3")
+    urls = [s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}) for key in ("in/a", "out/b")]
+    with urllib.request.urlopen(urls[0]) as answer:  # noqa: S310 - the twin
+        assert answer.read() == b"x"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urls[1])  # noqa: S310 - the twin
+    RECORD.take_denials()
 
 
 def test_a_role_that_a_service_may_not_assume_gives_no_session(server: Context) -> None:

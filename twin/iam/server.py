@@ -18,6 +18,7 @@ DISPATCH = "moto.moto_server.werkzeug_app:DomainDispatcherApplication.__call__"
 
 _AUTHORIZATION = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _PRESIGNED = re.compile(r"X-Amz-Credential=([^/&]+)/[^/&]+/([^/&]+)/([^/&]+)/aws4_request")
+_PRESIGNED_V2 = re.compile(r"AWSAccessKeyId=([^&]+)")
 #: moto's own pages and the health check of the twin; AWS has nothing under these.
 _OWN_PATHS = ("/moto-api", "/favicon.ico")
 
@@ -42,6 +43,8 @@ def _refusal(environ: Environ) -> denials.Answer | None:
     if principal is sessions.ADMINISTRATOR:
         return None
     call = _call(environ, region, service)
+    if not access_key:
+        return denials.answer(call, "MissingAuthenticationToken", "Missing Authentication Token")
     if principal is None:
         return denials.answer(call, "UnrecognizedClient", "The security token included in the request is invalid.")
     return _judged(principal, call)
@@ -61,12 +64,15 @@ def _judged(principal: Principal, call: HttpCall) -> denials.Answer | None:
 
 
 def _scope(environ: Environ) -> tuple[str, str, str] | None:
-    """Access key, region and service of the signature; None for a call without one."""
+    """Access key, region and service of the signature; no key for a call without one, None for the twin's own pages."""
     if environ.get("PATH_INFO", "").startswith(_OWN_PATHS):
         return None
-    signed = _AUTHORIZATION.search(environ.get("HTTP_AUTHORIZATION", ""))
-    signed = signed or _PRESIGNED.search(unquote(environ.get("QUERY_STRING", "")))
-    return (signed[1], signed[2], signed[3].lower()) if signed else None
+    query = unquote(environ.get("QUERY_STRING", ""))
+    signed = _AUTHORIZATION.search(environ.get("HTTP_AUTHORIZATION", "")) or _PRESIGNED.search(query)
+    if signed:
+        return signed[1], signed[2], signed[3].lower()
+    presigned = _PRESIGNED_V2.search(query)
+    return (presigned[1] if presigned else ""), "", "s3"
 
 
 def _call(environ: Environ, region: str, service: str) -> HttpCall:
