@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[int, str, str]] = {
         "",
     ),
     "build/sam/bin/sam deploy --guided": (0, "Successfully created/updated stack - by-guide", "GUIDED"),
+    "build/sam/bin/sam deploy --no-confirm-changeset": (0, "No changes to deploy. Stack by-guide is up to date", ""),
     "usher preflight --account --stack-name usher-staging --parameter DatabaseName=usher_staging --parameter "
     "EndpointName=usher-staging": (0, "Nothing would be refused.", ""),
     "build/sam/bin/sam deploy --config-env staging": (0, "created/updated stack - usher-staging", "y\n"),

@@ -25,6 +25,7 @@ PROBE = """
     Properties:
       CodeUri: functions/probe
       Role: !GetAtt IngestStreamRole.Arn
+      LoggingConfig: { LogGroup: !Ref IngestStreamLogs }
       Layers: [!Ref CoreLayer]
       LoggingConfig: {LogGroup: !Ref IngestStreamLogs}
       Environment: {Variables: {PROBE: "WORD"}}

@@ -13,11 +13,12 @@ _FIRST_WORDS = ("usher", "make", "build/sam/bin/sam", "aws", "source")
 
 
 def blocks(document: str) -> Iterator[str]:
-    """The commands of the blocks without a language, one a line, without their comments."""
+    """The commands of the blocks without a language and of a pipeline's steps, one a line, without their comments."""
     text = (PROJECT / document).read_text()
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
-        for line in [] if language else block.splitlines():
-            command = line.partition("#")[0].strip()
+        lines = re.findall(r"^ *- run: (.*)$", block, re.M) if language == "yaml" else block.splitlines()
+        for line in [] if language not in ("", "yaml") else lines:
+            command = line.partition("#")[0].strip().removeprefix(".venv/bin/")
             if command.split(" ")[0] in _FIRST_WORDS:
                 yield command
 
