@@ -107,13 +107,32 @@ def _stack(target: Target) -> Mapping[str, Any]:
 
 
 def _resources(target: Target) -> Iterator[tuple[str, str]]:
-    """Physical ids by logical id, those of resources that a failed creation has kept too."""
+    """Physical ids by logical id, those of resources that a failed creation has kept too.
+
+    A bucket whose creation failed since its name is taken has that name as its id, and belongs to somebody else.
+    """
+    foreign = _never_created(target)
     for page in (
         target.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=target.stack_name)
     ):
         for one in page["StackResourceSummaries"]:
-            if one.get("PhysicalResourceId") and one["ResourceStatus"] != "DELETE_COMPLETE":
-                yield one["LogicalResourceId"], one["PhysicalResourceId"]
+            found = one["LogicalResourceId"], one.get("PhysicalResourceId", "")
+            if found[1] and found not in foreign and one["ResourceStatus"] != "DELETE_COMPLETE":
+                yield found
+
+
+def _never_created(target: Target) -> set[tuple[str, str]]:
+    """(logical id, physical id) of resources whose creation failed."""
+    failed, created = set(), set()
+    pages = target.client("cloudformation").get_paginator("describe_stack_events")
+    for page in pages.paginate(StackName=target.stack_name):
+        for event in page["StackEvents"]:
+            found = event["LogicalResourceId"], event.get("PhysicalResourceId", "")
+            if event["ResourceStatus"] == "CREATE_FAILED":
+                failed.add(found)
+            elif event["ResourceStatus"] in {"CREATE_COMPLETE", "IMPORT_COMPLETE"}:
+                created.add(found)
+    return failed - created
 
 
 def _endpoint(target: Target, name: str) -> tuple[str, str]:
