@@ -21,7 +21,9 @@ path.c,path.true{stroke:var(--good)}path.true{stroke-dasharray:2 4}
 circle.a,rect.a{fill:var(--champion)}circle.b,rect.b{fill:var(--challenger)}
 circle.c{fill:var(--good)}rect.pale{opacity:.35}
 path.band{fill:var(--band);stroke:none}
-ul.legend{list-style:none;padding:0;margin:.1rem 0;display:flex;gap:1.2rem;color:var(--soft);font-size:.9rem}
+ul.legend{list-style:none;padding:0;margin:.1rem 0;display:flex;flex-wrap:wrap;gap:0 1.2rem;
+color:var(--soft);font-size:.9rem}
+ul.legend li{white-space:nowrap}
 ul.legend li::before{content:"";display:inline-block;width:1.1em;height:.25em;margin-right:.4em;vertical-align:middle;
 background:var(--champion)}ul.legend li.b::before{background:var(--challenger)}
 ul.legend li.pale::before{opacity:.35}

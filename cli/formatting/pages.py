@@ -19,6 +19,7 @@ overflow-wrap:break-word}
 td.n,th.n{text-align:right}td.t{white-space:nowrap}
 .user{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 1.5rem;
 border-bottom:1px solid var(--rule);padding:.5rem 0}.user h3{grid-column:1/-1;font-size:1rem;margin:.2rem 0}
+@media(max-width:560px){table{display:block;overflow-x:auto;font-size:.8rem}th,td{padding-right:.3rem}}
 .user ul,.user ol{margin:.2rem 0;padding-left:1.3rem}.hit{color:var(--good);font-weight:600}
 """
 
