@@ -21,6 +21,7 @@ from twin.athena.results import Cancelled, QueryError, Results
 RUNNING_MAX = 4
 #: How many executions are remembered; Athena keeps 45 days.
 KEPT_MAX = 500
+_INTERRUPT_SECONDS = 0.05
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 #: Rows that pass from DuckDB to the spool at once.
@@ -80,8 +81,15 @@ class Execution:
             if self.ended or self._stop_reason is not None:
                 return
             self._stop_reason = reason
-            if self._session is not None:
-                self._session.interrupt()
+        threading.Thread(target=self._interrupt, name=f"athena-stop-{self.id[:8]}", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Until the query has ended: DuckDB forgets an interrupt that comes between two statements."""
+        while not self.ended:
+            with self._lock:
+                if self._session is not None:
+                    self._session.interrupt()
+            time.sleep(_INTERRUPT_SECONDS)
 
     def run(self, slots: threading.Semaphore, compute: Callable[[Execution], None]) -> None:
         """Wait for a slot, compute, and end in one of the three final states, whatever happens."""
