@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests import roles
 from twin.context import Context
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.record import RECORD
 from twin.iam.request import Check
 
@@ -171,8 +171,10 @@ def test_a_function_whose_role_lambda_may_not_assume_does_not_start(
 def test_a_service_needs_the_policy_of_its_target(client: Callable[[str], Any]) -> None:
     url = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
     queue, rule = "arn:aws:sqs:eu-west-1:123456789012:inbox", "arn:aws:events:eu-west-1:123456789012:rule/landing"
-    with pytest.raises(judge.AccessDenied, match="because no resource-based policy allows the sqs:SendMessage action"):
-        judge.check_service(sessions.EVENTS, rule, "sqs:SendMessage", queue)
+    with pytest.raises(
+        authorization.AccessDenied, match="because no resource-based policy allows the sqs:SendMessage action"
+    ):
+        authorization.check_service(sessions.EVENTS, rule, "sqs:SendMessage", queue)
     allow = {
         "Effect": "Allow",
         "Principal": {"Service": sessions.EVENTS},
@@ -181,18 +183,18 @@ def test_a_service_needs_the_policy_of_its_target(client: Callable[[str], Any]) 
         "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
     }
     client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": roles.document(allow)})
-    judge.check_service(sessions.EVENTS, rule, "sqs:SendMessage", queue)
-    with pytest.raises(judge.AccessDenied):
-        judge.check_service(sessions.EVENTS, rule + "-other", "sqs:SendMessage", queue)
+    authorization.check_service(sessions.EVENTS, rule, "sqs:SendMessage", queue)
+    with pytest.raises(authorization.AccessDenied):
+        authorization.check_service(sessions.EVENTS, rule + "-other", "sqs:SendMessage", queue)
     RECORD.take_denials()
 
 
 @pytest.mark.usefixtures("server")
 def test_a_job_whose_role_may_do_too_little_says_which_permission_is_missing() -> None:
     role = roles.role("narrow", ALLOW_READS)
-    with pytest.raises(judge.AccessDenied, match="ecr:BatchGetImage"):
+    with pytest.raises(authorization.AccessDenied, match="ecr:BatchGetImage"):
         asked = [Check("ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:1:repository/r")]
-        judge.check_role(role, sessions.SAGEMAKER, "s", asked)
+        authorization.check_role(role, sessions.SAGEMAKER, "s", asked)
     RECORD.take_denials()
 
 

@@ -19,7 +19,7 @@ from twin.apigateway.payload import Origin, Response, message
 from twin.apigateway.sigv4 import Forbidden, Request, verify
 from twin.awslambda import pool
 from twin.awslambda.invocation import Invocation, Outcome, Throttled
-from twin.iam import judge
+from twin.iam import authorization
 from twin.iam.resource_policies import exists
 
 #: HTTP APIs wait at most so many seconds for a function.
@@ -67,8 +67,8 @@ def _integrated(api: Any, route: Any, event: Mapping[str, Any]) -> Response:
     try:
         source = f"{api_arn}/$default/{route.route_key.replace(' ', '')}"
         if exists(function_arn):  # the invocation itself reports a missing function
-            judge.check_service("apigateway.amazonaws.com", source, "lambda:InvokeFunction", function_arn)
-    except judge.AccessDenied as reason:
+            authorization.check_service("apigateway.amazonaws.com", source, "lambda:InvokeFunction", function_arn)
+    except authorization.AccessDenied as reason:
         raise Misconfigured(str(reason)) from reason
     seconds = min((integration.timeout_in_millis or 30_000) / 1000, TIMEOUT_SECONDS)
     return _invoked(function_arn, json.dumps(event).encode(), seconds)

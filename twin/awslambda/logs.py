@@ -11,7 +11,7 @@ from typing import IO, Any
 from twin import context
 from twin.awslambda.invocation import LogLine, Outcome, Revision
 from twin.cloudwatch.data import Datum, publish
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.request import Check
 
 NAMESPACE = "AWS/Lambda"
@@ -98,8 +98,8 @@ def _may_write(revision: Revision, stream: str) -> bool:
     arn = f"arn:aws:logs:{revision.region}:{context.ACCOUNT}:log-group:{revision.log_group}:log-stream:{stream}"
     asked = [Check("logs:CreateLogStream", arn.partition(":log-stream:")[0] + ":*"), Check("logs:PutLogEvents", arn)]
     try:
-        judge.check_role(revision.role, sessions.LAMBDA, revision.name, asked)
-    except judge.AccessDenied:
+        authorization.check_role(revision.role, sessions.LAMBDA, revision.name, asked)
+    except authorization.AccessDenied:
         return False
     return True
 

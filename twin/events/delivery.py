@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from twin import context
 from twin.cloudwatch.data import Datum, publish
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.resource_policies import exists
 
 RETRIES = 185
@@ -168,12 +168,16 @@ def _check_policy(delivery: Delivery, arn: str) -> None:
     """Without a role, a target's own policy must allow EventBridge to deliver for this rule."""
     action = _ACTIONS.get(arn.split(":")[2])
     if action and exists(arn):  # the delivery itself reports a missing target
-        judge.check_service(sessions.EVENTS, delivery.rule_arn, action, arn)
+        authorization.check_service(sessions.EVENTS, delivery.rule_arn, action, arn)
 
 
 def _attributes(delivery: Delivery, error: Exception, exhausted: str | None) -> dict[str, Any]:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
-    code = "NO_PERMISSIONS" if isinstance(error, judge.AccessDenied | sessions.CannotAssume) else type(error).__name__
+    code = (
+        "NO_PERMISSIONS"
+        if isinstance(error, authorization.AccessDenied | sessions.CannotAssume)
+        else type(error).__name__
+    )
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]
     values = {

@@ -22,7 +22,7 @@ from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Out
 from twin.firehose.configuration import Transformation
 from twin.firehose.delivery import SESSION
 from twin.firehose.records import Failure, Record
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.request import Check
 
 RETRY_SECONDS = 0.25
@@ -113,11 +113,11 @@ def _invoke(settings: Transformation, stream_arn: str, records: Sequence[Record]
     payload = json.dumps(event(stream_arn, region, records), separators=(",", ":")).encode()
     asked = [Check(action, function_arn) for action in ("lambda:InvokeFunction", "lambda:GetFunctionConfiguration")]
     try:
-        judge.check_role(settings.role, sessions.FIREHOSE, SESSION, asked)
+        authorization.check_role(settings.role, sessions.FIREHOSE, SESSION, asked)
         function = lambda_backends[account][region].get_function(function_arn)
         with _turns:
             outcome = pool.current().invoke(function, Invocation(payload, function_arn))
-    except judge.AccessDenied as error:
+    except authorization.AccessDenied as error:
         raise _Failed("Lambda.InvokeAccessDenied") from error
     except UnknownFunctionException as error:
         raise _Failed("Lambda.ResourceNotFound") from error

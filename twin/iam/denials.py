@@ -28,10 +28,10 @@ def denied(call: HttpCall, message: str) -> Answer:
 
 
 def answer(call: HttpCall, code: str, message: str) -> Answer:
-    """The same for another code of this kind, InvalidClientTokenId. JSON protocols call AccessDenied …Exception."""
+    """An error of another code of this kind, `UnrecognizedClient`. JSON protocols append `Exception` to the code."""
     request_id = str(uuid.uuid4())
     headers: Headers = [("x-amzn-RequestId", request_id)]
-    exception = code if code.endswith(("Exception", "Id")) else f"{code}Exception"
+    exception = code if code.endswith("Exception") else f"{code}Exception"
     if call.service == "s3":
         body = "" if call.method == "HEAD" else _xml(("Error",), code, message, request_id)
         return "403 Forbidden", [*headers, ("Content-Type", "application/xml")], body.encode()

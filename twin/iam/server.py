@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from twin.iam import calls, denials, judge, sessions
+from twin.iam import authorization, calls, denials, sessions
 from twin.iam.record import RECORD
 from twin.iam.request import Check, HttpCall, Principal
 from twin.moto_patches.registry import original
@@ -26,7 +26,7 @@ Environ = MutableMapping[str, Any]
 
 
 def dispatch(self: Any, environ: Environ, start_response: Any) -> Iterable[bytes]:
-    """DomainDispatcherApplication.__call__: judge the call, and pass on what is allowed."""
+    """DomainDispatcherApplication.__call__: authorize the call, and pass on what is allowed."""
     refusal = _refusal(environ)
     if refusal is not None:
         return _respond(environ, start_response, refusal)
@@ -47,13 +47,13 @@ def _refusal(environ: Environ) -> denials.Answer | None:
         return denials.answer(call, "MissingAuthenticationToken", "Missing Authentication Token")
     if principal is None:
         return denials.answer(call, "UnrecognizedClient", "The security token included in the request is invalid.")
-    return _judged(principal, call)
+    return _authorized(principal, call)
 
 
-def _judged(principal: Principal, call: HttpCall) -> denials.Answer | None:
+def _authorized(principal: Principal, call: HttpCall) -> denials.Answer | None:
     try:
-        judge.check(principal, calls.checks_of(call))
-    except judge.AccessDenied as error:
+        authorization.check(principal, calls.checks_of(call))
+    except authorization.AccessDenied as error:
         return denials.denied(call, str(error))
     except calls.MalformedCall as error:
         return denials.answer(call, "ValidationException", str(error))

@@ -44,7 +44,7 @@ class Credentials:
 
 
 ADMINISTRATOR = Principal(f"arn:aws:iam::{context.ACCOUNT}:root")
-"""Who calls with the twin's own access key: the operator, whose permissions are not the twin's to judge."""
+"""Who calls with the twin's own access key: the operator, whose permissions the twin does not check."""
 
 LAMBDA, SAGEMAKER, STATES, FIREHOSE, EVENTS = (
     f"{name}.amazonaws.com" for name in ("lambda", "sagemaker", "states", "firehose", "events")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from twin import context
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.request import Check
 from twin.sagemaker.errors import invalid
 
@@ -39,10 +39,10 @@ class ExecutionRole:
         return self._credentials.environment()
 
     def allows(self, *checks: Check) -> bool:
-        """Whether the role may do all of this; the judge logs what it may not."""
+        """Whether the role may do all of this; the log names what it may not."""
         try:
-            judge.check_role(self.arn, sessions.SAGEMAKER, SESSION, checks)
-        except judge.AccessDenied:
+            authorization.check_role(self.arn, sessions.SAGEMAKER, SESSION, checks)
+        except authorization.AccessDenied:
             return False
         return True
 

@@ -13,7 +13,7 @@ from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from twin.awslambda import pool
 from twin.awslambda.invocation import SYNCHRONOUS_PAYLOAD_BYTES, Invocation, Throttled
 from twin.context import Context
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.request import Check
 from twin.sqs import batches, queues
 
@@ -72,7 +72,7 @@ class Poller:
             return
         try:
             self._check_role("sqs:ReceiveMessage", "sqs:GetQueueAttributes")
-        except judge.AccessDenied:
+        except authorization.AccessDenied:
             self._stopping.wait(_MISSING_SECONDS)
             return
         gathered = _Gathering(self.mapping, self._context, self._stopping).run()
@@ -103,8 +103,8 @@ class Poller:
                     self._check_role("sqs:DeleteMessage")
                     name = self.mapping.event_source_arn.split(":")[5]
                     queues.backend_of(self.mapping.event_source_arn).delete_message(name, message.receipt_handle)
-        except judge.AccessDenied:
-            pass  # the judge has logged it; the messages become visible again
+        except authorization.AccessDenied:
+            pass  # the denial is in the log; the messages become visible again
         except (QueueDoesNotExist, ReceiptHandleIsInvalid):
             _log.info("%s was deleted while a batch was processed", self.mapping.event_source_arn)
         except Exception:  # noqa: BLE001 - no caller waits for this thread; the messages become visible again
@@ -118,7 +118,7 @@ class Poller:
         """AccessDenied when the function's role may not do what Lambda does with it for this queue."""
         function = _function(self.mapping)
         asked = [Check(action, self.mapping.event_source_arn) for action in actions]
-        judge.check_role(function.role, sessions.LAMBDA, function.function_name, asked)
+        authorization.check_role(function.role, sessions.LAMBDA, function.function_name, asked)
 
     def _invoke(self, messages: list[Any], payload: bytes) -> set[str]:
         ids = {message.id for message in messages}

@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.exceptions import AWSError
 
 from twin import context
-from twin.iam import judge, sessions
+from twin.iam import authorization, sessions
 from twin.iam.request import Check
 
 #: `.sync` resource → the managed rule by which Step Functions hears of a job's end.
@@ -33,8 +33,8 @@ class _Refused(AWSError):
 def check_role(arn: str, definition: str) -> None:
     """Refuse a role that Step Functions cannot assume, or that may not create the managed rules of `.sync` tasks."""
     try:
-        principal = judge.role_session(arn, sessions.STATES, sessions.STATES.partition(".")[0])
-    except judge.AccessDenied as error:
+        principal = authorization.role_session(arn, sessions.STATES, sessions.STATES.partition(".")[0])
+    except authorization.AccessDenied as error:
         raise _Refused(
             "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume "
             f"the provided role: {error}"
@@ -43,8 +43,8 @@ def check_role(arn: str, definition: str) -> None:
     prefix = f"arn:aws:events:{context.current().region}:{context.ACCOUNT}:rule/"
     asked = [Check(action, prefix + rule) for rule in sorted(rules) for action in _RULE_ACTIONS]
     try:
-        judge.check(principal, asked)
-    except judge.AccessDenied as error:
+        authorization.check(principal, asked)
+    except authorization.AccessDenied as error:
         raise _Refused(f"'{arn}' is not authorized to create managed-rule: {error}") from error
 
 

@@ -20,7 +20,7 @@ _HOLDERS: dict[tuple[str, str], tuple[str, Callable[[str, Any], documents.Policy
 
 
 def check_policies(service: str, operation: str, parameters: Mapping[str, Any], where: str) -> None:
-    """ResourceError, with its place, for a policy that IAM refuses or that the twin cannot judge."""
+    """ResourceError, with its place, for a policy that IAM refuses or that the twin cannot evaluate."""
     if (service, operation) not in _HOLDERS:
         return
     name, parse = _HOLDERS[service, operation]

@@ -1,4 +1,4 @@
-"""Judges what roles and services do: the policies' decision, its record, and the error of a call that nothing allows.
+"""Authorizes what roles and services do: the policies' decision, its record, the error of a call that nothing allows.
 
 Every call over HTTP comes by `twin.iam.server`; what a service does for a role without a call of its own (writing a
 function's log, pulling an image, polling a queue) asks `check` where it happens.
@@ -28,17 +28,14 @@ def check(principal: Principal, checks: Iterable[Check]) -> None:
     if principal is sessions.ADMINISTRATOR:
         return
     for asked in checks:
-        full = Check(asked.action, asked.resource, {**_common(principal), **asked.context})
+        full = Check(asked.action, asked.resource, {**_common(), **asked.context})
         try:
             identity = sessions.identity_policies(principal) if principal.role else ()
             decision = evaluation.decide(principal, full, identity, policy_of(full.resource))
         except PolicyError as error:
-            raise AccessDenied(f"the twin cannot judge {full.action} on {full.resource}: {error}") from error
+            raise _denied(principal, full, f"{full.action} on {full.resource} cannot be decided: {error}") from error
         if not decision.allowed:
-            message = evaluation.message(principal, full, decision)
-            RECORD.denied(principal, full, message)
-            _log.error("AccessDenied: %s", message)
-            raise AccessDenied(message)
+            raise _denied(principal, full, evaluation.message(principal, full, decision))
         RECORD.allowed(principal, full, decision)
 
 
@@ -52,7 +49,7 @@ def role_session(role_arn: str, service: str, session: str) -> Principal:
     try:
         credentials = sessions.assume(role_arn, service, session)
     except sessions.CannotAssume as error:
-        _log.error("%s", error)
+        _log.error("%s", error)  # not recorded as a denial: a stack that is deleted loses its roles
         raise AccessDenied(str(error)) from error
     return sessions.principal_of(credentials.access_key) or Principal("")
 
@@ -63,15 +60,17 @@ def check_service(service: str, source_arn: str, action: str, resource: str) -> 
     check(Principal(service, service=service), [Check(action, resource, keys)])
 
 
-def _common(principal: Principal) -> Mapping[str, tuple[str, ...]]:
-    """Keys of every request. The loopback interface stands for TLS."""
-    keys = {
+def _denied(principal: Principal, asked: Check, message: str) -> AccessDenied:
+    """The error of a denial, which is recorded and logged."""
+    RECORD.denied(principal, asked, message)
+    _log.error("AccessDenied: %s", message)
+    return AccessDenied(message)
+
+
+def _common() -> Mapping[str, tuple[str, ...]]:
+    """Keys of every request; the evaluation adds those of the principal. The loopback interface stands for TLS."""
+    return {
         "aws:securetransport": ("true",),
         "aws:requestedregion": (context.current().region,),
         "aws:resourceaccount": (context.ACCOUNT,),
-        "aws:principalisawsservice": (str(bool(principal.service)).lower(),),
     }
-    if principal.role:
-        keys["aws:principalarn"] = (principal.role,)
-        keys["aws:principalaccount"] = (context.ACCOUNT,)
-    return keys
